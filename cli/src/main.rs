@@ -1,0 +1,2 @@
+//! The midflight program.
+fn main() {}

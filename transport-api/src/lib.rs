@@ -1,0 +1,32 @@
+//! What a transport is.
+//!
+//! A [`Transport`] opens [`EndPoint`]s. Between two endpoints there is at most one [`Link`] at a
+//! time; it carries many lightweight one-way *connections*, each reliable and ordered by itself.
+//! What arrives on a link is given, in order, to that link's own [`LinkSink`], from the link's
+//! reader: there is no second queue and no single consumer for a whole node.
+//!
+//! Read in this order: [`Address`], [`LinkEvent`], [`Outgoing`], then the traits.
+//!
+//! This crate knows no socket, no clock and no runtime. Backends are crates of their own and are
+//! proven by the suite behind the feature `conformance`.
+
+mod address;
+mod capabilities;
+mod error;
+mod event;
+pub mod frame;
+mod outgoing;
+mod transport;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use address::{Address, AddressError};
+pub use capabilities::Capabilities;
+pub use error::{
+    ConnectError, ConnectErrorKind, LinkLoss, LossKind, OpenError, OpenErrorKind, SendError,
+    SendErrorKind,
+};
+pub use event::{ConnectionId, LinkEvent, LinkId, Payload};
+pub use outgoing::Outgoing;
+pub use transport::{Bind, EndPoint, Link, LinkAcceptor, LinkSink, Peer, Transport};
