@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn refusals_name_the_text() {
-        for bad in ["", "tcp", "tcp:", ":x", "TCP:x", "tcp:a b", &format!("tcp:{}", "x".repeat(300))] {
+        for bad in
+            ["", "tcp", "tcp:", ":x", "TCP:x", "tcp:a b", &format!("tcp:{}", "x".repeat(300))]
+        {
             let error = bad.parse::<Address>().unwrap_err();
             assert!(error.to_string().contains("is no address"), "{bad}");
         }

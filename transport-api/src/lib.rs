@@ -7,6 +7,9 @@
 //!
 //! Read in this order: [`Address`], [`LinkEvent`], [`Outgoing`], then the traits.
 //!
+//! Who writes a backend finds its parts here too: [`frame`], [`Outbox`] (the sending half of a link),
+//! [`Incoming`] (the receiving half), [`Heartbeat`].
+//!
 //! This crate knows no socket, no clock and no runtime. Backends are crates of their own and are
 //! proven by the suite behind the feature `conformance`.
 
@@ -15,6 +18,9 @@ mod capabilities;
 mod error;
 mod event;
 pub mod frame;
+mod heartbeat;
+mod incoming;
+mod outbox;
 mod outgoing;
 mod transport;
 
@@ -28,5 +34,8 @@ pub use error::{
     SendErrorKind,
 };
 pub use event::{ConnectionId, LinkEvent, LinkId, Payload};
-pub use outgoing::Outgoing;
+pub use heartbeat::{Beat, Heartbeat};
+pub use incoming::{Control, Incoming};
+pub use outbox::{Outbox, Taken};
+pub use outgoing::{Batch, Limits, Outgoing, SMALL_MAX};
 pub use transport::{Bind, EndPoint, Link, LinkAcceptor, LinkSink, Peer, Transport};

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 
 use crate::{
-    Address, Capabilities, ConnectError, ConnectionId, LinkEvent, LinkId, OpenError,
-    Outgoing, SendError,
+    Address, Capabilities, ConnectError, ConnectionId, LinkEvent, LinkId, OpenError, Outgoing,
+    SendError,
 };
 
 /// Opens endpoints. One value may open several.

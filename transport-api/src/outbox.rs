@@ -1,0 +1,290 @@
+//! The sending half of a link, shared by its handles, its writer and its reader. For those who write
+//! a backend: most of [`Link`](crate::Link) forwards to it.
+//!
+//! It also holds the link's fate: who sets it first says how the link ended, and the reader, which
+//! owns the sink, tells it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::{Batch, ConnectionId, Limits, LinkLoss, LossKind, Outgoing, SendError, SendErrorKind};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Outbox {
+    state: Mutex<State>,
+    /// Whether there is a fate: read on the hot path of the reader.
+    lost: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    outgoing: Outgoing,
+    fate: Option<LinkLoss>,
+    /// No more writing: a polite close has begun here or there.
+    closing: bool,
+    bye_heard: bool,
+    bye_written: bool,
+    /// The writer, while it has nothing to do.
+    writer: Option<Waker>,
+    /// Those who wait for room.
+    ready: Vec<Waker>,
+    /// Those who wait for the fate.
+    watchers: Vec<Waker>,
+}
+
+/// What [`Outbox::poll_take`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The batch has something to write.
+    Batch,
+    /// Nothing will ever come again: the writer ends.
+    End,
+}
+
+impl Outbox {
+    /// Open, with nothing in it.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        let state = State {
+            outgoing: Outgoing::new(limits),
+            fate: None,
+            closing: false,
+            bye_heard: false,
+            bye_written: false,
+            writer: None,
+            ready: Vec::new(),
+            watchers: Vec::new(),
+        };
+        Self { state: Mutex::new(state), lost: AtomicBool::new(false) }
+    }
+
+    /// As [`Link::open`](crate::Link::open).
+    ///
+    /// # Errors
+    /// `TooMany`, `LinkLost`.
+    pub fn open(&self) -> Result<ConnectionId, SendError> {
+        let mut state = self.lock();
+        state.check()?;
+        let opened = state.outgoing.open();
+        state.unlock_and_wake_writer();
+        opened
+    }
+
+    /// As [`Link::close_connection`](crate::Link::close_connection).
+    ///
+    /// # Errors
+    /// `LinkLost`.
+    pub fn close_connection(&self, connection: ConnectionId) -> Result<(), SendError> {
+        let mut state = self.lock();
+        state.check()?;
+        state.outgoing.close(connection);
+        state.unlock_and_wake_writer();
+        Ok(())
+    }
+
+    /// As [`Link::write`](crate::Link::write).
+    ///
+    /// # Errors
+    /// `Full`, `LinkLost`; then `fill` did not run.
+    pub fn write(&self, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError> {
+        let mut state = self.lock();
+        state.check()?;
+        if state.outgoing.is_full() {
+            return Err(SendErrorKind::Full.into());
+        }
+        fill(&mut state.outgoing);
+        state.unlock_and_wake_writer();
+        Ok(())
+    }
+
+    /// As [`Link::poll_ready`](crate::Link::poll_ready).
+    ///
+    /// # Errors
+    /// `LinkLost`.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let mut state = self.lock();
+        if let Err(error) = state.check() {
+            return Poll::Ready(Err(error));
+        }
+        if !state.outgoing.is_full() {
+            return Poll::Ready(Ok(()));
+        }
+        register(&mut state.ready, cx);
+        Poll::Pending
+    }
+
+    /// Has a ping sent.
+    pub fn ping(&self) {
+        self.control(Outgoing::ping);
+    }
+
+    /// Has the answer to a ping sent.
+    pub fn pong(&self) {
+        self.control(Outgoing::pong);
+    }
+
+    /// Begins a polite close; answers whether it was the first to.
+    pub fn close(&self) -> bool {
+        let mut state = self.lock();
+        if state.closing || state.fate.is_some() {
+            return false;
+        }
+        state.closing = true;
+        state.outgoing.finish();
+        let ready = std::mem::take(&mut state.ready);
+        state.unlock_and_wake_writer();
+        wake_all(ready);
+        true
+    }
+
+    /// The peer's bye came. Once ours is written too, the link is closed by agreement. Answers
+    /// whether this began the close on our side.
+    pub fn bye_heard(&self) -> bool {
+        let began = self.close();
+        let mut state = self.lock();
+        state.bye_heard = true;
+        if state.bye_written {
+            drop(state);
+            self.end_by_agreement();
+        }
+        began
+    }
+
+    /// Ends the link; answers whether this was what ended it.
+    pub fn fail(&self, loss: LinkLoss) -> bool {
+        let mut state = self.lock();
+        if state.fate.is_some() {
+            return false;
+        }
+        state.fate = Some(loss);
+        self.lost.store(true, Ordering::Release);
+        let mut wakers = std::mem::take(&mut state.ready);
+        wakers.append(&mut state.watchers);
+        wakers.extend(state.writer.take());
+        drop(state);
+        wake_all(wakers);
+        true
+    }
+
+    /// Whether the link has ended.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// How the link ended, if it has.
+    #[must_use]
+    pub fn fate(&self) -> Option<LinkLoss> {
+        self.lock().fate.clone()
+    }
+
+    /// Ready when the link has ended, with how.
+    pub fn poll_fate(&self, cx: &mut Context<'_>) -> Poll<LinkLoss> {
+        let mut state = self.lock();
+        match &state.fate {
+            Some(loss) => Poll::Ready(loss.clone()),
+            None => {
+                register(&mut state.watchers, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// For the writer alone: moves what is to be written next into the empty `batch`. To ask again
+    /// says that the last batch has been written.
+    pub fn poll_take(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Taken> {
+        let mut state = self.lock();
+        if state.fate.is_some() {
+            return Poll::Ready(Taken::End);
+        }
+        if state.outgoing.take(batch) {
+            let ready = if state.outgoing.is_full() {
+                Vec::new()
+            } else {
+                std::mem::take(&mut state.ready)
+            };
+            drop(state);
+            wake_all(ready);
+            return Poll::Ready(Taken::Batch);
+        }
+        if state.outgoing.is_finished() {
+            state.bye_written = true;
+            let agreed = state.bye_heard;
+            drop(state);
+            if agreed {
+                self.end_by_agreement();
+            }
+            return Poll::Ready(Taken::End);
+        }
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn end_by_agreement(&self) {
+        self.fail(LinkLoss::new(LossKind::Closed, "both sides said goodbye"));
+    }
+
+    /// After a bye there is nothing to say.
+    fn control(&self, append: fn(&mut Outgoing)) {
+        let mut state = self.lock();
+        if state.fate.is_none() && !state.outgoing.is_finished() {
+            append(&mut state.outgoing);
+            state.unlock_and_wake_writer();
+        }
+    }
+
+    /// A panic of a `fill` leaves the batch whole (it takes back what it had begun), so that a
+    /// poisoned lock is no reason to stop.
+    fn lock(&self) -> Guard<'_> {
+        Guard(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct Guard<'a>(MutexGuard<'a, State>);
+
+impl Guard<'_> {
+    fn unlock_and_wake_writer(mut self) {
+        let writer = if self.outgoing.is_idle() { None } else { self.writer.take() };
+        drop(self);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+}
+
+impl std::ops::Deref for Guard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), SendError> {
+        if self.closing || self.fate.is_some() {
+            return Err(SendError::new(SendErrorKind::LinkLost));
+        }
+        Ok(())
+    }
+}
+
+fn register(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
+    }
+}
+
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        waker.wake();
+    }
+}
