@@ -1,1 +1,28 @@
-//! (see Cargo.toml)
+//! Derives and attributes for messages, states and behaviours.
+//!
+//! Users find them in the crates they belong to: `midflight_message::{Message, Schema}` and
+//! `midflight_abi`. This file is the list of entry points; each has its own file.
+#![forbid(unsafe_code)]
+
+mod case;
+mod krate;
+mod message;
+mod schema;
+mod serde_attributes;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Derives `Schema`: see `midflight_message::Schema`.
+#[proc_macro_derive(Schema, attributes(schema, serde))]
+pub fn derive_schema(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    schema::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Derives `Message` and `Schema`: see `midflight_message::Message`.
+#[proc_macro_derive(Message, attributes(message, serde))]
+pub fn derive_message(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    message::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -1,1 +1,63 @@
-//! (see Cargo.toml)
+//! What a message is: its name, its version, its schema, its fingerprint and its encoding.
+//!
+//! A user writes `#[derive(Serialize, Deserialize, Message)]` and is done. The rest of this crate
+//! answers one question: may bytes written by *that* type be read as *this* type, and if not, why?
+//!
+//! ```
+//! use midflight_message::{Message, decode, encode};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, Message, PartialEq, Debug)]
+//! #[message(name = "counter.Add", version = 1)]
+//! struct Add {
+//!     amount: i64,
+//! }
+//!
+//! let mut bytes = Vec::new();
+//! encode(&Add { amount: 3 }, &mut bytes).unwrap();
+//! assert_eq!(decode::<Add>(&bytes).unwrap(), Add { amount: 3 });
+//! assert_eq!(Add::type_info().to_string(), "counter.Add@1");
+//! ```
+#![forbid(unsafe_code)]
+
+// The derives write `::midflight_message::…`; this makes that path good in here and in our tests too.
+extern crate self as midflight_message;
+
+mod builder;
+mod codec;
+mod cursor;
+mod descriptor;
+mod error;
+mod fingerprint;
+mod limits;
+mod message;
+mod parse;
+mod pid;
+mod process_ref;
+mod scan;
+mod schema;
+mod schema_impls;
+mod shape;
+mod text;
+mod tree;
+mod type_info;
+
+pub use codec::{decode, encode};
+pub use descriptor::{Descriptor, DescriptorFn};
+pub use error::{DecodeError, DecodeReason, EncodeError};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use limits::{
+    MAX_DEFINITIONS, MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH, MAX_VALUE_DEPTH,
+    MAX_WIDTHLESS_ELEMENTS,
+};
+pub use message::Message;
+/// Derives [`trait@Message`] and [`trait@Schema`]; `#[message(name = "…", version = N)]` says how it is called.
+pub use midflight_macros::Message;
+/// Derives [`trait@Schema`] for a type that is only ever a part of messages.
+pub use midflight_macros::Schema;
+pub use pid::{NodeId, ParsePidError, Pid};
+pub use process_ref::ProcessRef;
+pub use schema::Schema;
+pub use shape::{Body, Definition, Field, Shape, Variant};
+pub use tree::{Scalar, SchemaError, SchemaTree, Type};
+pub use type_info::{TypeInfo, TypeInfoError};

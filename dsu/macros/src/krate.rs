@@ -1,0 +1,31 @@
+//! Finding the message crate from wherever the derive is used.
+
+use proc_macro_crate::{FoundCrate, crate_name};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::Ident;
+
+/// The path of `midflight-message`, directly or through a crate that re-exports it as `message`.
+pub(crate) fn message_crate() -> syn::Result<TokenStream> {
+    let carriers = ["midflight-message", "midflight-abi", "midflight-process"];
+    for package in carriers {
+        let name = match crate_name(package) {
+            Ok(FoundCrate::Name(name)) => name,
+            // These crates name themselves with `extern crate self as …`, which also holds in their
+            // tests, examples and documentation.
+            Ok(FoundCrate::Itself) => package.replace('-', "_"),
+            Err(_) => continue,
+        };
+        let name = Ident::new(&name, Span::call_site());
+        return Ok(if package == "midflight-message" {
+            quote!(::#name)
+        } else {
+            quote!(::#name::message)
+        });
+    }
+    Err(syn::Error::new(
+        Span::call_site(),
+        "none of the crates midflight-message, midflight-abi and midflight-process is among this \
+         package's dependencies; add one, or say where it is: #[message(crate = \"path\")]",
+    ))
+}

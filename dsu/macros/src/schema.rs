@@ -1,0 +1,222 @@
+//! `#[derive(Schema)]`: from a type's fields and serde attributes to its descriptor.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{
+    Data, DataEnum, DeriveInput, Fields, GenericParam, LitStr, Path, Type, Variant, parse_quote,
+};
+
+use crate::case::Case;
+use crate::krate::message_crate;
+use crate::serde_attributes::{Container, Part};
+
+/// The derive itself: a type that is only ever a part of messages has no version.
+pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let krate = read_crate(input)?;
+    let name = input.ident.unraw().to_string();
+    implement(input, &krate, &quote!(#name), &quote!(::core::option::Option::None))
+}
+
+/// Implements `Schema` under a name and version.
+pub(crate) fn implement(
+    input: &DeriveInput,
+    krate: &TokenStream,
+    name: &TokenStream,
+    version: &TokenStream,
+) -> syn::Result<TokenStream> {
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        return Err(syn::Error::new(
+            lifetime.span(),
+            "a schema describes a type that owns what it holds: use String for &str, Vec<u8> for \
+             &[u8]",
+        ));
+    }
+    let body = body(input, krate)?;
+    let mut generics = input.generics.clone();
+    for parameter in &mut generics.params {
+        if let GenericParam::Type(parameter) = parameter {
+            parameter.bounds.push(parse_quote!(#krate::Schema));
+        }
+    }
+    let ident = &input.ident;
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics #krate::Schema for #ident #ty_generics #where_clause {
+            fn descriptor() -> #krate::Descriptor {
+                #krate::Descriptor::named::<Self>(#name, #version, #body)
+            }
+        }
+    })
+}
+
+fn read_crate(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let mut path = None;
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("schema")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("crate") {
+                return Err(meta.error("only `crate = \"path\"` is known here"));
+            }
+            path = Some(meta.value()?.parse::<LitStr>()?.parse::<Path>()?);
+            Ok(())
+        })?;
+    }
+    path.map_or_else(message_crate, |path| Ok(quote!(#path)))
+}
+
+fn body(input: &DeriveInput, krate: &TokenStream) -> syn::Result<TokenStream> {
+    let container = Container::read(&input.attrs)?;
+    match &input.data {
+        Data::Struct(data) if container.transparent => transparent(input, &data.fields, krate),
+        Data::Struct(data) => {
+            let rules = Rules {
+                case: container.rename_all,
+                default: container.default,
+                closed: container.closed,
+            };
+            let shape = rules.shape(&data.fields, false, krate)?;
+            Ok(quote!(#krate::Body::Plain(#shape)))
+        }
+        Data::Enum(_) if container.transparent => Err(syn::Error::new(
+            input.ident.span(),
+            "the schema of a transparent enum is not known; derive it on a struct",
+        )),
+        Data::Enum(data) => variants(data, &container, krate),
+        Data::Union(data) => {
+            Err(syn::Error::new(data.union_token.span(), "a union cannot be a part of a message"))
+        }
+    }
+}
+
+fn transparent(
+    input: &DeriveInput,
+    fields: &Fields,
+    krate: &TokenStream,
+) -> syn::Result<TokenStream> {
+    let mut kept = Vec::new();
+    for field in fields {
+        if !Part::read(&field.attrs)?.skipped() {
+            kept.push(&field.ty);
+        }
+    }
+    let [inside] = kept[..] else {
+        return Err(syn::Error::new(
+            input.ident.span(),
+            "a transparent struct has one field besides the skipped ones",
+        ));
+    };
+    let inside = function(inside, krate);
+    Ok(quote!(#krate::Body::Transparent(#inside)))
+}
+
+fn variants(
+    data: &DataEnum,
+    container: &Container,
+    krate: &TokenStream,
+) -> syn::Result<TokenStream> {
+    let described = data
+        .variants
+        .iter()
+        .map(|variant| described_variant(variant, container, krate))
+        .collect::<syn::Result<Vec<_>>>()?;
+    Ok(quote!(#krate::Body::Enum(::std::vec![#(#described),*])))
+}
+
+fn described_variant(
+    variant: &Variant,
+    container: &Container,
+    krate: &TokenStream,
+) -> syn::Result<TokenStream> {
+    let part = Part::read(&variant.attrs)?;
+    if part.skip_serializing || part.skip_deserializing {
+        return Err(syn::Error::new(
+            variant.span(),
+            "serde numbers the variants after a skipped one differently when it writes and when it \
+             reads, and postcard goes by number",
+        ));
+    }
+    let ident = variant.ident.unraw().to_string();
+    let renamed = container.rename_all.map_or_else(|| ident.clone(), |case| case.variant(&ident));
+    let (name, aliases) = part.names(renamed);
+    let rules = Rules {
+        case: part.rename_all.or(container.rename_all_fields),
+        default: false,
+        closed: container.closed,
+    };
+    let shape = rules.shape(&variant.fields, true, krate)?;
+    Ok(quote!(#krate::Variant::new(#name, &[#(#aliases),*], #shape)))
+}
+
+/// What applies to all fields of a struct or variant.
+struct Rules {
+    case: Option<Case>,
+    default: bool,
+    closed: bool,
+}
+
+impl Rules {
+    fn shape(
+        &self,
+        fields: &Fields,
+        in_variant: bool,
+        krate: &TokenStream,
+    ) -> syn::Result<TokenStream> {
+        let mut parts = Vec::new();
+        for field in fields {
+            let part = Part::read(&field.attrs)?;
+            if part.skip_serializing != part.skip_deserializing {
+                return Err(syn::Error::new(
+                    field.span(),
+                    "postcard goes by position, so a field that only one side skips would shift \
+                     all that follow; use `serde(skip)`",
+                ));
+            }
+            parts.push((field, part));
+        }
+        let kept = parts.iter().filter(|(_, part)| !part.skipped());
+        Ok(match fields {
+            Fields::Unit => quote!(#krate::Shape::Unit),
+            Fields::Unnamed(_) if fields.len() == 1 => match parts.first() {
+                Some((field, part)) if !part.skipped() => {
+                    let inside = function(&field.ty, krate);
+                    quote!(#krate::Shape::Newtype(#inside))
+                }
+                _ if in_variant => quote!(#krate::Shape::Unit),
+                _ => {
+                    return Err(syn::Error::new(
+                        fields.span(),
+                        "a struct whose only field is skipped is better a unit struct",
+                    ));
+                }
+            },
+            Fields::Unnamed(_) => {
+                let items = kept.map(|(field, _)| function(&field.ty, krate));
+                quote!(#krate::Shape::Tuple(::std::vec![#(#items),*]))
+            }
+            Fields::Named(_) => {
+                let closed = self.closed;
+                let described = kept.map(|(field, part)| {
+                    let ident = field.ident.as_ref().map(|ident| ident.unraw().to_string());
+                    let ident = ident.unwrap_or_default();
+                    let renamed =
+                        self.case.map_or_else(|| ident.clone(), |case| case.field(&ident));
+                    let (name, aliases) = part.names(renamed);
+                    let default = self.default || part.default;
+                    let ty = &field.ty;
+                    quote_spanned! { ty.span() =>
+                        #krate::Field::new::<#ty>(#name, #default, &[#(#aliases),*])
+                    }
+                });
+                quote! {
+                    #krate::Shape::Struct { closed: #closed, fields: ::std::vec![#(#described),*] }
+                }
+            }
+        })
+    }
+}
+
+fn function(ty: &Type, krate: &TokenStream) -> TokenStream {
+    quote_spanned!(ty.span() => #krate::Descriptor::function::<#ty>())
+}

@@ -1,0 +1,196 @@
+//! From Rust types to a schema tree, and the checks every tree passes.
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::descriptor::{Descriptor, DescriptorFn};
+use crate::limits::{MAX_DEFINITIONS, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH};
+use crate::shape::{Body, Definition, Shape};
+use crate::tree::{Scalar, SchemaError, SchemaTree, Type};
+
+/// Builds the tree of what a function describes.
+pub(crate) fn build(root: DescriptorFn) -> Result<SchemaTree, SchemaError> {
+    let mut builder = Builder::default();
+    let root = builder.visit(root, 0)?;
+    let mut definitions = Vec::new();
+    while let Some(Definition { name, version, body }) = builder.waiting.pop_front() {
+        let body = body.try_map(&mut |ty| builder.visit(ty, 0))?;
+        definitions.push(Definition { name, version, body });
+    }
+    let tree = finish(root, definitions)?;
+    if tree.to_string().len() > MAX_SCHEMA_BYTES { Err(SchemaError::TooLarge) } else { Ok(tree) }
+}
+
+/// Checks definitions whose numbers are all good, and makes the tree.
+pub(crate) fn finish(
+    root: Type,
+    definitions: Vec<Definition<Type>>,
+) -> Result<SchemaTree, SchemaError> {
+    refuse_endless(&definitions)?;
+    let needs_scan = is_recursive(&definitions) || has_widthless_list(&root, &definitions);
+    Ok(SchemaTree { root, definitions, needs_scan })
+}
+
+/// Named types are described in the order in which they are met, so numbers follow the text.
+#[derive(Default)]
+struct Builder {
+    numbers: BTreeMap<TypeId, usize>,
+    waiting: VecDeque<Definition<DescriptorFn>>,
+}
+
+impl Builder {
+    fn visit(&mut self, describe: DescriptorFn, depth: usize) -> Result<Type, SchemaError> {
+        if depth > MAX_TYPE_DEPTH {
+            return Err(SchemaError::TooDeep);
+        }
+        let mut inner = |describe| self.visit(describe, depth + 1);
+        Ok(match describe() {
+            Descriptor::Scalar(scalar) => Type::Scalar(scalar),
+            Descriptor::Option(item) => Type::Option(Box::new(inner(item)?)),
+            Descriptor::Seq(item) => Type::Seq(Box::new(inner(item)?)),
+            Descriptor::Set(item) => Type::Set(Box::new(inner(item)?)),
+            Descriptor::Map(key, value) => {
+                Type::Map(Box::new(inner(key)?), Box::new(inner(value)?))
+            }
+            Descriptor::Array(item, length) => Type::Array(Box::new(inner(item)?), length as u64),
+            Descriptor::Tuple(items) => {
+                Type::Tuple(items.into_iter().map(inner).collect::<Result<_, _>>()?)
+            }
+            Descriptor::Named(identity, definition) => self.number(identity, definition)?,
+        })
+    }
+
+    fn number(
+        &mut self,
+        identity: TypeId,
+        definition: Definition<DescriptorFn>,
+    ) -> Result<Type, SchemaError> {
+        if let Some(&known) = self.numbers.get(&identity) {
+            return Ok(Type::Named(known));
+        }
+        let number = self.numbers.len();
+        if number == MAX_DEFINITIONS {
+            return Err(SchemaError::TooManyDefinitions);
+        }
+        self.numbers.insert(identity, number);
+        self.waiting.push_back(definition);
+        Ok(Type::Named(number))
+    }
+}
+
+/// A newtype of itself would send everyone who unwraps it round in circles.
+fn refuse_endless(definitions: &[Definition<Type>]) -> Result<(), SchemaError> {
+    for definition in definitions {
+        let mut at = definition.body.wrapped();
+        let mut steps = 0;
+        while let Some(Type::Named(next)) = at {
+            steps += 1;
+            if steps > definitions.len() {
+                return Err(SchemaError::Endless(definition.name.clone()));
+            }
+            at = definitions[*next].body.wrapped();
+        }
+    }
+    Ok(())
+}
+
+/// Takes away definitions that refer to none that are left; what stays goes round in circles.
+fn is_recursive(definitions: &[Definition<Type>]) -> bool {
+    let mut used_by = vec![Vec::new(); definitions.len()];
+    let mut open = vec![0_usize; definitions.len()];
+    for (user, definition) in definitions.iter().enumerate() {
+        for ty in definition.body.types() {
+            ty.each_named(&mut |used| {
+                used_by[used].push(user);
+                open[user] += 1;
+            });
+        }
+    }
+    let mut done: Vec<usize> = (0..open.len()).filter(|&number| open[number] == 0).collect();
+    let mut taken = 0;
+    while let Some(used) = done.pop() {
+        taken += 1;
+        for &user in &used_by[used] {
+            open[user] -= 1;
+            if open[user] == 0 {
+                done.push(user);
+            }
+        }
+    }
+    taken < definitions.len()
+}
+
+/// Whether somewhere a list or map may have elements that take no bytes.
+fn has_widthless_list(root: &Type, definitions: &[Definition<Type>]) -> bool {
+    let mut wide = vec![false; definitions.len()];
+    // Later definitions are mostly used by earlier ones, so going backwards settles nearly all at once.
+    loop {
+        let mut changed = false;
+        for number in (0..definitions.len()).rev() {
+            if !wide[number] && definitions[number].body.is_wide(&wide) {
+                wide[number] = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let all = definitions.iter().flat_map(|definition| definition.body.types());
+    std::iter::once(root).chain(all).any(|ty| ty.has_widthless_list(&wide))
+}
+
+impl Body<Type> {
+    fn is_wide(&self, wide: &[bool]) -> bool {
+        match self {
+            Self::Enum(_) => true,
+            Self::Plain(Shape::Unit) => false,
+            _ => self.types().into_iter().any(|ty| ty.is_wide(wide)),
+        }
+    }
+}
+
+impl Type {
+    /// Calls back with every named type in here.
+    fn each_named(&self, found: &mut impl FnMut(usize)) {
+        match self {
+            Self::Scalar(_) => {}
+            Self::Option(item) | Self::Seq(item) | Self::Set(item) | Self::Array(item, _) => {
+                item.each_named(found);
+            }
+            Self::Map(key, value) => {
+                key.each_named(found);
+                value.each_named(found);
+            }
+            Self::Tuple(items) => items.iter().for_each(|item| item.each_named(found)),
+            Self::Named(number) => found(*number),
+        }
+    }
+
+    /// Whether every value takes at least a byte.
+    fn is_wide(&self, wide: &[bool]) -> bool {
+        match self {
+            Self::Scalar(scalar) => *scalar != Scalar::Unit,
+            Self::Option(_) | Self::Seq(_) | Self::Set(_) | Self::Map(..) => true,
+            Self::Array(item, length) => *length > 0 && item.is_wide(wide),
+            Self::Tuple(items) => items.iter().any(|item| item.is_wide(wide)),
+            Self::Named(number) => wide[*number],
+        }
+    }
+
+    fn has_widthless_list(&self, wide: &[bool]) -> bool {
+        match self {
+            Self::Scalar(_) | Self::Named(_) => false,
+            Self::Option(item) => item.has_widthless_list(wide),
+            Self::Seq(item) | Self::Set(item) | Self::Array(item, _) => {
+                !item.is_wide(wide) || item.has_widthless_list(wide)
+            }
+            Self::Map(key, value) => {
+                !(key.is_wide(wide) || value.is_wide(wide))
+                    || key.has_widthless_list(wide)
+                    || value.has_widthless_list(wide)
+            }
+            Self::Tuple(items) => items.iter().any(|item| item.has_widthless_list(wide)),
+        }
+    }
+}

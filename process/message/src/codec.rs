@@ -1,0 +1,77 @@
+//! Encoding and decoding where writer and reader agree: plain postcard.
+
+use postcard::ser_flavors::Flavor;
+
+use crate::Message;
+use crate::error::{DecodeError, DecodeReason, EncodeError};
+use crate::scan::scan;
+
+/// Appends a message's encoding. The buffer is the caller's to reuse; on error it is as it was.
+///
+/// # Errors
+///
+/// When the type's own `Serialize` fails, or a recursive value nests deeper than
+/// [`MAX_VALUE_DEPTH`](crate::MAX_VALUE_DEPTH).
+pub fn encode<M: Message>(message: &M, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let start = buffer.len();
+    let done = postcard::serialize_with_flavor(message, Append(buffer))
+        .map_err(|error| error.to_string())
+        .and_then(|()| {
+            let tree = M::type_info().tree();
+            if tree.needs_scan {
+                scan(tree, &buffer[start..]).map_err(|reason| reason.to_string())
+            } else {
+                Ok(())
+            }
+        });
+    done.map_err(|reason| {
+        buffer.truncate(start);
+        EncodeError { type_name: M::type_info().to_string(), reason }
+    })
+}
+
+/// Decodes a message that was written by the very same type, which must fill the bytes.
+///
+/// Hostile bytes cost no more than an error: lengths are checked against what is there, and depth
+/// is bounded.
+///
+/// # Errors
+///
+/// When the bytes are not exactly one value of `M`.
+pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeError> {
+    decode_reason(bytes).map_err(|reason| DecodeError {
+        type_name: M::type_info().to_string(),
+        field_path: String::new(),
+        reason,
+    })
+}
+
+pub(crate) fn decode_reason<M: Message>(bytes: &[u8]) -> Result<M, DecodeReason> {
+    let tree = M::type_info().tree();
+    if tree.needs_scan {
+        scan(tree, bytes)?;
+    }
+    let (message, rest) = postcard::take_from_bytes(bytes)?;
+    if rest.is_empty() { Ok(message) } else { Err(DecodeReason::LeftOver(rest.len())) }
+}
+
+/// postcard's own vector flavour owns its vector; this one borrows it.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
