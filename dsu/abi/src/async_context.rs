@@ -1,0 +1,223 @@
+//! What an `async` handler can do: all a plain one can, and wait.
+
+mod shared;
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use midflight_message::{Message, Pid};
+
+use crate::behaviour::{Accepts, Calls, Sends};
+use crate::context::millis;
+use crate::error::{CallError, SpawnError};
+use crate::host::Level;
+use crate::status::Outcome;
+
+pub(crate) use shared::{Shared, YIELD_OP};
+
+/// The process, as its `async` handler sees it.
+///
+/// What is sent, spawned or set leaves at the handler's next suspension, or at its end. While the
+/// handler is suspended the process handles nothing else and stays in this version of its code.
+pub struct AsyncContext<B> {
+    shared: Arc<Mutex<Shared>>,
+    behaviour: PhantomData<fn() -> B>,
+}
+
+impl<B> AsyncContext<B> {
+    pub(crate) const fn new(shared: Arc<Mutex<Shared>>) -> Self {
+        Self { shared, behaviour: PhantomData }
+    }
+
+    /// The process itself.
+    #[must_use]
+    pub fn me(&self) -> Pid {
+        self.lock().info.me.into()
+    }
+
+    /// Who sent the message being handled, when that is known (it is for calls).
+    #[must_use]
+    pub fn caller(&self) -> Option<Pid> {
+        self.lock().info.caller().map(Pid::from)
+    }
+
+    /// Calls `to` and awaits the reply, for `timeout` at the most. The message leaves at the next
+    /// suspension; several calls made before it run side by side.
+    pub fn call<M: Message>(
+        &self,
+        to: Pid,
+        message: &M,
+        timeout: Duration,
+    ) -> Call<<B as Calls<M>>::Reply>
+    where
+        B: Calls<M>,
+    {
+        let op =
+            self.lock().begin_call(to.into(), <B as Calls<M>>::INDEX, millis(timeout), message);
+        Call { wait: Wait { shared: self.shared.clone(), op }, reply: PhantomData }
+    }
+
+    /// Ends after `duration`.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        let op = self.lock().begin_sleep(millis(duration));
+        Sleep { wait: Wait { shared: self.shared.clone(), op } }
+    }
+
+    /// Sends `message` to `to`.
+    pub fn send<M: Message>(&self, to: Pid, message: &M)
+    where
+        B: Sends<M>,
+    {
+        self.lock().effects.send(to.into(), <B as Sends<M>>::INDEX, message);
+    }
+
+    /// Sends `message` to the process itself, `after` that time.
+    pub fn send_after<M: Message>(&self, after: Duration, message: &M)
+    where
+        B: Accepts<M>,
+    {
+        self.lock().effects.send_after(millis(after), <B as Accepts<M>>::INDEX, message);
+    }
+
+    /// Asks for a [`Down`](crate::Down) message when `target` is dead.
+    pub fn monitor(&self, target: Pid)
+    where
+        B: Accepts<crate::Down>,
+    {
+        self.lock().effects.monitor(target.into());
+    }
+
+    /// Starts a process of the behaviour called `behaviour`; see [`Context::spawn`](crate::Context::spawn).
+    ///
+    /// # Errors
+    /// [`SpawnError`] when the node has no room.
+    pub fn spawn<M: Message>(&self, behaviour: &str, start: &M) -> Result<Pid, SpawnError>
+    where
+        B: Sends<M>,
+    {
+        let mut shared = self.lock();
+        let pid = shared.host().reserve().ok_or(SpawnError)?;
+        shared.effects.spawn(pid, behaviour, <B as Sends<M>>::INDEX, start);
+        Ok(pid.into())
+    }
+
+    /// Ends the process when the handler is done.
+    pub fn exit(&self, reason: &str) {
+        self.lock().effects.exit(reason);
+    }
+
+    /// Writes a line to the node's log.
+    pub fn log(&self, level: Level, text: impl fmt::Display) {
+        self.lock().host().log(level, &text.to_string());
+    }
+
+    /// The time on a clock that never goes back; it begins anywhere.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.lock().host().now_nanos())
+    }
+
+    /// The time since 1970-01-01 UTC.
+    #[must_use]
+    pub fn unix_time(&self) -> Duration {
+        Duration::from_nanos(self.lock().host().unix_nanos())
+    }
+
+    /// Fills `buffer` with random bytes.
+    pub fn fill_random(&self, buffer: &mut [u8]) {
+        self.lock().host().fill_random(buffer);
+    }
+
+    /// The process registered under `name` on this node.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.lock().host().whereis(name).map(Pid::from)
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Mutex<Shared>> {
+        self.shared.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+}
+
+impl<B> fmt::Debug for AsyncContext<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncContext").finish_non_exhaustive()
+    }
+}
+
+/// A call whose reply is awaited. Dropping it gives the reply up, not the call.
+#[derive(Debug)]
+#[must_use = "a call is awaited; to send without waiting there is `send`"]
+pub struct Call<R> {
+    wait: Wait,
+    reply: PhantomData<fn() -> R>,
+}
+
+impl<R: Message> Future for Call<R> {
+    type Output = Result<R, CallError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        self.wait.poll(task).map(|(outcome, bytes)| match outcome {
+            Outcome::DONE => {
+                midflight_message::decode(&bytes).map_err(|e| CallError::Reply(e.to_string()))
+            }
+            Outcome::TIMEOUT => Err(CallError::Timeout),
+            Outcome::GONE => Err(CallError::Gone),
+            _ => Err(CallError::Refused(String::from_utf8_lossy(&bytes).into_owned())),
+        })
+    }
+}
+
+/// A sleep that is awaited.
+#[derive(Debug)]
+#[must_use = "a sleep does nothing unless it is awaited"]
+pub struct Sleep {
+    wait: Wait,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        self.wait.poll(task).map(|_done| ())
+    }
+}
+
+struct Wait {
+    shared: Arc<Mutex<Shared>>,
+    op: u64,
+}
+
+impl Wait {
+    fn poll(&self, task: &TaskContext<'_>) -> Poll<(Outcome, Vec<u8>)> {
+        lock(&self.shared).poll_op(self.op, task.waker())
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let forgotten = lock(&self.shared).forget_op(self.op);
+        // Outside the lock: what is dropped here may be anything that woke on the operation.
+        drop(forgotten);
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("op", &self.op).finish_non_exhaustive()
+    }
+}
+
+/// A panic while the lock was held loses the instance anyway; what it guards stays well formed.
+pub(crate) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,139 @@
+//! What a plain handler can do besides changing its state.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use midflight_message::{Message, Pid};
+
+use crate::behaviour::{Accepts, Sends};
+use crate::effect::{EffectWriter, Unwritable};
+use crate::error::SpawnError;
+use crate::host::{Host, Level};
+use crate::raw::CallInfo;
+
+/// The process, as its handler sees it.
+///
+/// What is sent, spawned or set leaves when the handler returns, all of it or (when it panics)
+/// nothing. Log, clock, chance and names answer at once. There is no `call` and no `sleep` here:
+/// they exist in `async` handlers, on [`AsyncContext`](crate::AsyncContext).
+pub struct Context<B> {
+    info: CallInfo,
+    effects: EffectWriter,
+    behaviour: PhantomData<fn() -> B>,
+}
+
+impl<B> Context<B> {
+    pub(crate) fn new(info: CallInfo, spare: Vec<u8>) -> Self {
+        Self { info, effects: EffectWriter::reusing(spare), behaviour: PhantomData }
+    }
+
+    /// The process itself.
+    #[must_use]
+    pub fn me(&self) -> Pid {
+        self.info.me.into()
+    }
+
+    /// Who sent the message being handled, when that is known (it is for calls).
+    #[must_use]
+    pub fn caller(&self) -> Option<Pid> {
+        self.info.caller().map(Pid::from)
+    }
+
+    /// Sends `message` to `to` when the handler returns.
+    pub fn send<M: Message>(&mut self, to: Pid, message: &M)
+    where
+        B: Sends<M>,
+    {
+        self.effects.send(to.into(), <B as Sends<M>>::INDEX, message);
+    }
+
+    /// Sends `message` to the process itself, `after` that time.
+    pub fn send_after<M: Message>(&mut self, after: Duration, message: &M)
+    where
+        B: Accepts<M>,
+    {
+        self.effects.send_after(millis(after), <B as Accepts<M>>::INDEX, message);
+    }
+
+    /// Asks for a [`Down`](crate::Down) message when `target` is dead.
+    pub fn monitor(&mut self, target: Pid)
+    where
+        B: Accepts<crate::Down>,
+    {
+        self.effects.monitor(target.into());
+    }
+
+    /// Starts a process of the behaviour called `behaviour`, in the version the node's routing says.
+    ///
+    /// # Errors
+    /// [`SpawnError`] when the node has no room. Whether such a behaviour exists shows later: a
+    /// monitor on the pid tells.
+    pub fn spawn<M: Message>(&mut self, behaviour: &str, start: &M) -> Result<Pid, SpawnError>
+    where
+        B: Sends<M>,
+    {
+        let pid = self.host().reserve().ok_or(SpawnError)?;
+        self.effects.spawn(pid, behaviour, <B as Sends<M>>::INDEX, start);
+        Ok(pid.into())
+    }
+
+    /// Ends the process when the handler returns. `"normal"` is the usual reason.
+    pub fn exit(&mut self, reason: &str) {
+        self.effects.exit(reason);
+    }
+
+    /// Writes a line to the node's log.
+    pub fn log(&self, level: Level, text: impl fmt::Display) {
+        self.host().log(level, &text.to_string());
+    }
+
+    /// The time on a clock that never goes back; it begins anywhere.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.host().now_nanos())
+    }
+
+    /// The time since 1970-01-01 UTC.
+    #[must_use]
+    pub fn unix_time(&self) -> Duration {
+        Duration::from_nanos(self.host().unix_nanos())
+    }
+
+    /// Fills `buffer` with random bytes.
+    pub fn fill_random(&self, buffer: &mut [u8]) {
+        self.host().fill_random(buffer);
+    }
+
+    /// The process registered under `name` on this node.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.host().whereis(name).map(Pid::from)
+    }
+
+    /// Answers the call being handled, if it is one. The macro writes this.
+    pub(crate) fn reply<M: Message>(&mut self, type_index: u32, reply: &M) {
+        if let Some(call) = self.info.reply_id() {
+            self.effects.reply(call, type_index, reply);
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Unwritable> {
+        self.effects.take()
+    }
+
+    const fn host(&self) -> Host {
+        Host::of(self.info.host_data)
+    }
+}
+
+impl<B> fmt::Debug for Context<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("me", &self.info.me).finish_non_exhaustive()
+    }
+}
+
+/// Whole milliseconds, rounded up so that a timer is never early.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

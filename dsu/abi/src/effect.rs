@@ -1,0 +1,108 @@
+//! The effects of a handler: what it did besides changing its state, as one list of bytes.
+//!
+//! The bundle writes the list, the host reads it with [`Effects`] when the handler has returned or
+//! suspended well. Numbers are little-endian and of fixed width, texts and payloads carry their
+//! length (u32). A tag is never given a second meaning.
+
+mod read;
+mod write;
+
+use midflight_message::Pid;
+
+pub use read::{EffectError, Effects};
+pub(crate) use write::{EffectWriter, Unwritable};
+
+/// The longest list of effects a host reads, in bytes.
+pub const EFFECT_BYTES_MAX: usize = 64 << 20;
+
+/// The most effects a host reads from one list.
+pub const EFFECTS_MAX: usize = 1 << 20;
+
+/// The type index of a reply that carries no value: the handler is done, that is all.
+pub const UNIT_REPLY: u32 = u32::MAX;
+
+/// One thing a handler wants done. Payloads are messages as `midflight-message` encodes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect<'a> {
+    /// Send a message.
+    Send {
+        /// To whom.
+        to: Pid,
+        /// Which of the behaviour's `sends`.
+        type_index: u32,
+        /// The message.
+        payload: &'a [u8],
+    },
+    /// Answer a call.
+    Reply {
+        /// The `call` of the message answered.
+        call: u64,
+        /// Whose reply it is: an index into the behaviour's `accepts`, or [`UNIT_REPLY`].
+        type_index: u32,
+        /// The reply.
+        payload: &'a [u8],
+    },
+    /// Send the process itself a message, later.
+    SendAfter {
+        /// How much later.
+        millis: u64,
+        /// Which of the behaviour's `accepts`.
+        type_index: u32,
+        /// The message.
+        payload: &'a [u8],
+    },
+    /// Tell the process when `target` is dead, by the message `midflight.Down`.
+    Monitor {
+        /// Whom to watch.
+        target: Pid,
+    },
+    /// Start a process under a pid that was reserved for it.
+    Spawn {
+        /// The pid reserved.
+        pid: Pid,
+        /// The name of the behaviour.
+        behaviour: &'a str,
+        /// Which of the behaviour's `sends` its start is.
+        type_index: u32,
+        /// Its start.
+        payload: &'a [u8],
+    },
+    /// End the process, once the handler is done.
+    Exit {
+        /// Why.
+        reason: &'a str,
+    },
+    /// A suspended handler awaits a reply.
+    Call {
+        /// Names it for `resume`.
+        op: u64,
+        /// Whom it called.
+        to: Pid,
+        /// Which of the behaviour's `calls`.
+        type_index: u32,
+        /// After how long to resume it with a time-out.
+        timeout_millis: u64,
+        /// The message.
+        payload: &'a [u8],
+    },
+    /// A suspended handler sleeps.
+    Sleep {
+        /// Names it for `resume`.
+        op: u64,
+        /// For how long.
+        millis: u64,
+    },
+}
+
+const SEND: u8 = 1;
+const REPLY: u8 = 2;
+const SEND_AFTER: u8 = 3;
+const MONITOR: u8 = 4;
+const SPAWN: u8 = 5;
+const EXIT: u8 = 6;
+const CALL: u8 = 7;
+const SLEEP: u8 = 8;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Reading effects: the host's side. Never panics, never allocates.
+
+use std::fmt;
+
+use midflight_message::{NodeId, Pid};
+
+use super::Effect;
+
+/// A list of effects that is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EffectError {
+    /// It ends within an effect.
+    Short,
+    /// It is longer than [`super::EFFECT_BYTES_MAX`], or has more effects than
+    /// [`super::EFFECTS_MAX`].
+    Long,
+    /// There is no effect with this tag.
+    UnknownTag(u8),
+    /// A text is not UTF-8.
+    Text,
+}
+
+impl fmt::Display for EffectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short => f.write_str("the list of effects ends within one"),
+            Self::Long => f.write_str("the list of effects is too long"),
+            Self::UnknownTag(tag) => write!(f, "there is no effect with tag {tag}"),
+            Self::Text => f.write_str("a text among the effects is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for EffectError {}
+
+/// The effects of a list, in order. After an error nothing more comes.
+///
+/// A host that must do all or nothing runs over the list twice: [`Effects::check`], then this.
+#[derive(Debug, Clone)]
+pub struct Effects<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Effects<'a> {
+    /// Reads `list`.
+    #[must_use]
+    pub const fn new(list: &'a [u8]) -> Self {
+        Self { rest: list, left: super::EFFECTS_MAX }
+    }
+
+    /// Reads the whole list and says how many effects it holds.
+    ///
+    /// # Errors
+    /// The first [`EffectError`] in it.
+    pub fn check(list: &'a [u8]) -> Result<usize, EffectError> {
+        let mut count = 0;
+        for effect in Self::new(list) {
+            effect?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn read(&mut self) -> Result<Effect<'a>, EffectError> {
+        if self.left == 0 || self.rest.len() > super::EFFECT_BYTES_MAX {
+            return Err(EffectError::Long);
+        }
+        self.left -= 1;
+        let [tag] = self.array()?;
+        Ok(match tag {
+            super::SEND => {
+                Effect::Send { to: self.pid()?, type_index: self.u32()?, payload: self.bytes()? }
+            }
+            super::REPLY => {
+                Effect::Reply { call: self.u64()?, type_index: self.u32()?, payload: self.bytes()? }
+            }
+            super::SEND_AFTER => Effect::SendAfter {
+                millis: self.u64()?,
+                type_index: self.u32()?,
+                payload: self.bytes()?,
+            },
+            super::MONITOR => Effect::Monitor { target: self.pid()? },
+            super::SPAWN => Effect::Spawn {
+                pid: self.pid()?,
+                behaviour: self.text()?,
+                type_index: self.u32()?,
+                payload: self.bytes()?,
+            },
+            super::EXIT => Effect::Exit { reason: self.text()? },
+            super::CALL => Effect::Call {
+                op: self.u64()?,
+                to: self.pid()?,
+                type_index: self.u32()?,
+                timeout_millis: self.u64()?,
+                payload: self.bytes()?,
+            },
+            super::SLEEP => Effect::Sleep { op: self.u64()?, millis: self.u64()? },
+            unknown => return Err(EffectError::UnknownTag(unknown)),
+        })
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], EffectError> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or(EffectError::Short)?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn u32(&mut self) -> Result<u32, EffectError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, EffectError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn pid(&mut self) -> Result<Pid, EffectError> {
+        Ok(Pid { node: NodeId(self.u64()?), index: self.u32()?, generation: self.u32()? })
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], EffectError> {
+        let len = usize::try_from(self.u32()?).map_err(|_too_long| EffectError::Long)?;
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(EffectError::Short)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn text(&mut self) -> Result<&'a str, EffectError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_not_utf8| EffectError::Text)
+    }
+}
+
+impl<'a> Iterator for Effects<'a> {
+    type Item = Result<Effect<'a>, EffectError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let effect = self.read();
+        if effect.is_err() {
+            self.rest = &[];
+        }
+        Some(effect)
+    }
+}

@@ -1,0 +1,7 @@
+//! What most behaviours use: `use midflight_abi::prelude::*;`.
+
+pub use midflight_message::{Message, NodeId, Pid, ProcessRef, Schema};
+
+pub use crate::{
+    AsyncContext, CallError, Context, ConvertError, Down, Level, SpawnError, State, behaviour,
+};
