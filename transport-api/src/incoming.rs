@@ -56,6 +56,12 @@ impl Incoming {
         self.unfinished
     }
 
+    /// Whether the peer's bye came: that nothing follows is then no loss.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Gives every whole frame in `bytes` to `sink` or `control`, in order, and says how many bytes
     /// they had; the rest is the beginning of the next frame. After the peer's bye, everything is
     /// ignored.

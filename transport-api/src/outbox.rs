@@ -115,9 +115,13 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Has a ping sent.
+    /// Has a ping sent, unless something else is about to be.
     pub fn ping(&self) {
-        self.control(Outgoing::ping);
+        self.control(|outgoing| {
+            if outgoing.is_idle() {
+                outgoing.ping();
+            }
+        });
     }
 
     /// Has the answer to a ping sent.
@@ -150,6 +154,12 @@ impl Outbox {
             self.end_by_agreement();
         }
         began
+    }
+
+    /// Whether the peer has said goodbye, so that its silence means nothing.
+    #[must_use]
+    pub fn is_bye_heard(&self) -> bool {
+        self.lock().bye_heard
     }
 
     /// Ends the link; answers whether this was what ended it.

@@ -1,0 +1,115 @@
+//! Makes a link by dialling, for all who wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_runtime::{timeout, timeout_at};
+use midflight_transport_api::{Address, ConnectErrorKind};
+use tokio::net::TcpStream;
+
+use crate::handshake::{self, Introduction, Malformed, Message, Refusal, VERSIONS};
+use crate::link::{Made, TcpLink};
+use crate::shared::{DialResult, Failure, Shared};
+use crate::socket::{NotHeard, Socket};
+use crate::table::{Entry as _, Ticket};
+
+/// How long to wait at first for the link of the other side's dial before dialling again.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Dials `peer` until there is a link, by this side's dial or the other's, or it is clear that there
+/// will be none.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    peer: Address,
+    ticket: Ticket,
+    result: Arc<DialResult>,
+) {
+    let deadline = shared.runtime.now() + shared.config.handshake_deadline;
+    let dialled = timeout_at(&*shared.runtime, deadline, dial(&shared, &peer, ticket)).await;
+    let dialled = dialled.unwrap_or_else(|_elapsed| Err(ConnectErrorKind::TimedOut.into()));
+    shared.change(|links| {
+        links.dial_ended(ticket);
+        // Nobody else sets it.
+        let _ = result.set(dialled);
+    });
+}
+
+/// What one attempt gave.
+enum Attempt {
+    Link(Arc<TcpLink>),
+    /// The link of this name is made by the other side.
+    Crossed(Address),
+}
+
+async fn dial(
+    shared: &Arc<Shared>,
+    peer: &Address,
+    ticket: Ticket,
+) -> Result<Arc<TcpLink>, Failure> {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let name = match attempt(shared, peer, ticket).await? {
+            Attempt::Link(link) => return Ok(link),
+            Attempt::Crossed(name) => name,
+        };
+        let theirs = shared.until(|links| links.link(&name).filter(|link| link.is_usable()));
+        if let Ok(link) = timeout(&*shared.runtime, pause, theirs).await {
+            return Ok(link);
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+        shared.change(|links| links.dial_again(peer));
+    }
+}
+
+async fn attempt(shared: &Arc<Shared>, peer: &Address, ticket: Ticket) -> Result<Attempt, Failure> {
+    let refused = |e: NotHeard| Failure::new(e.kind(), e);
+    let io = |e| refused(NotHeard::Io(e));
+    let stream = TcpStream::connect(peer.rest())
+        .await
+        .map_err(|e| Failure::new(ConnectErrorKind::NotFound, e))?;
+    let mut socket = Socket::new(stream, &shared.config).map_err(io)?;
+    socket.say(&Message::Hello(shared.introduction())).await.map_err(io)?;
+    let welcome = match socket.hear().await.map_err(refused)? {
+        Message::Welcome(welcome) => welcome,
+        Message::Refusal(Refusal::Crossed) => return Ok(Attempt::Crossed(peer.clone())),
+        Message::Refusal(refusal) => return Err(refusal_failure(refusal)),
+        _ => return Err(refused(NotHeard::Malformed(Malformed::Unexpected))),
+    };
+    if welcome.nonce == shared.nonce {
+        return Err(refusal_failure(Refusal::Oneself));
+    }
+    let confirmed = confirm(shared, peer, &welcome, ticket, socket);
+    let Some(made) = confirmed else { return Ok(Attempt::Crossed(welcome.address)) };
+    let link = made.link.clone();
+    Made::start(made, shared, handshake::encode(&Message::Confirmation, VERSIONS));
+    let up = shared.until(|_| (link.is_up() || link.outbox.is_lost()).then_some(()));
+    up.await;
+    Ok(Attempt::Link(link))
+}
+
+/// The socket becomes the link, unless there is one already or the other's dial counts.
+fn confirm(
+    shared: &Arc<Shared>,
+    peer: &Address,
+    welcome: &Introduction,
+    ticket: Ticket,
+    socket: Socket,
+) -> Option<Made> {
+    shared.change(|links| {
+        links.welcomed(peer, &welcome.address, ticket).then(|| {
+            let made = TcpLink::make(shared, peer.clone(), welcome, socket);
+            links.insert(peer, &welcome.address, made.link.clone());
+            made
+        })
+    })
+}
+
+fn refusal_failure(refusal: Refusal) -> Failure {
+    match refusal {
+        // It is there, but not for long.
+        Refusal::Closed => Failure::new(ConnectErrorKind::NotFound, refusal),
+        Refusal::Oneself => Failure::new(ConnectErrorKind::BadAddress, refusal),
+        _ => Failure::new(ConnectErrorKind::Refused, refusal),
+    }
+}

@@ -1,0 +1,110 @@
+//! The endpoint's handle.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use midflight_runtime::{Task, spawn, timeout};
+use midflight_transport_api::{
+    Address, Capabilities, ConnectError, ConnectErrorKind, EndPoint, Link, LinkLoss, LossKind,
+};
+
+use crate::shared::Shared;
+use crate::table::Connect;
+use crate::{dial, transport};
+
+/// An endpoint; dropping it cuts its links and stops listening.
+#[derive(Debug)]
+pub(crate) struct TcpEndPoint {
+    shared: Arc<Shared>,
+    accepting: Option<Task>,
+}
+
+impl TcpEndPoint {
+    pub(crate) const fn new(shared: Arc<Shared>, accepting: Option<Task>) -> Self {
+        Self { shared, accepting }
+    }
+
+    async fn find(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError> {
+        let found = self.shared.until(|links| {
+            let found = links.connect(peer, Arc::default);
+            (!matches!(found, Connect::Wait)).then_some(found)
+        });
+        let shared_dial = match found.await {
+            Connect::Use(link) => return Ok(link),
+            Connect::Join(dial) => dial,
+            Connect::Dial(ticket, result) => {
+                if transport::host_port(peer).is_none() {
+                    self.shared.change(|links| links.dial_ended(ticket));
+                    return Err(ConnectErrorKind::BadAddress.into());
+                }
+                let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
+                spawn(&self.shared.runtime, "tcp dial", run);
+                result
+            }
+            Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
+            Connect::Wait | Connect::Closed => return Err(ConnectErrorKind::Closed.into()),
+        };
+        let link = self.shared.until(|_| shared_dial.get().cloned()).await?;
+        Ok(link)
+    }
+
+    fn leave(&self) {
+        self.shared.change(|links| links.close());
+        if let Some(accepting) = &self.accepting {
+            accepting.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl EndPoint for TcpEndPoint {
+    fn address(&self) -> &Address {
+        &self.shared.address
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        transport::capabilities(&self.shared.config)
+    }
+
+    async fn connect(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError> {
+        if *peer == self.shared.address {
+            return Err(ConnectError::because(
+                ConnectErrorKind::BadAddress,
+                "it is the endpoint's own",
+            ));
+        }
+        // A dial has its own deadline; before it, the loss of an old link may have to be told.
+        let deadline = self.shared.config.handshake_deadline * 2;
+        timeout(&*self.shared.runtime, deadline, self.find(peer))
+            .await
+            .unwrap_or_else(|_elapsed| Err(ConnectErrorKind::TimedOut.into()))
+    }
+
+    fn break_link(&self, peer: &Address) -> bool {
+        let link = self.shared.look(|links| links.link(peer));
+        link.is_some_and(|link| {
+            link.outbox.fail(LinkLoss::new(LossKind::Cut, "broken on purpose by this side"))
+        })
+    }
+
+    async fn close(&self) {
+        self.leave();
+        if let Some(accepting) = &self.accepting {
+            accepting.ended().await;
+        }
+        for link in self.shared.look(|links| links.links()) {
+            link.close();
+        }
+        // Each drains or is cut within its deadline.
+        self.shared.until(|links| links.links().is_empty().then_some(())).await;
+    }
+}
+
+impl Drop for TcpEndPoint {
+    fn drop(&mut self) {
+        self.leave();
+        for link in self.shared.look(|links| links.links()) {
+            link.outbox.fail(LinkLoss::new(LossKind::Cut, "the endpoint was dropped"));
+        }
+    }
+}

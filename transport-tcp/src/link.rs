@@ -1,0 +1,173 @@
+//! One link: what its handles and its three tasks share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use midflight_runtime::{Handle, spawn, timeout};
+use midflight_transport_api::{
+    Address, ConnectionId, Link, LinkId, LinkLoss, LossKind, Outbox, Outgoing, Peer, SendError,
+};
+
+use crate::handshake::Introduction;
+use crate::shared::Shared;
+use crate::socket::Socket;
+use crate::{heartbeat, reader, writer};
+
+/// See the [module](self).
+pub(crate) struct TcpLink {
+    id: LinkId,
+    peer: Peer,
+    /// What the peer calls itself: its name in the table.
+    pub(crate) canonical: Address,
+    runtime: Handle,
+    drain_deadline: Duration,
+    pub(crate) outbox: Arc<Outbox>,
+    /// The peer's heartbeat bound.
+    pub(crate) peer_bound: Duration,
+    /// Whether the acceptor has seen it.
+    up: AtomicBool,
+    /// When something was last heard and sent, in nanoseconds.
+    heard: AtomicU64,
+    sent: AtomicU64,
+    /// Whether the sink takes nothing at the moment, so that hearing nothing is our own doing.
+    paused: AtomicBool,
+}
+
+/// A link whose tasks are to be started.
+pub(crate) struct Made {
+    pub(crate) link: Arc<TcpLink>,
+    socket: Socket,
+}
+
+impl TcpLink {
+    /// A link of `socket` to the one that introduced itself; `peer` is the name it has here.
+    pub(crate) fn make(shared: &Shared, peer: Address, who: &Introduction, socket: Socket) -> Made {
+        let mut limits = shared.config.limits;
+        limits.max_message = limits.max_message.min(who.max_message);
+        let now = shared.runtime.now().as_nanos();
+        let link = Self {
+            id: shared.next_link(),
+            peer: Peer::new(peer),
+            canonical: who.address.clone(),
+            runtime: shared.runtime.clone(),
+            drain_deadline: shared.config.drain_deadline,
+            outbox: Arc::new(Outbox::new(limits)),
+            peer_bound: who.heartbeat,
+            up: AtomicBool::new(false),
+            heard: AtomicU64::new(now),
+            sent: AtomicU64::new(now),
+            paused: AtomicBool::new(false),
+        };
+        Made { link: Arc::new(link), socket }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_up(&self) {
+        self.up.store(true, Ordering::Release);
+    }
+
+    /// Something was read.
+    pub(crate) fn heard_now(&self) {
+        self.heard.store(self.runtime.now().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Something was written.
+    pub(crate) fn sent_now(&self) {
+        self.sent.store(self.runtime.now().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The sink takes nothing, or takes something again.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        if self.paused.swap(paused, Ordering::Relaxed) {
+            self.heard_now();
+        }
+    }
+
+    /// When something was last heard and sent. While we do not listen, or the peer has said goodbye,
+    /// silence means nothing.
+    pub(crate) fn heard_and_sent(&self) -> (Duration, Duration) {
+        if self.paused.load(Ordering::Relaxed) || self.outbox.is_bye_heard() {
+            self.heard_now();
+        }
+        let load = |at: &AtomicU64| Duration::from_nanos(at.load(Ordering::Relaxed));
+        (load(&self.heard), load(&self.sent))
+    }
+
+    /// Cuts the link if its polite close, which has begun, takes too long.
+    pub(crate) fn limit_close(&self) {
+        let (outbox, runtime) = (self.outbox.clone(), self.runtime.clone());
+        let deadline = self.drain_deadline;
+        spawn(&self.runtime, "tcp drain", async move {
+            let fate = std::future::poll_fn(|cx| outbox.poll_fate(cx));
+            if timeout(&*runtime, deadline, fate).await.is_err() {
+                let detail = format!("not drained within {deadline:?}");
+                outbox.fail(LinkLoss::new(LossKind::Cut, detail));
+            }
+        });
+    }
+}
+
+impl Made {
+    /// Starts the tasks; `first` is written before any frame.
+    pub(crate) fn start(self, shared: &Arc<Shared>, first: Vec<u8>) {
+        let Self { link, socket } = self;
+        let (read, write) = socket.stream.into_split();
+        let runtime = &shared.runtime;
+        let reader = reader::run(shared.clone(), link.clone(), read, socket.read);
+        spawn(runtime, "tcp reader", reader);
+        spawn(runtime, "tcp writer", writer::run(link.clone(), write, first));
+        let bound = shared.config.heartbeat;
+        spawn(runtime, "tcp heartbeat", heartbeat::run(link, bound, runtime.clone()));
+    }
+}
+
+impl Link for TcpLink {
+    fn id(&self) -> LinkId {
+        self.id
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn open(&self) -> Result<ConnectionId, SendError> {
+        self.outbox.open()
+    }
+
+    fn close_connection(&self, connection: ConnectionId) -> Result<(), SendError> {
+        self.outbox.close_connection(connection)
+    }
+
+    fn write(&self, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError> {
+        self.outbox.write(fill)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.outbox.poll_ready(cx)
+    }
+
+    fn close(&self) {
+        if self.outbox.close() {
+            self.limit_close();
+        }
+    }
+
+    fn abort(&self, why: &str) {
+        self.outbox.fail(LinkLoss::new(LossKind::Cut, why));
+    }
+}
+
+impl fmt::Debug for TcpLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpLink")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! Reads, and gives what came to the link's sink; it alone owns the sink, and so tells the loss.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use midflight_transport_api::frame::{FRAGMENT_MAX, HEADER_LEN};
+use midflight_transport_api::{Control, Incoming, LinkEvent, LinkLoss, LinkSink, LossKind};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::link::TcpLink;
+use crate::shared::Shared;
+
+/// What was read and is not used up yet.
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// With room for the longest frame, and `first` in it.
+    fn new(len: usize, first: &[u8]) -> Self {
+        let len = len.max(FRAGMENT_MAX + HEADER_LEN).max(first.len());
+        let mut bytes = vec![0; len];
+        bytes[..first.len()].copy_from_slice(first);
+        Self { bytes, start: 0, end: first.len() }
+    }
+
+    fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    fn use_up(&mut self, count: usize) {
+        self.start += count;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Room to read into; what is left of a frame moves to the front when there is little.
+    fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        &mut self.bytes[self.end..]
+    }
+}
+
+/// Shows the link to the acceptor, gives its events, and tells its loss.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    link: Arc<TcpLink>,
+    mut read: impl AsyncRead + Unpin,
+    first: Vec<u8>,
+) {
+    let mut sink = shared.acceptor.link_up(link.clone());
+    shared.change(|_| link.set_up());
+    let mut buffer = Buffer::new(shared.config.read_buffer, &first);
+    drop(first);
+    let mut incoming = Incoming::new(shared.config.limits.max_message);
+    let loss = loop {
+        give(&link, &mut buffer, &mut incoming, &mut *sink);
+        match next(&link, &mut read, buffer.room(), &mut *sink).await {
+            Next::Lost(loss) => break loss,
+            Next::Read(Ok(count)) if count > 0 => {
+                buffer.end += count;
+                link.heard_now();
+            }
+            // The peer has said goodbye, and we are about to.
+            Next::Read(Ok(_)) if incoming.is_over() => {
+                break std::future::poll_fn(|cx| link.outbox.poll_fate(cx)).await;
+            }
+            Next::Read(Ok(_)) => {
+                link.outbox.fail(LinkLoss::new(LossKind::Broken, "the peer closed the socket"));
+            }
+            Next::Read(Err(error)) => {
+                let detail = format!("cannot read: {error}");
+                link.outbox.fail(LinkLoss::new(LossKind::Broken, detail));
+            }
+        }
+    };
+    let peer = &link.canonical;
+    match loss.kind {
+        LossKind::Closed | LossKind::Cut => tracing::debug!(%peer, %loss, "link ended"),
+        _ => tracing::warn!(%peer, %loss, "link lost"),
+    }
+    drop(read);
+    sink.event(LinkEvent::Lost(loss));
+    sink.batch_end();
+    drop(sink);
+    shared.change(|links| links.remove(peer));
+}
+
+/// Gives every whole frame.
+fn give(link: &TcpLink, buffer: &mut Buffer, incoming: &mut Incoming, sink: &mut dyn LinkSink) {
+    if buffer.filled().is_empty() {
+        return;
+    }
+    let mut control = |control| match control {
+        Control::Ping => link.outbox.pong(),
+        Control::Bye if link.outbox.bye_heard() => link.limit_close(),
+        _ => {}
+    };
+    match incoming.feed(buffer.filled(), sink, &mut control) {
+        Ok(used) => buffer.use_up(used),
+        Err(violation) => {
+            link.outbox.fail(violation.into());
+        }
+    }
+    sink.batch_end();
+}
+
+enum Next {
+    Lost(LinkLoss),
+    Read(io::Result<usize>),
+}
+
+/// Reads once, when the sink takes more; or says that the link has ended.
+async fn next(
+    link: &TcpLink,
+    read: &mut (impl AsyncRead + Unpin),
+    room: &mut [u8],
+    sink: &mut dyn LinkSink,
+) -> Next {
+    let mut ready = false;
+    std::future::poll_fn(|cx| {
+        if link.outbox.is_lost()
+            && let Poll::Ready(loss) = link.outbox.poll_fate(cx)
+        {
+            return Poll::Ready(Next::Lost(loss));
+        }
+        ready = ready || sink.poll_ready(cx).is_ready();
+        link.set_paused(!ready);
+        if ready && let Poll::Ready(count) = poll_read(read, room, cx) {
+            return Poll::Ready(Next::Read(count));
+        }
+        link.outbox.poll_fate(cx).map(Next::Lost)
+    })
+    .await
+}
+
+fn poll_read(
+    read: &mut (impl AsyncRead + Unpin),
+    room: &mut [u8],
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut room = ReadBuf::new(room);
+    Pin::new(read).poll_read(cx, &mut room).map_ok(|()| room.filled().len())
+}

@@ -1,0 +1,153 @@
+//! What the tasks of one endpoint share.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use midflight_runtime::Handle;
+use midflight_transport_api::{
+    Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId, LinkLoss, LossKind,
+};
+use parking_lot::Mutex;
+
+use crate::TcpConfig;
+use crate::handshake::Introduction;
+use crate::link::TcpLink;
+use crate::table::{Entry, Table};
+
+/// The table of an endpoint.
+pub(crate) type Links = Table<Arc<TcpLink>, Arc<DialResult>>;
+
+/// How a dial ended, for all who wait for it.
+pub(crate) type DialResult = OnceLock<Result<Arc<TcpLink>, Failure>>;
+
+/// Why a dial failed, to be told several times.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) kind: ConnectErrorKind,
+    pub(crate) detail: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ConnectErrorKind, detail: impl fmt::Display) -> Self {
+        Self { kind, detail: Some(detail.to_string()) }
+    }
+}
+
+impl From<ConnectErrorKind> for Failure {
+    fn from(kind: ConnectErrorKind) -> Self {
+        Self { kind, detail: None }
+    }
+}
+
+impl From<Failure> for ConnectError {
+    fn from(failure: Failure) -> Self {
+        match failure.detail {
+            Some(detail) => Self::because(failure.kind, detail),
+            None => failure.kind.into(),
+        }
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct Shared {
+    pub(crate) address: Address,
+    pub(crate) nonce: [u8; 16],
+    pub(crate) config: TcpConfig,
+    pub(crate) runtime: Handle,
+    pub(crate) acceptor: Arc<dyn LinkAcceptor>,
+    /// Sockets that are in their handshake after an accept.
+    pub(crate) half_open: AtomicUsize,
+    next_link: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    links: Links,
+    waiters: Vec<Waker>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        address: Address,
+        nonce: [u8; 16],
+        config: TcpConfig,
+        runtime: Handle,
+        acceptor: Arc<dyn LinkAcceptor>,
+    ) -> Arc<Self> {
+        let links = Table::new(address.clone(), config.links_max);
+        Arc::new(Self {
+            address,
+            nonce,
+            config,
+            runtime,
+            acceptor,
+            half_open: AtomicUsize::new(0),
+            next_link: AtomicU64::new(1),
+            state: Mutex::new(State { links, waiters: Vec::new() }),
+        })
+    }
+
+    /// What we say of ourselves.
+    pub(crate) fn introduction(&self) -> Introduction {
+        Introduction {
+            address: self.address.clone(),
+            nonce: self.nonce,
+            heartbeat: self.config.heartbeat,
+            max_message: self.config.limits.max_message,
+        }
+    }
+
+    pub(crate) fn next_link(&self) -> LinkId {
+        LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Looks at or changes the table; who waits looks again afterwards.
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut Links) -> T) -> T {
+        let mut state = self.state.lock();
+        let answer = act(&mut state.links);
+        let waiters = std::mem::take(&mut state.waiters);
+        drop(state);
+        for waker in waiters {
+            waker.wake();
+        }
+        answer
+    }
+
+    /// Looks at the table.
+    pub(crate) fn look<T>(&self, act: impl FnOnce(&Links) -> T) -> T {
+        act(&self.state.lock().links)
+    }
+
+    /// Asks `act` again after every change until it answers.
+    pub(crate) async fn until<T>(&self, mut act: impl FnMut(&mut Links) -> Option<T>) -> T {
+        std::future::poll_fn(|cx: &mut Context<'_>| {
+            let mut state = self.state.lock();
+            if let Some(answer) = act(&mut state.links) {
+                return Poll::Ready(answer);
+            }
+            if !state.waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Entry for Arc<TcpLink> {
+    fn is_usable(&self) -> bool {
+        self.is_up() && !self.outbox.is_lost()
+    }
+
+    fn replace(&self) {
+        self.outbox.fail(LinkLoss::new(LossKind::Broken, "the peer has made another link"));
+    }
+}
