@@ -1,1 +1,96 @@
-//! (see Cargo.toml)
+//! Nodes and Erlang-style processes over any transport.
+//!
+//! A [`Node`] is started on a transport that the program chooses. A process is an async function
+//! with a mailbox and a [`Pid`], or a behaviour whose code can be replaced (`midflight-dsu`).
+//!
+//! ```
+//! use midflight_process::{Node, message::Message};
+//! use serde::{Deserialize, Serialize};
+//! # use midflight_process::Pid;
+//!
+//! #[derive(Serialize, Deserialize, Message)]
+//! #[message(name = "greeting.Hello", version = 1)]
+//! struct Hello {
+//!     to: String,
+//! }
+//!
+//! async fn greet(node: &Node) -> Option<String> {
+//!     let greeter = node.spawn("greeter", |cx| async move {
+//!         let received = cx.receive_one::<Hello>().await;
+//!         if let Some(caller) = received.reply_to {
+//!             caller.reply(format!("hello, {}", received.message.to));
+//!         }
+//!     });
+//!     let greeter = greeter.ok()?;
+//!     let hello = Hello { to: "world".into() };
+//!     let second = std::time::Duration::from_secs(1);
+//!     node.run("caller", move |cx| async move { cx.call(greeter, hello, second).await.ok() }).await?
+//! }
+//! ```
+//!
+//! What is never here: a transport (`process` names none), code loading, a clock.
+#![forbid(unsafe_code)]
+
+mod account;
+mod body;
+mod builder;
+mod connect;
+mod context;
+mod dead_letter;
+mod envelope;
+mod error;
+mod exit;
+mod frozen;
+mod function;
+mod handshake;
+mod info;
+mod inner;
+mod limits;
+mod link;
+mod locations;
+mod mailbox;
+mod membership;
+mod monitor;
+mod node;
+mod peer;
+mod queues;
+mod receive;
+mod registry;
+mod reply;
+mod runner;
+mod send;
+mod signals;
+mod slot;
+mod stage;
+mod table;
+mod turn;
+mod types;
+mod undelivered;
+mod unread;
+mod value;
+mod wire;
+
+pub use midflight_message as message;
+pub use midflight_message::{NodeId, Pid, ProcessRef};
+
+pub use body::{Body, Flow, Label};
+pub use builder::{NodeBuilder, StartError};
+pub use connect::{JoinError, WhereisError};
+pub use context::Context;
+pub use dead_letter::{DeadLetter, Refused};
+pub use envelope::{CallRef, Refusal};
+pub use error::{CallError, SendError, TrySendError};
+pub use exit::{Down, ExitReason, MonitorRef};
+pub use frozen::{FreezeError, Frozen};
+pub use handshake::{Secret, WeakSecret};
+pub use info::{ProcessInfo, Status};
+pub use limits::Limits;
+pub use membership::Member;
+pub use node::{IntoExitReason, Node, SpawnError};
+pub use receive::{Receive, Received};
+pub use registry::RegisterError;
+pub use reply::ReplyTo;
+pub use turn::{Batch, Caller, Delivery, Origin, Turn, View};
+pub use types::TypeNo;
+pub use undelivered::{RefusalKind, Undelivered};
+pub use value::Value;

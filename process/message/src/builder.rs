@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::descriptor::{Descriptor, DescriptorFn};
 use crate::limits::{MAX_DEFINITIONS, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH};
-use crate::shape::{Body, Definition, Shape};
+use crate::shape::{Body, Definition};
 use crate::tree::{Scalar, SchemaError, SchemaTree, Type};
 
 /// Builds the tree of what a function describes.
@@ -122,31 +122,39 @@ fn is_recursive(definitions: &[Definition<Type>]) -> bool {
 
 /// Whether somewhere a list or map may have elements that take no bytes.
 fn has_widthless_list(root: &Type, definitions: &[Definition<Type>]) -> bool {
-    let mut wide = vec![false; definitions.len()];
-    // Later definitions are mostly used by earlier ones, so going backwards settles nearly all at once.
-    loop {
-        let mut changed = false;
-        for number in (0..definitions.len()).rev() {
-            if !wide[number] && definitions[number].body.is_wide(&wide) {
-                wide[number] = true;
-                changed = true;
-            }
-        }
-        if !changed {
-            break;
-        }
-    }
+    let wide = wide(definitions);
     let all = definitions.iter().flat_map(|definition| definition.body.types());
     std::iter::once(root).chain(all).any(|ty| ty.has_widthless_list(&wide))
 }
 
-impl Body<Type> {
-    fn is_wide(&self, wide: &[bool]) -> bool {
-        match self {
-            Self::Enum(_) => true,
-            Self::Plain(Shape::Unit) => false,
-            _ => self.types().into_iter().any(|ty| ty.is_wide(wide)),
+/// Which definitions' values all take at least a byte: those with a part that does.
+fn wide(definitions: &[Definition<Type>]) -> Vec<bool> {
+    let mut wide = vec![false; definitions.len()];
+    let mut used_by = vec![Vec::new(); definitions.len()];
+    let mut found = Vec::new();
+    for (user, definition) in definitions.iter().enumerate() {
+        if definition.body.is_wide() {
+            wide[user] = true;
+            found.push(user);
         }
+        for ty in definition.body.types() {
+            ty.each_direct(&mut |used| used_by[used].push(user));
+        }
+    }
+    while let Some(used) = found.pop() {
+        for &user in &used_by[used] {
+            if !std::mem::replace(&mut wide[user], true) {
+                found.push(user);
+            }
+        }
+    }
+    wide
+}
+
+impl Body<Type> {
+    /// Whether every value takes a byte, whatever named types take.
+    fn is_wide(&self) -> bool {
+        matches!(self, Self::Enum(_)) || self.types().into_iter().any(|ty| ty.is_wide(&[]))
     }
 }
 
@@ -167,14 +175,24 @@ impl Type {
         }
     }
 
-    /// Whether every value takes at least a byte.
+    /// Calls back with the named types of which every value in here has one.
+    fn each_direct(&self, found: &mut impl FnMut(usize)) {
+        match self {
+            Self::Array(item, 1..) => item.each_direct(found),
+            Self::Tuple(items) => items.iter().for_each(|item| item.each_direct(found)),
+            Self::Named(number) => found(*number),
+            _ => {}
+        }
+    }
+
+    /// Whether every value takes at least a byte; named types do where they are marked.
     fn is_wide(&self, wide: &[bool]) -> bool {
         match self {
             Self::Scalar(scalar) => *scalar != Scalar::Unit,
             Self::Option(_) | Self::Seq(_) | Self::Set(_) | Self::Map(..) => true,
             Self::Array(item, length) => *length > 0 && item.is_wide(wide),
             Self::Tuple(items) => items.iter().any(|item| item.is_wide(wide)),
-            Self::Named(number) => wide[*number],
+            Self::Named(number) => wide.get(*number).copied().unwrap_or_default(),
         }
     }
 

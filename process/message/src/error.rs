@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::Mismatch;
+
 /// A value could not be encoded. The buffer is as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodeError {
@@ -53,13 +55,37 @@ pub enum DecodeReason {
     LeftOver(usize),
     /// The value nests deeper than [`MAX_VALUE_DEPTH`](crate::MAX_VALUE_DEPTH).
     TooDeep,
-    /// A list of empty elements is longer than
-    /// [`MAX_WIDTHLESS_ELEMENTS`](crate::MAX_WIDTHLESS_ELEMENTS).
-    TooLong(u64),
+    /// It claims more values than its size allows: see [`MAX_FREE_VALUES`](crate::MAX_FREE_VALUES).
+    TooManyValues,
     /// An enum's number is not one of the writer's.
     UnknownVariant(u32),
     /// A primitive value is encoded wrongly.
     Malformed(&'static str),
+    /// A number does not fit.
+    OutOfRange {
+        /// The number.
+        value: String,
+        /// The reader's type.
+        ours: &'static str,
+    },
+    /// The value is absent, and the reader needs one.
+    Absent,
+    /// The value is of another kind than the reader asks for.
+    Kind {
+        /// The writer's type.
+        theirs: String,
+        /// What the reader asks for.
+        ours: &'static str,
+    },
+    /// A list has another length than the reader asks for.
+    Length {
+        /// The writer's length.
+        theirs: u64,
+        /// The reader's.
+        ours: u64,
+    },
+    /// The writer's type cannot be read as this one at all.
+    Incompatible(Box<Mismatch>),
     /// The type's own `Deserialize` refused the value.
     Refused(String),
 }
@@ -70,9 +96,16 @@ impl fmt::Display for DecodeReason {
             Self::EndOfBytes => f.write_str("the bytes end too early"),
             Self::LeftOver(count) => write!(f, "{count} bytes are left over"),
             Self::TooDeep => write!(f, "it nests deeper than {}", crate::MAX_VALUE_DEPTH),
-            Self::TooLong(length) => write!(f, "a list of {length} empty elements is too long"),
+            Self::TooManyValues => f.write_str("it claims more values than its size allows"),
             Self::UnknownVariant(index) => write!(f, "there is no variant number {index}"),
             Self::Malformed(what) => f.write_str(what),
+            Self::OutOfRange { value, ours } => write!(f, "{value} does not fit into {ours}"),
+            Self::Absent => f.write_str("theirs is absent, ours is not optional"),
+            Self::Kind { theirs, ours } => write!(f, "theirs is {theirs}, ours is {ours}"),
+            Self::Length { theirs, ours } => {
+                write!(f, "theirs has {theirs} elements, ours has {ours}")
+            }
+            Self::Incompatible(mismatch) => fmt::Display::fmt(mismatch, f),
             Self::Refused(why) => f.write_str(why),
         }
     }

@@ -26,14 +26,21 @@ extern crate self as midflight_message;
 mod builder;
 mod codec;
 mod cursor;
+mod decode;
+mod decode_parts;
 mod descriptor;
 mod error;
 mod fingerprint;
 mod limits;
 mod message;
+mod mismatch;
 mod parse;
+mod path;
 mod pid;
+mod plan;
 mod process_ref;
+mod resolve;
+mod resolve_parts;
 mod scan;
 mod schema;
 mod schema_impls;
@@ -43,20 +50,24 @@ mod tree;
 mod type_info;
 
 pub use codec::{decode, encode};
+pub use decode::decode_resolved;
 pub use descriptor::{Descriptor, DescriptorFn};
 pub use error::{DecodeError, DecodeReason, EncodeError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use limits::{
-    MAX_DEFINITIONS, MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH, MAX_VALUE_DEPTH,
-    MAX_WIDTHLESS_ELEMENTS,
+    MAX_DEFINITIONS, MAX_FREE_VALUES, MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH,
+    MAX_VALUE_DEPTH, VALUES_PER_BYTE,
 };
 pub use message::Message;
 /// Derives [`trait@Message`] and [`trait@Schema`]; `#[message(name = "…", version = N)]` says how it is called.
 pub use midflight_macros::Message;
 /// Derives [`trait@Schema`] for a type that is only ever a part of messages.
 pub use midflight_macros::Schema;
+pub use mismatch::{Mismatch, MismatchReason};
 pub use pid::{NodeId, ParsePidError, Pid};
+pub use plan::{Certainty, Plan, Resolution, Risk};
 pub use process_ref::ProcessRef;
+pub use resolve::resolve;
 pub use schema::Schema;
 pub use shape::{Body, Definition, Field, Shape, Variant};
 pub use tree::{Scalar, SchemaError, SchemaTree, Type};

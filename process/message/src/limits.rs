@@ -17,7 +17,11 @@ pub const MAX_TYPE_DEPTH: usize = 32;
 /// Encoding refuses deeper values of recursive types, so that no reader's stack is at risk.
 pub const MAX_VALUE_DEPTH: usize = 256;
 
-/// The longest list whose elements take no bytes at all, such as `Vec<()>`.
+/// How many values a message may hold beyond [`VALUES_PER_BYTE`] of its size.
 ///
-/// Nothing else bounds such a list: its length is not checked by the bytes that follow.
-pub const MAX_WIDTHLESS_ELEMENTS: u64 = 65_536;
+/// It bounds what takes no bytes at all, such as the elements of a `Vec<()>`: nothing that follows
+/// their number could prove it wrong.
+pub const MAX_FREE_VALUES: u64 = 131_072;
+
+/// How many values, parts included, each byte of a message may stand for.
+pub const VALUES_PER_BYTE: u64 = 64;

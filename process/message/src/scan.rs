@@ -5,15 +5,15 @@
 
 use crate::cursor::Cursor;
 use crate::error::DecodeReason;
-use crate::limits::{MAX_VALUE_DEPTH, MAX_WIDTHLESS_ELEMENTS};
+use crate::limits::MAX_VALUE_DEPTH;
 use crate::shape::{Body, Shape};
 use crate::tree::{Scalar, SchemaTree, Type};
 
 /// Checks that the bytes are one value of the schema and nothing more.
 pub(crate) fn scan(tree: &SchemaTree, bytes: &[u8]) -> Result<(), DecodeReason> {
-    let mut cursor = Cursor(bytes);
+    let mut cursor = Cursor::new(bytes);
     skip(tree, &tree.root, &mut cursor, 0)?;
-    if cursor.0.is_empty() { Ok(()) } else { Err(DecodeReason::LeftOver(cursor.0.len())) }
+    cursor.finish()
 }
 
 /// Steps over one value.
@@ -26,11 +26,12 @@ pub(crate) fn skip(
     if depth > MAX_VALUE_DEPTH {
         return Err(DecodeReason::TooDeep);
     }
+    cursor.count()?;
     let depth = depth + 1;
     match ty {
         Type::Scalar(scalar) => skip_scalar(*scalar, cursor),
         Type::Option(item) => {
-            if read_option(cursor)? {
+            if cursor.presence()? {
                 skip(tree, item, cursor, depth)
             } else {
                 Ok(())
@@ -38,14 +39,14 @@ pub(crate) fn skip(
         }
         Type::Seq(item) | Type::Set(item) => {
             if matches!(**item, Type::Scalar(Scalar::U8 | Scalar::I8)) {
-                let length = cursor.length()?;
-                return cursor.skip(length).map(drop);
+                let length = cursor.take::<u64>()?;
+                return cursor.bytes(length).map(drop);
             }
-            let length = cursor.length()?;
+            let length = cursor.take::<u64>()?;
             repeat(length, cursor, |cursor| skip(tree, item, cursor, depth))
         }
         Type::Map(key, value) => {
-            let length = cursor.length()?;
+            let length = cursor.take::<u64>()?;
             repeat(length, cursor, |cursor| {
                 skip(tree, key, cursor, depth)?;
                 skip(tree, value, cursor, depth)
@@ -87,33 +88,13 @@ pub(crate) fn skip_shape(
     }
 }
 
-/// Reads whether a value is there.
-pub(crate) fn read_option(cursor: &mut Cursor<'_>) -> Result<bool, DecodeReason> {
-    match cursor.take::<u8>()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(DecodeReason::Malformed("an option is neither absent nor present")),
-    }
-}
-
-/// Runs a step so many times, and stops early where the steps take no bytes.
+/// Runs a step so many times; the cursor's count of values bounds it.
 fn repeat<'de>(
     length: u64,
     cursor: &mut Cursor<'de>,
     mut step: impl FnMut(&mut Cursor<'de>) -> Result<(), DecodeReason>,
 ) -> Result<(), DecodeReason> {
-    let mut widthless = 0;
-    for _ in 0..length {
-        let before = cursor.0.len();
-        step(cursor)?;
-        if cursor.0.len() == before {
-            widthless += 1;
-            if widthless > MAX_WIDTHLESS_ELEMENTS {
-                return Err(DecodeReason::TooLong(length));
-            }
-        }
-    }
-    Ok(())
+    (0..length).try_for_each(|_| step(cursor))
 }
 
 fn skip_scalar(scalar: Scalar, cursor: &mut Cursor<'_>) -> Result<(), DecodeReason> {

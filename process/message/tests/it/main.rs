@@ -1,0 +1,12 @@
+//! The promises of `midflight-message`, from outside.
+#![expect(missing_docs, reason = "a test program")]
+
+mod codec;
+mod dynamic;
+mod golden;
+mod hostile;
+mod pairs;
+mod pairs_enums;
+mod prediction;
+mod sensitivity;
+mod serde_rules;

@@ -1,0 +1,141 @@
+//! Starting a node.
+
+use std::sync::Arc;
+
+use midflight_message::NodeId;
+use midflight_runtime::{Handle, spawn};
+use midflight_transport_api::{Address, Bind, OpenError, Transport};
+
+use crate::handshake::Secret;
+use crate::inner::{Inner, Parts};
+use crate::limits::Limits;
+use crate::link::Acceptor;
+use crate::membership::Member;
+use crate::node::Node;
+use crate::runner;
+
+/// How a node is to be started.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it starts the node"]
+pub struct NodeBuilder {
+    name: String,
+    cluster: String,
+    bind: Bind,
+    secret: Option<Secret>,
+    limits: Limits,
+}
+
+/// A node could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The name is not one.
+    #[error("`{0}` is no node name: 1 to 64 letters, digits, `-`, `_` or `.`")]
+    BadName(String),
+    /// A limit is 0 where at least 1 is needed.
+    #[error("the limit `{0}` is 0, and must be at least 1")]
+    BadLimit(&'static str),
+    /// The transport could not open an endpoint.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl Node {
+    /// A node called `name`, which only dials until [`NodeBuilder::listen`] says otherwise.
+    pub fn builder(name: impl Into<String>) -> NodeBuilder {
+        NodeBuilder {
+            name: name.into(),
+            cluster: "midflight".into(),
+            bind: Bind::DialOnly,
+            secret: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl NodeBuilder {
+    /// Listens at `address`.
+    pub fn listen(mut self, address: Address) -> Self {
+        self.bind = Bind::Listen { listen: address, advertise: None };
+        self
+    }
+
+    /// Tells others to dial `address`, which leads to where the node listens.
+    pub fn advertise(mut self, address: Address) -> Self {
+        if let Bind::Listen { advertise, .. } = &mut self.bind {
+            *advertise = Some(address);
+        }
+        self
+    }
+
+    /// The cluster's name (default `midflight`); nodes of different clusters refuse each other.
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = name.into();
+        self
+    }
+
+    /// The secret that every node of the cluster must prove to know.
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// Other bounds than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Starts the node.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        self,
+        transport: &dyn Transport,
+        runtime: Handle,
+    ) -> Result<Node, StartError> {
+        if !Member::is_name(&self.name) {
+            return Err(StartError::BadName(self.name));
+        }
+        check_limits(&self.limits)?;
+        let dials_only = self.bind == Bind::DialOnly;
+        // 0 is no identity.
+        let id = NodeId(runtime.random_u64().max(1));
+        let inner = Arc::new(Inner::new(Parts {
+            id,
+            name: self.name,
+            cluster: self.cluster,
+            secret: self.secret,
+            limits: self.limits,
+            runtime,
+        }));
+        let node = Node { inner };
+        let inner = &node.inner;
+        let acceptor = Arc::new(Acceptor(Arc::downgrade(inner)));
+        let end_point = transport.open(self.bind, acceptor).await?;
+        let address = (!dials_only).then(|| end_point.address().to_string());
+        inner.membership.lock().set_own_address(address);
+        let _first = inner.end_point.set(end_point);
+        for number in 0..inner.queues.runners() {
+            spawn(&inner.runtime, "runner", runner::run(node.clone(), number));
+        }
+        Ok(node)
+    }
+}
+
+fn check_limits(limits: &Limits) -> Result<(), StartError> {
+    let least_one = [
+        ("mailbox_messages", limits.mailbox_messages as usize),
+        ("mailbox_bytes", limits.mailbox_bytes as usize),
+        ("window_messages", limits.window_messages as usize),
+        ("window_bytes", limits.window_bytes as usize),
+        ("processes", limits.processes as usize),
+        ("lanes", limits.lanes),
+        ("turn_messages", limits.turn_messages),
+    ];
+    match least_one.iter().find(|(_, limit)| *limit == 0) {
+        Some((name, _)) => Err(StartError::BadLimit(name)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,170 @@
+//! Making and cutting links to other nodes.
+
+use midflight_message::{NodeId, Pid};
+use midflight_runtime::{spawn, timeout};
+use midflight_transport_api::{Address, ConnectError};
+use futures_channel::oneshot;
+use std::time::Duration;
+
+use crate::node::Node;
+use crate::wire::Signal;
+
+/// No link to a node could be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The transport could not reach it.
+    #[error("{address}: {source}")]
+    Unreachable {
+        /// What was dialled.
+        address: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// One of the two nodes refused the other.
+    #[error("{address}: {reason}")]
+    Refused {
+        /// What was dialled.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("{address}: no answer within {after:?}")]
+    TimedOut {
+        /// What was dialled.
+        address: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// Nothing is known of the node, or it cannot be dialled.
+    #[error("node {0} is not a member that can be dialled")]
+    Unknown(NodeId),
+    /// The member's address is not one.
+    #[error("`{0}` is no address")]
+    BadAddress(String),
+    /// This node is closed.
+    #[error("this node is closed")]
+    Closed,
+}
+
+/// A question to another node has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WhereisError {
+    /// No link to the node could be made.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The link was lost, or no answer came in time.
+    #[error("no answer from node {0}")]
+    NoAnswer(NodeId),
+}
+
+impl Node {
+    /// Makes a link to the node at `address`, with both nodes' handshake. Where there is a link
+    /// already, answers its node.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the link.
+    pub async fn connect(&self, address: &Address) -> Result<NodeId, JoinError> {
+        let inner = &self.inner;
+        let end_point = inner.end_point.get().ok_or(JoinError::Closed)?;
+        let after = inner.limits.connect_timeout;
+        let connecting = async {
+            let unreachable = |source| JoinError::Unreachable { address: address.to_string(), source };
+            let link = end_point.connect(address).await.map_err(unreachable)?;
+            let state = inner.links.lock().get(&link.id()).cloned();
+            let refused = |reason| JoinError::Refused { address: address.to_string(), reason };
+            let Some(state) = state else {
+                return Err(refused("the link was lost at once".into()));
+            };
+            let outcome = state.outcome().await;
+            outcome.unwrap_or_else(|_gone| Err("the link was lost".into())).map_err(refused)
+        };
+        timeout(&*inner.runtime, after, connecting)
+            .await
+            .map_err(|_elapsed| JoinError::TimedOut { address: address.to_string(), after })?
+    }
+
+    /// Makes a link to a member.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub async fn connect_node(&self, node: NodeId) -> Result<(), JoinError> {
+        if self.inner.peer(node).is_some() || node == self.inner.id {
+            return Ok(());
+        }
+        let address = self.inner.membership.lock().get(node).and_then(|m| m.address.clone());
+        let address = address.ok_or(JoinError::Unknown(node))?;
+        let address: Address =
+            address.parse().map_err(|_says_the_same| JoinError::BadAddress(address))?;
+        let reached = self.connect(&address).await?;
+        // Another incarnation answers at that address: the one that was meant is gone.
+        if reached == node { Ok(()) } else { Err(JoinError::Unknown(node)) }
+    }
+
+    /// Joins the cluster through `seeds`: keeps dialling each that is not linked, with growing
+    /// pauses, until the node closes. Returns at once.
+    pub fn join(&self, seeds: Vec<Address>) {
+        for seed in seeds {
+            let node = self.clone();
+            spawn(&self.inner.runtime, "join", async move { node.keep_joined(seed).await });
+        }
+    }
+
+    async fn keep_joined(&self, seed: Address) {
+        const PAUSE_MIN: Duration = Duration::from_millis(100);
+        const PAUSE_MAX: Duration = Duration::from_secs(5);
+        let mut pause = PAUSE_MIN;
+        while !self.inner.is_closing() {
+            match self.connect(&seed).await {
+                Ok(_) => pause = PAUSE_MAX,
+                Err(JoinError::Refused { reason, .. }) => {
+                    tracing::error!(%seed, reason, "cannot join");
+                    pause = PAUSE_MAX;
+                }
+                Err(error) => {
+                    tracing::debug!(%seed, %error, "cannot join yet");
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+            self.inner.runtime.sleep(pause).await;
+        }
+    }
+
+    /// Cuts the link to a node at once. Both sides are told. Answers whether there was one.
+    pub fn disconnect(&self, node: NodeId) -> bool {
+        let peer = self.inner.peers.read().get(&node).cloned();
+        match peer {
+            Some(peer) => {
+                peer.link.abort("disconnected by the node's owner");
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The process with this name on another node; makes a link where there is none.
+    ///
+    /// # Errors
+    /// See [`WhereisError`].
+    pub async fn whereis_on(&self, node: NodeId, name: &str) -> Result<Option<Pid>, WhereisError> {
+        if node == self.inner.id {
+            return Ok(self.whereis(name));
+        }
+        self.connect_node(node).await?;
+        let no_answer = || WhereisError::NoAnswer(node);
+        let peer = self.inner.peer(node).ok_or_else(no_answer)?;
+        let request = self.inner.next();
+        let (tell, told) = oneshot::channel();
+        peer.questions.lock().insert(request, tell);
+        self.inner.signal(&peer, &Signal::Whereis { request, name: name.to_owned() });
+        let answer = timeout(&*self.inner.runtime, self.inner.limits.connect_timeout, told).await;
+        peer.questions.lock().remove(&request);
+        let place = answer.map_err(|_elapsed| no_answer())?.map_err(|_lost| no_answer())?;
+        Ok(place.map(|place| Pid { node, index: place.index, generation: place.generation }))
+    }
+}

@@ -1,0 +1,268 @@
+//! What a process made of an async function can do.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use midflight_message::{Message, Pid};
+use midflight_runtime::Instant;
+
+use crate::envelope::{CallRef, Content, Refusal};
+use crate::error::{CallError, SendError, TrySendError};
+use crate::function::Shared;
+use crate::node::Node;
+use crate::receive::{Receive, Received};
+use crate::registry::RegisterError;
+use crate::reply::read_reply;
+use crate::send::{NotSent, Route};
+use crate::wire::Place;
+use crate::{ExitReason, MonitorRef};
+
+/// A process's own view of itself and the world. It belongs to one process and is handed to its
+/// function.
+#[derive(Debug)]
+pub struct Context {
+    pub(crate) node: Node,
+    pub(crate) place: Place,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Context {
+    /// The process itself.
+    #[must_use]
+    pub fn me(&self) -> Pid {
+        self.node.inner.local_pid(self.place)
+    }
+
+    /// The node it runs on.
+    #[must_use]
+    pub const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Now, on the node's clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.node.inner.runtime.now()
+    }
+
+    /// Ends after `duration`.
+    pub async fn sleep(&self, duration: Duration) {
+        self.node.inner.runtime.sleep(duration).await;
+    }
+
+    /// Sends `message` to `to`, if there is room for it now.
+    ///
+    /// As in Erlang, a message to a process that has ended goes nowhere: watch the process, or
+    /// call it, to know.
+    ///
+    /// # Errors
+    /// `Full` and `NotConnected` give the message back.
+    pub fn try_send<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
+        let inner = &self.node.inner;
+        if let Route::Remote(peer, place) = inner.route(to) {
+            return inner.send_remote_ref(self.place, &peer, place, message);
+        }
+        let content = Content::Value(Box::new(message));
+        inner.try_send(self.place, to, None, content).map_err(TrySendError::from_not_sent)
+    }
+
+    /// Sends `message` to `to`; waits for room, and for a link to its node, within the node's
+    /// `send_timeout`.
+    ///
+    /// # Errors
+    /// `Overloaded` when the receiver had no room in time; `Unreachable` when no link to its node
+    /// could be made.
+    ///
+    /// # Cancel safety
+    /// A dropped future has not sent the message.
+    pub async fn send<M: Message>(&self, to: Pid, message: M) -> Result<(), SendError> {
+        match self.try_send(to, message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(message) | TrySendError::NotConnected(message)) => {
+                self.send_waiting(to, None, Content::Value(Box::new(message))).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends once there is room and a link.
+    pub(crate) async fn send_waiting(
+        &self,
+        to: Pid,
+        call: Option<CallRef>,
+        content: Content,
+    ) -> Result<(), SendError> {
+        let inner = &self.node.inner;
+        let deadline = inner.runtime.now() + inner.limits.send_timeout;
+        let mut content = Some(content);
+        while let Some(attempt) = content.take() {
+            match inner.try_send(self.place, to, call, attempt) {
+                Ok(()) => return Ok(()),
+                Err(NotSent::Full(given_back)) => {
+                    let mut deadline = inner.runtime.sleep_until(deadline);
+                    let mut attempt = Some(given_back);
+                    // Registered first, tried again after: room made in between is not missed.
+                    let waited = std::future::poll_fn(|cx| {
+                        if deadline.as_mut().poll(cx).is_ready() {
+                            return Poll::Ready(Err(SendError::Overloaded(to)));
+                        }
+                        inner.wait_for_room(to, cx.waker());
+                        let Some(content) = attempt.take() else { return Poll::Ready(Ok(None)) };
+                        match inner.try_send(self.place, to, call, content) {
+                            Ok(()) => Poll::Ready(Ok(None)),
+                            Err(NotSent::Full(content)) => {
+                                attempt = Some(content);
+                                Poll::Pending
+                            }
+                            Err(other) => Poll::Ready(Ok(Some(other))),
+                        }
+                    })
+                    .await?;
+                    match waited {
+                        None => return Ok(()),
+                        Some(NotSent::NotConnected(_, given_back)) => content = Some(given_back),
+                        Some(other) => return Err(SendError::from_not_sent(other, to)),
+                    }
+                }
+                Err(NotSent::NotConnected(node, given_back)) => {
+                    self.node
+                        .connect_node(node)
+                        .await
+                        .map_err(|why| SendError::Unreachable { to, why: why.to_string() })?;
+                    content = Some(given_back);
+                }
+                Err(other) => return Err(SendError::from_not_sent(other, to)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks `to` and waits for its reply for `timeout` at the most.
+    ///
+    /// # Errors
+    /// See [`CallError`]. After `TimedOut` the request may still be handled; its reply is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped future drops the reply.
+    pub async fn call<M: Message, R: Message>(
+        &self,
+        to: Pid,
+        message: M,
+        timeout: Duration,
+    ) -> Result<R, CallError> {
+        let inner = &self.node.inner;
+        let deadline = inner.runtime.now() + timeout;
+        let call = inner.next_call();
+        self.shared.arrived.lock().calls.insert(call, None);
+        let guard = CallGuard { context: self, call };
+        let content = Content::Value(Box::new(message));
+        match inner.try_send(self.place, to, Some(call), content) {
+            Ok(()) => {}
+            Err(NotSent::Full(content) | NotSent::NotConnected(_, content)) => {
+                let sending = self.send_waiting(to, Some(call), content);
+                midflight_runtime::timeout_at(&*inner.runtime, deadline, sending)
+                    .await
+                    .map_err(|_elapsed| CallError::TimedOut { to, after: timeout })??;
+            }
+            Err(other) => return Err(SendError::from_not_sent(other, to).into()),
+        }
+        let reply = guard.reply(deadline).await;
+        let result = reply.ok_or(CallError::TimedOut { to, after: timeout })?;
+        let content = result.map_err(|refusal| CallError::Refused { to, refusal })?;
+        read_reply(inner, to, content).await
+    }
+
+    /// Receives the oldest message of type `M`; waits for one as long as it takes. Messages of
+    /// other types stay, in order.
+    ///
+    /// # Cancel safety
+    /// A dropped future has received nothing.
+    pub async fn expect<M: Message>(&self) -> M {
+        self.receive_one().await.message
+    }
+
+    /// As [`Context::expect`], for `timeout` at the most; zero takes what is there.
+    ///
+    /// # Cancel safety
+    /// A dropped future has received nothing.
+    pub async fn expect_timeout<M: Message>(&self, timeout: Duration) -> Option<M> {
+        self.receive().on(|received: Received<M>| received.message).timeout(timeout).await
+    }
+
+    /// Receives the oldest message of type `M` with its sender, and the caller who wants a reply.
+    ///
+    /// # Cancel safety
+    /// A dropped future has received nothing.
+    pub async fn receive_one<M: Message>(&self) -> Received<M> {
+        self.receive().on(|received: Received<M>| received).forever().await
+    }
+
+    /// Receives the oldest message that one of several clauses takes.
+    #[must_use]
+    pub fn receive<T>(&self) -> Receive<'_, T> {
+        Receive::new(self)
+    }
+
+    /// Watches `target`: one [`Down`](crate::Down) comes when it ends, has ended, or is out of
+    /// reach. Makes a link to its node first where there is none.
+    pub async fn monitor(&self, target: Pid) -> MonitorRef {
+        let inner = &self.node.inner;
+        if let Route::NotConnected(node) = inner.route(target) {
+            // Out of reach: the monitor says so.
+            let _ = self.node.connect_node(node).await;
+        }
+        inner.monitor(self.place, target)
+    }
+
+    /// Ends a monitor. A `Down` that has come already stays in the mailbox.
+    pub fn demonitor(&self, target: Pid, monitor: MonitorRef) {
+        self.node.inner.demonitor(self.place, target, monitor);
+    }
+
+    /// Gives this process a name on its node.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn register(&self, name: &str) -> Result<(), RegisterError> {
+        self.node.register(name, self.me())
+    }
+
+    /// Tells `to` to end with `reason`. It ends between two messages.
+    pub fn exit(&self, to: Pid, reason: ExitReason) {
+        self.node.inner.exit(self.place, to, reason);
+    }
+}
+
+/// Forgets a call when it is over, however it ends.
+struct CallGuard<'a> {
+    context: &'a Context,
+    call: CallRef,
+}
+
+impl CallGuard<'_> {
+    /// Waits for the reply.
+    async fn reply(&self, deadline: Instant) -> Option<Result<Content, Refusal>> {
+        let mut timer = None;
+        std::future::poll_fn(|cx| {
+            // The process is polled again when something comes.
+            let reply = {
+                let mut arrived = self.context.shared.arrived.lock();
+                arrived.calls.get_mut(&self.call).and_then(Option::take)
+            };
+            if reply.is_some() {
+                return Poll::Ready(reply);
+            }
+            let runtime = &self.context.node.inner.runtime;
+            let timer = timer.get_or_insert_with(|| runtime.sleep_until(deadline));
+            timer.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+}
+
+impl Drop for CallGuard<'_> {
+    fn drop(&mut self) {
+        self.context.shared.arrived.lock().calls.remove(&self.call);
+    }
+}

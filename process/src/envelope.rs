@@ -1,0 +1,159 @@
+//! What lies in a mailbox.
+
+use bytes::Bytes;
+use midflight_message::Mismatch;
+use serde::{Deserialize, Serialize};
+
+use crate::types::TypeNo;
+use crate::value::Value;
+
+/// Who sent something, in 12 bytes: the sender's node by its number in this node's table of nodes
+/// (0 is this node, [`Sender::NOBODY`]'s is none), and its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Sender {
+    pub(crate) node: u32,
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl Sender {
+    /// Sent from outside any process.
+    pub(crate) const NOBODY: Self = Self { node: u32::MAX, index: 0, generation: 0 };
+
+    pub(crate) const fn is_remote(self) -> bool {
+        self.node != 0 && self.node != u32::MAX
+    }
+}
+
+/// Which call a reply answers; numbered by the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallRef(pub u64);
+
+/// One entry of a mailbox, 32 bytes. Small encoded payloads lie in the mailbox's byte segment.
+#[derive(Debug)]
+pub(crate) enum Envelope {
+    /// A value moved from a process of the same image.
+    Value { from: Sender, value: Box<dyn Value> },
+    /// An encoded message in the segment.
+    Small { from: Sender, ty: TypeNo, start: u32, len: u32 },
+    /// Everything else.
+    Parcel { from: Sender, parcel: Box<Parcel> },
+}
+
+/// A message's content, either form.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Value(Box<dyn Value>),
+    Bytes { ty: TypeNo, bytes: Bytes },
+}
+
+/// What is too large or too rare for the mailbox's own entries.
+#[derive(Debug)]
+pub(crate) enum Parcel {
+    /// A large encoded message, by reference.
+    Large { ty: TypeNo, bytes: Bytes },
+    /// A request that wants a reply.
+    Call { call: CallRef, content: Content },
+    /// The reply to a call.
+    Reply { call: CallRef, result: Result<Content, Refusal> },
+    /// Ends the process.
+    Exit { reason: crate::ExitReason },
+}
+
+/// Why a receiver did not take a message; travels back to the sender in the message's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The receiver cannot read the message.
+    Incompatible(Box<Mismatch>),
+    /// The receiver's behaviour accepts a closed set of messages, and this is none of them.
+    NotAccepted {
+        /// The message's type.
+        type_name: String,
+        /// The message's version.
+        version: u32,
+        /// What the behaviour accepts.
+        accepts: Vec<String>,
+        /// The behaviour and its version.
+        behaviour: String,
+    },
+    /// The bytes are not what their type says.
+    Garbled {
+        /// The message's type.
+        type_name: String,
+        /// What the decoder said.
+        detail: String,
+    },
+    /// The receiver does not live.
+    NoProcess,
+    /// The receiver ended, or its code failed, before it replied.
+    Aborted {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Incompatible(mismatch) => write!(f, "incompatible: {mismatch}"),
+            Self::NotAccepted { type_name, version, accepts, behaviour } => write!(
+                f,
+                "{behaviour} does not accept {type_name} version {version}; it accepts {}",
+                accepts.join(", ")
+            ),
+            Self::Garbled { type_name, detail } => write!(f, "garbled {type_name}: {detail}"),
+            Self::NoProcess => f.write_str("no such process"),
+            Self::Aborted { reason } => write!(f, "aborted: {reason}"),
+        }
+    }
+}
+
+impl Envelope {
+    pub(crate) const fn from(&self) -> Sender {
+        match self {
+            Self::Value { from, .. } | Self::Small { from, .. } | Self::Parcel { from, .. } => {
+                *from
+            }
+        }
+    }
+
+    /// What it counts against the bounds of a mailbox. Signals and replies count nothing: they
+    /// must never wait (P6).
+    pub(crate) fn weight(&self) -> (u32, u32) {
+        match self {
+            Self::Value { .. } => (1, 64),
+            Self::Small { len, .. } => (1, 32 + len),
+            Self::Parcel { parcel, .. } => match &**parcel {
+                Parcel::Large { bytes, .. } => (1, clamp(bytes.len())),
+                Parcel::Call { content, .. } => (1, 64 + content.len()),
+                Parcel::Reply { .. } | Parcel::Exit { .. } => (0, 0),
+            },
+        }
+    }
+}
+
+impl Content {
+    /// Encoded bytes; a moved value counts nothing beyond its envelope.
+    pub(crate) fn len(&self) -> u32 {
+        match self {
+            Self::Value(_) => 0,
+            Self::Bytes { bytes, .. } => clamp(bytes.len()),
+        }
+    }
+}
+
+fn clamp(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_32_bytes() {
+        assert_eq!(size_of::<Envelope>(), 32);
+        assert_eq!(size_of::<Option<Envelope>>(), 32);
+    }
+}

@@ -1,0 +1,155 @@
+//! One error type for each operation of a process or node.
+
+use std::time::Duration;
+
+use midflight_message::{EncodeError, Mismatch, Pid};
+
+use crate::envelope::{Content, Refusal};
+use crate::send::NotSent;
+
+/// A message could not be sent now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrySendError<M> {
+    /// The receiver has no room. The message comes back.
+    #[error("the receiver has no room")]
+    Full(M),
+    /// There is no link to the receiver's node. The message comes back.
+    #[error("there is no link to the receiver's node")]
+    NotConnected(M),
+    /// The message is larger than the transport takes.
+    #[error("the message is larger than {max} bytes, the transport's limit")]
+    TooLarge {
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The message does not encode.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// The node knows as many message types as it may (`Limits::types`).
+    #[error("the node knows as many message types as it may (Limits::types)")]
+    TooManyTypes,
+}
+
+/// A message could not be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The receiver had no room in time.
+    #[error("{0} is overloaded: no room in time")]
+    Overloaded(Pid),
+    /// No link to the receiver's node could be made.
+    #[error("the node of {to} is out of reach: {why}")]
+    Unreachable {
+        /// The receiver.
+        to: Pid,
+        /// Why.
+        why: String,
+    },
+    /// The message is larger than the transport takes.
+    #[error("the message is larger than {max} bytes, the transport's limit")]
+    TooLarge {
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The message does not encode.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// The node knows as many message types as it may (`Limits::types`).
+    #[error("the node knows as many message types as it may (Limits::types)")]
+    TooManyTypes,
+}
+
+/// A call has no reply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The request was not sent.
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+    /// No reply came in time. The request may have been handled.
+    #[error("no reply from {to} within {after:?}")]
+    TimedOut {
+        /// The receiver.
+        to: Pid,
+        /// The caller's limit.
+        after: Duration,
+    },
+    /// The receiver refused the request.
+    #[error("{to} refused: {refusal}")]
+    Refused {
+        /// The receiver.
+        to: Pid,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The reply cannot be read as the type the caller wants.
+    #[error("the reply of {to} cannot be read: {refusal}")]
+    Unreadable {
+        /// The receiver.
+        to: Pid,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+impl CallError {
+    /// The type and field at which the two sides differ, when that is the reason.
+    #[must_use]
+    pub fn mismatch(&self) -> Option<&Mismatch> {
+        match self {
+            Self::Refused { refusal: Refusal::Incompatible(mismatch), .. }
+            | Self::Unreadable { refusal: Refusal::Incompatible(mismatch), .. } => Some(mismatch),
+            _ => None,
+        }
+    }
+}
+
+impl<M: 'static> TrySendError<M> {
+    /// From the reason for which a moved `M` was not sent.
+    pub(crate) fn from_not_sent(not_sent: NotSent) -> Self {
+        let back = |content: Content| match content {
+            Content::Value(value) => match value.into_any().downcast::<M>() {
+                Ok(message) => *message,
+                Err(_) => unreachable!("it was moved in as an M"),
+            },
+            Content::Bytes { .. } => unreachable!("it was moved in as a value"),
+        };
+        match not_sent {
+            NotSent::Full(content) => Self::Full(back(content)),
+            NotSent::NotConnected(_, content) => Self::NotConnected(back(content)),
+            NotSent::TooLarge { max } => Self::TooLarge { max },
+            NotSent::Encode(error) => Self::Encode(error),
+            NotSent::TooManyTypes => Self::TooManyTypes,
+        }
+    }
+}
+
+impl SendError {
+    /// From a reason for which waiting does not help.
+    pub(crate) fn from_not_sent(not_sent: NotSent, to: Pid) -> Self {
+        match not_sent {
+            NotSent::Full(_) => Self::Overloaded(to),
+            NotSent::NotConnected(..) => {
+                Self::Unreachable { to, why: "there is no link".into() }
+            }
+            NotSent::TooLarge { max } => Self::TooLarge { max },
+            NotSent::Encode(error) => Self::Encode(error),
+            NotSent::TooManyTypes => Self::TooManyTypes,
+        }
+    }
+}
+
+impl<M> From<TrySendError<M>> for SendError {
+    /// For the errors that waiting does not help; the others are waited out before.
+    fn from(error: TrySendError<M>) -> Self {
+        match error {
+            TrySendError::TooLarge { max } => Self::TooLarge { max },
+            TrySendError::Encode(error) => Self::Encode(error),
+            TrySendError::TooManyTypes => Self::TooManyTypes,
+            TrySendError::Full(_) | TrySendError::NotConnected(_) => {
+                unreachable!("waited out before")
+            }
+        }
+    }
+}

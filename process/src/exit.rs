@@ -1,0 +1,58 @@
+//! Why a process ended, and what its watchers are told.
+
+use std::fmt;
+
+use midflight_message::{Message, Pid, Schema};
+use serde::{Deserialize, Serialize};
+
+/// Why a process ended, or why it cannot be watched any longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It was done.
+    Normal,
+    /// It gave this reason.
+    Error(String),
+    /// Its code panicked with this message.
+    Panic(String),
+    /// It was ended from outside, with this reason.
+    Killed(String),
+    /// The node was shut down.
+    Shutdown,
+    /// It did not live when the monitor was set.
+    NoProcess,
+    /// The link to its node was lost, or none could be made. It may live on.
+    NoConnection(String),
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("normal"),
+            Self::Error(text) => write!(f, "error: {text}"),
+            Self::Panic(text) => write!(f, "panic: {text}"),
+            Self::Killed(text) => write!(f, "killed: {text}"),
+            Self::Shutdown => f.write_str("shutdown"),
+            Self::NoProcess => f.write_str("no such process"),
+            Self::NoConnection(text) => write!(f, "no connection: {text}"),
+        }
+    }
+}
+
+/// Names one monitor; the [`Down`] that ends it carries the same.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Schema,
+)]
+pub struct MonitorRef(pub u64);
+
+/// The one message of a monitor: the watched process is gone, or out of reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.Down", version = 1)]
+pub struct Down {
+    /// Which monitor.
+    pub monitor: MonitorRef,
+    /// The watched process.
+    pub process: Pid,
+    /// Why.
+    pub reason: ExitReason,
+}

@@ -1,0 +1,159 @@
+//! What the parts of a node share. Each part is a file of its own; this is only where they meet.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use midflight_message::{NodeId, Pid};
+use midflight_runtime::{Handle, spawn};
+use midflight_transport_api::{EndPoint, LinkId};
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+
+use crate::dead_letter::DeadLetters;
+use crate::envelope::{CallRef, Sender};
+use crate::handshake::Secret;
+use crate::limits::Limits;
+use crate::link::LinkState;
+use crate::locations::Locations;
+use crate::membership::{Member, Membership};
+use crate::peer::{Peer, WriteOutcome};
+use crate::queues::Queues;
+use crate::registry::Registry;
+use crate::table::Table;
+use crate::types::TypeTable;
+use crate::wire::Place;
+
+/// A node's parts.
+pub(crate) struct Inner {
+    pub(crate) id: NodeId,
+    pub(crate) name: String,
+    pub(crate) cluster: String,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) limits: Limits,
+    pub(crate) runtime: Handle,
+    pub(crate) end_point: OnceLock<Arc<dyn EndPoint>>,
+    pub(crate) table: Table,
+    pub(crate) queues: Queues,
+    pub(crate) types: TypeTable,
+    pub(crate) registry: Registry,
+    pub(crate) locations: Locations,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) membership: Mutex<Membership>,
+    pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
+    /// Every link that is up or in its handshake.
+    pub(crate) links: Mutex<FxHashMap<LinkId, Arc<LinkState>>>,
+    /// Nodes met, by number; 0 is this one. Numbers are never reused.
+    pub(crate) nodes: RwLock<Vec<NodeId>>,
+    /// A hash over the code this node has; peers see it in the handshake.
+    pub(crate) catalogue: Mutex<[u8; 32]>,
+    pub(crate) closing: AtomicBool,
+    next: AtomicU64,
+}
+
+/// Everything a node is made of that its builder decides.
+pub(crate) struct Parts {
+    pub(crate) id: NodeId,
+    pub(crate) name: String,
+    pub(crate) cluster: String,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) limits: Limits,
+    pub(crate) runtime: Handle,
+}
+
+impl Inner {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let own = Member { id: parts.id, name: parts.name.clone(), address: None };
+        Self {
+            end_point: OnceLock::new(),
+            table: Table::new(parts.limits.processes),
+            queues: Queues::new(parts.runtime.workers().max(1)),
+            types: TypeTable::new(parts.limits.types),
+            registry: Registry::default(),
+            locations: Locations::default(),
+            dead_letters: DeadLetters::new(
+                parts.limits.dead_letters,
+                parts.limits.dead_letter_bytes,
+            ),
+            membership: Mutex::new(Membership::new(own, parts.limits.members)),
+            peers: RwLock::default(),
+            links: Mutex::default(),
+            nodes: RwLock::new(vec![parts.id]),
+            catalogue: Mutex::default(),
+            closing: AtomicBool::new(false),
+            next: AtomicU64::new(1),
+            id: parts.id,
+            name: parts.name,
+            cluster: parts.cluster,
+            secret: parts.secret,
+            limits: parts.limits,
+            runtime: parts.runtime,
+        }
+    }
+
+    /// A number this node has not used before: for calls, monitors and questions.
+    pub(crate) fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_call(&self) -> CallRef {
+        CallRef(self.next())
+    }
+
+    pub(crate) fn message_max(&self) -> usize {
+        self.end_point.get().map_or(usize::MAX, |end_point| end_point.capabilities().max_message)
+    }
+
+    pub(crate) fn peer(&self, id: NodeId) -> Option<Arc<Peer>> {
+        crate::stage::current_peer(id).or_else(|| self.peers.read().get(&id).cloned())
+    }
+
+    /// The peer with this number, if its link lives.
+    pub(crate) fn peer_numbered(&self, number: u32) -> Option<Arc<Peer>> {
+        let id = *self.nodes.read().get(number as usize)?;
+        self.peers.read().get(&id).cloned()
+    }
+
+    /// The number of a node; met for the first time, it gets one. `None`: too many were met.
+    pub(crate) fn number(&self, id: NodeId) -> Option<u32> {
+        /// Incarnations of nodes met over this node's life.
+        const NODES_MAX: usize = 1 << 20;
+        let mut nodes = self.nodes.write();
+        let at = nodes.iter().position(|known| *known == id).unwrap_or(nodes.len());
+        if at == nodes.len() {
+            if at >= NODES_MAX {
+                return None;
+            }
+            nodes.push(id);
+        }
+        u32::try_from(at).ok()
+    }
+
+    /// The pid of a sender; `None` for one outside any process.
+    pub(crate) fn pid(&self, sender: Sender) -> Option<Pid> {
+        let node = *self.nodes.read().get(sender.node as usize)?;
+        let pid = Pid { node, index: sender.index, generation: sender.generation };
+        (pid.index != Place::NOBODY.index).then_some(pid)
+    }
+
+    pub(crate) const fn local_pid(&self, place: Place) -> Pid {
+        Pid { node: self.id, index: place.index, generation: place.generation }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Starts the task that writes what `peer` keeps, as the link has room.
+    pub(crate) fn write_kept_later(self: &Arc<Self>, peer: Arc<Peer>) {
+        let inner = self.clone();
+        spawn(&self.runtime, "write kept frames", async move {
+            loop {
+                let link = peer.link.clone();
+                let ready = std::future::poll_fn(move |cx| link.poll_ready(cx)).await;
+                if ready.is_err() || peer.write_kept(&inner.types) != WriteOutcome::Kept {
+                    return;
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! Every bound of a node, in one place.
+
+use std::time::Duration;
+
+/// What a node holds at the most, and how long it waits. Every queue, table and wait of a node is
+/// bounded by one of these.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Messages that local senders may leave in one mailbox (default 4,096: enough for a burst,
+    /// small enough that a stuck process is noticed by its senders).
+    pub mailbox_messages: u32,
+    /// Bytes that local senders may leave in one mailbox (default 8 MiB).
+    pub mailbox_bytes: u32,
+    /// Messages that one peer's senders may have under way to one process (default 1,024).
+    pub window_messages: u32,
+    /// Bytes that one peer's senders may have under way to one process (default 1 MiB; one larger
+    /// message may pass alone).
+    pub window_bytes: u32,
+    /// How long `send` waits for room before it answers `Overloaded` (default 5 s).
+    pub send_timeout: Duration,
+    /// How long making a link to a node, with its handshake, may take (default 5 s).
+    pub connect_timeout: Duration,
+    /// How long a receiver waits for the schema of a type it has not met (default 5 s).
+    pub schema_timeout: Duration,
+    /// Processes on the node (default 16 Mi).
+    pub processes: u32,
+    /// Peers at one time (default 1,024).
+    pub peers: usize,
+    /// Members known (default 4,096).
+    pub members: usize,
+    /// Message types known (default 65,536).
+    pub types: usize,
+    /// Dead letters kept (default 1,024; the oldest goes first).
+    pub dead_letters: usize,
+    /// Bytes of dead letters kept (default 16 MiB).
+    pub dead_letter_bytes: usize,
+    /// Lanes to each peer, beside the control lane (default 16).
+    pub lanes: usize,
+    /// Messages a process handles before its runner looks at others (default 256).
+    pub turn_messages: usize,
+    /// How long a runner works before it lets input and output run (default 150 µs).
+    pub slice: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mailbox_messages: 4_096,
+            mailbox_bytes: 8 << 20,
+            window_messages: 1_024,
+            window_bytes: 1 << 20,
+            send_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            schema_timeout: Duration::from_secs(5),
+            processes: 16 << 20,
+            peers: 1_024,
+            members: 4_096,
+            types: 65_536,
+            dead_letters: 1_024,
+            dead_letter_bytes: 16 << 20,
+            lanes: 16,
+            turn_messages: 256,
+            slice: Duration::from_micros(150),
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! A link as the node sees it: its handshake, and what comes in on it.
+//!
+//! Everything here runs in the link's reader. Messages for one process that come in a row are
+//! gathered and put into its mailbox at once. Nothing is decoded here but heads and signals.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use midflight_message::NodeId;
+use midflight_runtime::spawn;
+use midflight_transport_api::{
+    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Payload,
+};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
+use crate::handshake::{Action, Handshake};
+use crate::inner::Inner;
+use crate::mailbox::Inbox;
+use crate::membership::Member;
+use crate::peer::Peer;
+use crate::send::SMALL_MAX;
+use crate::table::NotDelivered;
+use crate::types::TypeNo;
+use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
+
+/// How a link's handshake ended: the peer's node, or why there is none.
+pub(crate) type Outcome = Result<NodeId, String>;
+
+/// What a link's sink and those who wait for its handshake share.
+pub(crate) struct LinkState {
+    pub(crate) link: Arc<dyn Link>,
+    progress: Mutex<Progress>,
+}
+
+enum Progress {
+    UnderWay(Vec<oneshot::Sender<Outcome>>),
+    Done(Outcome),
+}
+
+impl LinkState {
+    /// Is told how the handshake ends.
+    pub(crate) fn outcome(&self) -> oneshot::Receiver<Outcome> {
+        let (tell, told) = oneshot::channel();
+        match &mut *self.progress.lock() {
+            Progress::UnderWay(waiting) => waiting.push(tell),
+            // The receiver is in our hand: it takes it.
+            Progress::Done(outcome) => drop(tell.send(outcome.clone())),
+        }
+        told
+    }
+
+    /// Ends the handshake; only the first end counts.
+    fn finish(&self, outcome: Outcome) {
+        let mut progress = self.progress.lock();
+        if let Progress::UnderWay(waiting) = &mut *progress {
+            for tell in std::mem::take(waiting) {
+                // Whoever has stopped waiting needs no answer.
+                let _ = tell.send(outcome.clone());
+            }
+            *progress = Progress::Done(outcome);
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        matches!(*self.progress.lock(), Progress::UnderWay(_))
+    }
+}
+
+/// Takes the links of the node's endpoint.
+pub(crate) struct Acceptor(pub(crate) Weak<Inner>);
+
+impl LinkAcceptor for Acceptor {
+    fn link_up(&self, link: Arc<dyn Link>) -> Box<dyn LinkSink> {
+        let Some(inner) = self.0.upgrade().filter(|inner| !inner.is_closing()) else {
+            link.abort("the node is closing");
+            return Box::new(Nobody);
+        };
+        Box::new(Sink::begin(inner, link))
+    }
+}
+
+/// The sink of a link that nobody wants.
+struct Nobody;
+
+impl LinkSink for Nobody {
+    fn event(&mut self, _: LinkEvent<'_>) {}
+}
+
+struct Sink {
+    inner: Arc<Inner>,
+    link: Arc<dyn Link>,
+    state: Arc<LinkState>,
+    handshake: Handshake,
+    control: Option<ConnectionId>,
+    /// The peer, once it is verified.
+    peer: Option<Arc<Peer>>,
+    /// The peer's numbers of types.
+    types: FxHashMap<u32, TypeNo>,
+    /// Messages in a row for one process.
+    run_to: Place,
+    run: Box<Inbox>,
+}
+
+impl Sink {
+    fn begin(inner: Arc<Inner>, link: Arc<dyn Link>) -> Self {
+        let state = Arc::new(LinkState {
+            link: link.clone(),
+            progress: Mutex::new(Progress::UnderWay(Vec::new())),
+        });
+        inner.links.lock().insert(link.id(), state.clone());
+        let handshake = Handshake::new(own_hello(&inner), inner.secret.clone());
+        let control = link.open().ok();
+        let sink = Self {
+            run: inner.table.pool.take(),
+            inner,
+            link,
+            state,
+            handshake,
+            control,
+            peer: None,
+            types: FxHashMap::default(),
+            run_to: Place::NOBODY,
+        };
+        sink.say(&sink.handshake.begin());
+        sink.watch_handshake();
+        sink
+    }
+
+    /// Says something before there is a peer.
+    fn say(&self, signal: &Signal) {
+        let Some(control) = self.control else { return };
+        let mut head = Vec::new();
+        wire::put_signal(&mut head, signal);
+        // A lost link is told by its loss.
+        let _ = self.link.write(&mut |batch| {
+            let _ = batch.message(control, &head);
+        });
+    }
+
+    /// Cuts the link when its handshake is not done in time.
+    fn watch_handshake(&self) {
+        let (inner, state) = (self.inner.clone(), self.state.clone());
+        spawn(&self.inner.runtime, "watch a handshake", async move {
+            let outcome = state.outcome();
+            let limit = inner.limits.connect_timeout;
+            let done = midflight_runtime::timeout(&*inner.runtime, limit, outcome).await;
+            if done.is_err() && state.is_under_way() {
+                state.finish(Err(format!("the handshake took longer than {limit:?}")));
+                state.link.abort("the handshake took too long");
+            }
+        });
+    }
+
+    fn refuse(&self, why: &str, tell: bool) {
+        tracing::warn!(peer = %self.link.peer().address, reason = why, "link refused");
+        self.state.finish(Err(why.to_owned()));
+        if tell {
+            self.say(&Signal::Refused { reason: why.to_owned() });
+            self.link.close();
+        } else {
+            self.link.abort(why);
+        }
+    }
+
+    fn violation(&mut self, what: &str) {
+        tracing::warn!(peer = %self.link.peer().address, what, "protocol violation: link cut");
+        self.state.finish(Err(format!("the peer violated the protocol: {what}")));
+        self.link.abort(what);
+    }
+
+    fn received(&mut self, payload: Payload<'_>) {
+        let bytes = payload.as_slice();
+        let large = match &payload {
+            Payload::Given(bytes) => Some(bytes.clone()),
+            Payload::Lent(_) => None,
+        };
+        match wire::read(bytes) {
+            Err(error) => self.violation(error.0),
+            Ok(Frame::Signal(signal)) => self.signal(signal),
+            Ok(_) if self.peer.is_none() => self.violation("a message before the handshake"),
+            Ok(Frame::Message { to, from, ty, payload }) => {
+                self.message(to, from, ty, payload, large.as_ref());
+            }
+            Ok(Frame::Call { to, from, ty, call, payload }) => {
+                let Some((from, ty)) = self.known(from, ty) else { return };
+                let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
+                self.end_run();
+                self.parcel(to, from, Parcel::Call { call, content });
+            }
+            Ok(Frame::Reply { to, from, ty, call, payload }) => {
+                let Some((from, ty)) = self.known(from, ty) else { return };
+                let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
+                self.end_run();
+                if let Some(peer) = &self.peer {
+                    peer.calls.lock().remove(&call);
+                }
+                self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
+            }
+        }
+    }
+
+    /// The sender on the peer, and the node's own number of the peer's type.
+    fn known(&mut self, from: Place, ty: u32) -> Option<(Sender, TypeNo)> {
+        let number = self.peer.as_ref()?.number;
+        let Some(ty) = self.types.get(&ty) else {
+            self.violation("a type that was not announced");
+            return None;
+        };
+        let (index, generation) = (from.index, from.generation);
+        Some((Sender { node: number, index, generation }, *ty))
+    }
+
+    fn message(&mut self, to: Place, from: Place, ty: u32, payload: &[u8], large: Option<&Bytes>) {
+        let Some((from, ty)) = self.known(from, ty) else { return };
+        if to != self.run_to {
+            self.end_run();
+            self.run_to = to;
+        }
+        if payload.len() <= SMALL_MAX {
+            self.run.push_small(from, ty, payload);
+        } else {
+            let parcel = Box::new(Parcel::Large { ty, bytes: keep(payload, large) });
+            self.run.entries.push_back(Envelope::Parcel { from, parcel });
+        }
+    }
+
+    /// Puts the messages in a row into their mailbox.
+    fn end_run(&mut self) {
+        if self.run.entries.is_empty() {
+            return;
+        }
+        let to = self.run_to;
+        match self.inner.table.deliver_run(to.index, to.generation, &mut self.run) {
+            Some(true) => self.inner.queues.push(to.index),
+            Some(false) => {}
+            None => {
+                self.run.entries.clear();
+                self.run.segment.clear();
+                self.gone(to);
+            }
+        }
+    }
+
+    /// Tells the peer that nothing to `process` needs credit.
+    fn gone(&self, process: Place) {
+        if let Some(peer) = &self.peer {
+            self.inner.signal(peer, &Signal::Gone { process });
+        }
+    }
+
+    fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
+        let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
+        let Err(NotDelivered::Dead(entry) | NotDelivered::Full(entry)) =
+            self.inner.deliver(to, entry, None)
+        else {
+            return;
+        };
+        if let Envelope::Parcel { parcel, .. } = entry
+            && let Parcel::Call { call, .. } = *parcel
+        {
+            self.inner.reply(to, from, call, Err(Refusal::NoProcess));
+            self.gone(to);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(actions) = self.handshake.take(&signal) {
+            return actions.into_iter().for_each(|action| self.act(action));
+        }
+        match (signal, self.peer.clone()) {
+            (Signal::Refused { reason }, _) => {
+                tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
+                self.state.finish(Err(reason));
+                self.link.abort("refused by the peer");
+            }
+            (_, None) => self.violation("a signal before the handshake"),
+            (Signal::Announce { ty, name, version, fingerprint }, Some(peer)) => {
+                let Ok(no) = self.inner.types.announce(&name, version, fingerprint) else {
+                    return self.violation("more types than this node may know");
+                };
+                self.types.insert(ty, no);
+                if self.inner.types.needs_schema(no) {
+                    self.inner.signal(&peer, &Signal::SchemaRequest { fingerprint });
+                }
+            }
+            (signal, Some(peer)) => {
+                // Signals keep their place among the pair's messages.
+                self.end_run();
+                self.inner.take_signal(&peer, signal);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send(signal) => self.say(&signal),
+            Action::Refuse(reason) => self.refuse(&reason, true),
+            Action::Verified(hello) => self.verified(hello),
+            Action::Welcome => self.welcome(),
+        }
+    }
+
+    fn verified(&mut self, hello: Hello) {
+        let inner = &self.inner;
+        if inner.peers.read().len() >= inner.limits.peers {
+            return self.refuse("this node has as many peers as it may", true);
+        }
+        if inner.peers.read().contains_key(&hello.member.id) {
+            return self.refuse("this node has a link to that incarnation already", true);
+        }
+        let lanes: Result<Vec<_>, _> = (0..inner.limits.lanes).map(|_| self.link.open()).collect();
+        let (Some(control), Ok(lanes)) = (self.control, lanes) else {
+            return self.refuse("no connections left on the link", false);
+        };
+        let Some(number) = inner.number(hello.member.id) else {
+            return self.refuse("this node has met too many others", true);
+        };
+        let peer = Peer::new(number, hello.member, self.link.clone(), control, lanes);
+        self.peer = Some(Arc::new(peer));
+    }
+
+    fn welcome(&mut self) {
+        let Some(peer) = self.peer.clone() else { return };
+        self.inner.peer_up(peer.clone());
+        self.state.finish(Ok(peer.id));
+    }
+
+    fn lost(&mut self, loss: &LinkLoss) {
+        self.end_run();
+        self.inner.links.lock().remove(&self.link.id());
+        self.state.finish(Err(loss.to_string()));
+        if let Some(peer) = self.peer.take() {
+            self.inner.peer_lost(&peer, loss);
+        }
+    }
+}
+
+impl LinkSink for Sink {
+    fn event(&mut self, event: LinkEvent<'_>) {
+        match event {
+            LinkEvent::Received { payload, .. } => {
+                if !self.handshake.is_done()
+                    && matches!(payload.as_slice().first(), Some(1..=3))
+                    && let Some(action) = self.handshake.message()
+                {
+                    self.act(action);
+                }
+                self.received(payload);
+            }
+            LinkEvent::Lost(loss) => self.lost(&loss),
+            _ => {}
+        }
+    }
+
+    fn batch_end(&mut self) {
+        self.end_run();
+        self.run_to = Place::NOBODY;
+    }
+}
+
+fn own_hello(inner: &Inner) -> Hello {
+    let mut nonce = [0; 32];
+    inner.runtime.fill_random(&mut nonce);
+    let member = inner.membership.lock().get(inner.id).cloned();
+    Hello {
+        protocol: wire::PROTOCOL,
+        features: 0,
+        cluster: inner.cluster.clone(),
+        member: member.unwrap_or_else(|| Member {
+            id: inner.id,
+            name: inner.name.clone(),
+            address: None,
+        }),
+        authenticated: inner.secret.is_some(),
+        nonce,
+        catalogue: *inner.catalogue.lock(),
+    }
+}
+
+/// The payload to keep: a slice of what was given, or a copy.
+fn keep(payload: &[u8], large: Option<&Bytes>) -> Bytes {
+    match large {
+        Some(whole) if payload.len() > SMALL_MAX => whole.slice_ref(payload),
+        _ => Bytes::copy_from_slice(payload),
+    }
+}
+
+const _: () = assert!(MESSAGE_HEAD < SMALL_MAX);
+
+impl Inner {
+    /// A peer is verified and welcomes us.
+    fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
+        tracing::info!(peer = %peer.name, id = %peer.id, "node up");
+        let member = Member {
+            id: peer.id,
+            name: peer.name.clone(),
+            address: peer.address.clone(),
+        };
+        self.peers.write().insert(peer.id, peer.clone());
+        let all = {
+            let mut membership = self.membership.lock();
+            membership.merge(vec![member]);
+            membership.all()
+        };
+        self.tell_members(&all);
+    }
+
+    /// Tells every peer who is in the cluster.
+    pub(crate) fn tell_members(self: &Arc<Self>, all: &[Member]) {
+        let mut peers: Vec<_> = self.peers.read().values().cloned().collect();
+        peers.sort_by_key(|peer| peer.id);
+        for peer in peers {
+            self.signal(&peer, &Signal::Members(all.to_vec()));
+        }
+    }
+
+    /// A peer's link is lost, with everything that waited on it.
+    fn peer_lost(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
+        tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
+        {
+            let mut peers = self.peers.write();
+            if peers.get(&peer.id).is_some_and(|current| Arc::ptr_eq(current, peer)) {
+                peers.remove(&peer.id);
+            }
+        }
+        self.membership.lock().remove(peer.id);
+        peer.lost();
+        self.end_remote_monitors(peer, loss);
+        let from = Sender { node: peer.number, index: 0, generation: 0 };
+        let mut calls: Vec<_> = peer.calls.lock().drain().collect();
+        calls.sort_unstable_by_key(|(call, _)| *call);
+        for (call, caller) in calls {
+            let reason = format!("the link to node {} was lost ({loss})", peer.name);
+            let result = Err(Refusal::Aborted { reason });
+            let parcel = Box::new(Parcel::Reply { call, result });
+            let _ = self.deliver(caller, Envelope::Parcel { from, parcel }, None);
+        }
+        peer.questions.lock().clear();
+    }
+}

@@ -1,0 +1,181 @@
+//! A process's mailbox: one entry in the cell itself, the rest in a buffer that exists only while
+//! there is something in it, small payloads copied into the buffer's byte segment.
+//!
+//! The consumer takes the whole buffer out at once. Measured: a single short lock with a
+//! whole-buffer swap beat every lock-free queue, and the entry in the cell spares an allocation in
+//! request and reply.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use crate::envelope::{Envelope, Sender};
+use crate::types::TypeNo;
+
+/// A buffer of entries with the segment their small payloads lie in.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) entries: VecDeque<Envelope>,
+    pub(crate) segment: Vec<u8>,
+}
+
+impl Inbox {
+    pub(crate) fn push_small(&mut self, from: Sender, ty: TypeNo, payload: &[u8]) {
+        // The bounds of mailboxes and windows keep a segment far below 4 GiB.
+        let start = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
+        let len = u32::try_from(payload.len()).expect("a small payload is small");
+        self.segment.extend_from_slice(payload);
+        self.entries.push_back(Envelope::Small { from, ty, start, len });
+    }
+
+    /// Appends all of `other`, which is left empty.
+    fn append(&mut self, other: &mut Self) {
+        let base = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
+        self.segment.append(&mut other.segment);
+        self.entries.extend(other.entries.drain(..).map(|entry| match entry {
+            Envelope::Small { from, ty, start, len } => {
+                Envelope::Small { from, ty, start: start + base, len }
+            }
+            entry => entry,
+        }));
+    }
+}
+
+/// What came and has not been taken.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    /// The oldest entry, when `rest` was empty as it came.
+    head: Option<Envelope>,
+    rest: Option<Box<Inbox>>,
+    /// What came and has not been handled, for the bounds that local senders keep to.
+    pub(crate) messages: u32,
+    pub(crate) bytes: u32,
+}
+
+impl Mailbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none() && self.rest.as_ref().is_none_or(|rest| rest.entries.is_empty())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.entries.len())
+    }
+
+    pub(crate) fn push(&mut self, entry: Envelope, pool: &InboxPool) {
+        let (messages, bytes) = entry.weight();
+        self.messages += messages;
+        self.bytes = self.bytes.saturating_add(bytes);
+        match &mut self.rest {
+            None if self.head.is_none() => self.head = Some(entry),
+            rest => rest.get_or_insert_with(|| pool.take()).entries.push_back(entry),
+        }
+    }
+
+    /// Appends a run of entries; an empty mailbox takes over the buffer as it is.
+    pub(crate) fn push_run(&mut self, run: &mut Box<Inbox>, pool: &InboxPool) {
+        for entry in &run.entries {
+            let (messages, bytes) = entry.weight();
+            self.messages += messages;
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        match &mut self.rest {
+            Some(rest) => rest.append(run),
+            None => self.rest = Some(std::mem::replace(run, pool.take())),
+        }
+    }
+
+    /// Takes everything, oldest first, into `inbox`, which must be empty. What was taken goes on
+    /// counting until it has been handled.
+    pub(crate) fn take(&mut self, inbox: &mut Box<Inbox>) {
+        debug_assert!(inbox.entries.is_empty());
+        if let Some(rest) = self.rest.take() {
+            *inbox = rest;
+        }
+        if let Some(head) = self.head.take() {
+            inbox.entries.push_front(head);
+        }
+    }
+
+    /// So much of what was taken has been handled.
+    pub(crate) fn handled(&mut self, messages: u32, bytes: u32) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// Buffers that nobody uses at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct InboxPool {
+    free: Mutex<Vec<Box<Inbox>>>,
+}
+
+impl InboxPool {
+    /// Buffers kept; beyond it they are freed.
+    const KEPT_MAX: usize = 64;
+    /// The largest buffer kept, in entries and bytes.
+    const ENTRIES_MAX: usize = 1_024;
+    const SEGMENT_MAX: usize = 128 * 1_024;
+
+    #[expect(clippy::vec_box, reason = "the boxes move between mailboxes as they are")]
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Vec<Box<Inbox>>> {
+        self.free.lock()
+    }
+
+    pub(crate) fn take(&self) -> Box<Inbox> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&self, mut inbox: Box<Inbox>) {
+        inbox.entries.clear();
+        inbox.segment.clear();
+        if inbox.entries.capacity() > Self::ENTRIES_MAX
+            || inbox.segment.capacity() > Self::SEGMENT_MAX
+        {
+            return;
+        }
+        let mut free = self.lock();
+        if free.len() < Self::KEPT_MAX {
+            free.push(inbox);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small(mailbox: &mut Mailbox, pool: &InboxPool, text: &[u8]) {
+        let mut run = pool.take();
+        run.push_small(Sender::NOBODY, TypeNo(1), text);
+        mailbox.push_run(&mut run, pool);
+    }
+
+    #[test]
+    fn order_holds_across_the_three_places() {
+        let pool = InboxPool::default();
+        let mut mailbox = Mailbox::default();
+        mailbox.push(
+            Envelope::Value { from: Sender::NOBODY, value: Box::new(String::from("first")) },
+            &pool,
+        );
+        small(&mut mailbox, &pool, b"second");
+        small(&mut mailbox, &pool, b"third");
+        assert_eq!(mailbox.len(), 3);
+        let mut inbox = pool.take();
+        mailbox.take(&mut inbox);
+        assert!(mailbox.is_empty());
+        let texts: Vec<_> = inbox
+            .entries
+            .iter()
+            .map(|entry| match entry {
+                Envelope::Small { start, len, .. } => {
+                    let range = *start as usize..(*start + *len) as usize;
+                    String::from_utf8(inbox.segment[range].to_vec()).unwrap()
+                }
+                _ => "value".into(),
+            })
+            .collect();
+        assert_eq!(texts, ["value", "second", "third"]);
+    }
+}

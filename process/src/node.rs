@@ -1,0 +1,286 @@
+//! A node: what a program holds of it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_channel::oneshot;
+use midflight_message::{NodeId, Pid};
+use midflight_runtime::{Handle, Instant};
+use midflight_transport_api::Address;
+
+use crate::body::Body;
+use crate::context::Context;
+use crate::dead_letter::{DeadLetter, Refused};
+use crate::frozen::{Frozen, FreezeError};
+use crate::function::{FunctionBody, Shared};
+use crate::inner::Inner;
+use crate::membership::Member;
+use crate::registry::{NAME_MAX, RegisterError};
+use crate::slot::Run;
+use crate::turn::process_waker;
+use crate::wire::{Place, Signal};
+use crate::ExitReason;
+
+/// A running node. Clones are the same node. Make one with [`Node::builder`](crate::NodeBuilder).
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// The node has as many processes as it may (`Limits::processes`), or is closing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node has as many processes as it may (Limits::processes), or is closing")]
+pub struct SpawnError;
+
+impl Node {
+    /// This incarnation of the node.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.inner.id
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// What others dial.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        self.inner.end_point.get().map(|end_point| end_point.address().clone())
+    }
+
+    /// The runtime it runs on.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
+    /// Starts a process made of an async function.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn spawn<F>(
+        &self,
+        name: &'static str,
+        function: impl FnOnce(Context) -> F,
+    ) -> Result<Pid, SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoExitReason,
+    {
+        let shared = Arc::new(Shared::default());
+        self.spawn_body(|place| {
+            let context = Context { node: self.clone(), place, shared: shared.clone() };
+            let running = function(context);
+            let future = Box::pin(async move { running.await.into_exit_reason() });
+            let waker = process_waker(&self.inner, place);
+            Box::new(FunctionBody::new(name, future, shared, waker))
+        })
+    }
+
+    /// Starts a process with a body of another kind, such as a hosted behaviour.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn spawn_with(&self, body: impl FnOnce(Pid) -> Box<dyn Body>) -> Result<Pid, SpawnError> {
+        self.spawn_body(|place| body(self.inner.local_pid(place)))
+    }
+
+    fn spawn_body(&self, body: impl FnOnce(Place) -> Box<dyn Body>) -> Result<Pid, SpawnError> {
+        if self.inner.is_closing() {
+            return Err(SpawnError);
+        }
+        let body = |index, generation| body(Place { index, generation });
+        let inserted = self.inner.table.insert(body, Run::Queued);
+        let (index, generation) = inserted.map_err(|_full| SpawnError)?;
+        self.inner.queues.push(index);
+        Ok(self.inner.local_pid(Place { index, generation }))
+    }
+
+    /// Runs `function` as a process and waits for what it answers. `None`: the process ended
+    /// otherwise (it panicked, or was ended), or could not be started.
+    ///
+    /// # Cancel safety
+    /// The process runs on when the future is dropped.
+    pub async fn run<F>(
+        &self,
+        name: &'static str,
+        function: impl FnOnce(Context) -> F,
+    ) -> Option<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let spawned = self.spawn(name, |context| {
+            let running = function(context);
+            async move {
+                // Whoever has stopped waiting needs no answer.
+                let _ = tell.send(running.await);
+            }
+        });
+        spawned.ok()?;
+        told.await.ok()
+    }
+
+    /// Gives a local process a name.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn register(&self, name: &str, pid: Pid) -> Result<(), RegisterError> {
+        if !(1..=NAME_MAX).contains(&name.len()) {
+            return Err(RegisterError::BadName(name.len()));
+        }
+        let place = Place { index: pid.index, generation: pid.generation };
+        let slot = self.inner.table.slot(place.index).filter(|_| pid.node == self.inner.id);
+        let mut slot = slot.ok_or(RegisterError::NoProcess(pid))?.lock();
+        if !slot.is(place.generation) {
+            return Err(RegisterError::NoProcess(pid));
+        }
+        // Under the cell's lock, so that the process cannot end between the two.
+        self.inner.registry.register(name, place).map_err(|owner| RegisterError::Taken {
+            name: name.to_owned(),
+            owner: self.inner.local_pid(owner),
+        })?;
+        let names = &mut slot.rare().names;
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Takes a name away. Answers whether anyone had it.
+    pub fn unregister(&self, name: &str) -> bool {
+        let Some(place) = self.inner.registry.unregister(name) else { return false };
+        if let Some(slot) = self.inner.table.slot(place.index) {
+            let mut slot = slot.lock();
+            if slot.is(place.generation) {
+                slot.rare().names.retain(|known| known != name);
+            }
+        }
+        true
+    }
+
+    /// The local process with this name.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.inner.registry.whereis(name).map(|place| self.inner.local_pid(place))
+    }
+
+    /// Tells a process to end with `reason`, between two messages.
+    pub fn exit(&self, pid: Pid, reason: ExitReason) {
+        self.inner.exit(Place::NOBODY, pid, reason);
+    }
+
+    /// Takes a local process's body out between two messages; waits for that until `deadline`.
+    ///
+    /// # Errors
+    /// See [`FreezeError`]. The process goes on as it was.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves the process running.
+    pub async fn freeze(&self, pid: Pid, deadline: Instant) -> Result<Frozen, FreezeError> {
+        Frozen::take(&self.inner, pid, deadline).await
+    }
+
+    /// The members of the cluster as this node knows them, itself included.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.inner.membership.lock().all()
+    }
+
+    /// The nodes this one has a link to.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Member> {
+        let peers = self.inner.peers.read();
+        let mut members: Vec<_> = peers
+            .values()
+            .map(|peer| Member {
+                id: peer.id,
+                name: peer.name.clone(),
+                address: peer.address.clone(),
+            })
+            .collect();
+        members.sort_by_key(|member| member.id);
+        members
+    }
+
+    /// The dead letters kept here, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.inner.dead_letters.all()
+    }
+
+    /// How many messages of each type, by the version their sender had, were not taken here.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        self.inner.dead_letters.refused()
+    }
+
+    /// Code was switched on this node: whatever was resolved against it is resolved anew, here and
+    /// at every peer. `catalogue` is a hash over the code the node has now.
+    pub fn code_switched(&self, catalogue: [u8; 32]) {
+        *self.inner.catalogue.lock() = catalogue;
+        self.inner.types.forget_resolutions();
+        let mut peers: Vec<_> = self.inner.peers.read().values().cloned().collect();
+        peers.sort_by_key(|peer| peer.id);
+        for peer in peers {
+            self.inner.signal(&peer, &Signal::CodeSwitched);
+        }
+    }
+
+    /// Ends the node: its links are closed politely, its processes end. Idempotent.
+    pub async fn shutdown(&self) {
+        if self.inner.closing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(end_point) = self.inner.end_point.get() {
+            end_point.close().await;
+        }
+        self.inner.queues.wake_all();
+        for (index, generation) in self.inner.table.pids() {
+            // Bodies hold the node: dropping them here ends the circle.
+            drop(self.inner.table.remove(index, generation));
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.inner.name)
+            .field("id", &self.inner.id)
+            .field("processes", &self.inner.table.living())
+            .finish()
+    }
+}
+
+/// What a process's function may answer.
+pub trait IntoExitReason {
+    /// The reason with which the process ends.
+    fn into_exit_reason(self) -> ExitReason;
+}
+
+impl IntoExitReason for () {
+    fn into_exit_reason(self) -> ExitReason {
+        ExitReason::Normal
+    }
+}
+
+impl IntoExitReason for ExitReason {
+    fn into_exit_reason(self) -> Self {
+        self
+    }
+}
+
+impl<E: std::fmt::Display> IntoExitReason for Result<(), E> {
+    fn into_exit_reason(self) -> ExitReason {
+        match self {
+            Ok(()) => ExitReason::Normal,
+            Err(error) => ExitReason::Error(error.to_string()),
+        }
+    }
+}

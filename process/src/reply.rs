@@ -1,0 +1,84 @@
+//! Replies to calls.
+
+use std::sync::Arc;
+
+use midflight_message::{Message, Pid};
+use midflight_runtime::timeout_at;
+
+use crate::context::Context;
+use crate::envelope::{CallRef, Content, Refusal, Sender};
+use crate::error::CallError;
+use crate::inner::Inner;
+use crate::receive::{Read, read};
+use crate::wire::Place;
+
+/// Who waits for a reply. It can be kept, and answered later. Dropped without a reply, it tells the
+/// caller so.
+#[must_use = "somebody waits for the reply"]
+pub struct ReplyTo {
+    inner: Arc<Inner>,
+    me: Place,
+    caller: Sender,
+    call: CallRef,
+    replied: bool,
+}
+
+impl ReplyTo {
+    pub(crate) fn new(context: &Context, caller: Sender, call: CallRef) -> Self {
+        let inner = context.node.inner.clone();
+        Self { inner, me: context.place, caller, call, replied: false }
+    }
+
+    /// Replies. Never waits: the call reserved the reply's place.
+    pub fn reply<R: Message>(mut self, reply: R) {
+        self.replied = true;
+        let content = Content::Value(Box::new(reply));
+        self.inner.reply(self.me, self.caller, self.call, Ok(content));
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if !self.replied {
+            let reason = String::from("the receiver dropped the call without a reply");
+            self.inner.reply(self.me, self.caller, self.call, Err(Refusal::Aborted { reason }));
+        }
+    }
+}
+
+impl std::fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReplyTo({:?})", self.inner.pid(self.caller))
+    }
+}
+
+/// Reads the reply to a call as the type its caller wants.
+pub(crate) async fn read_reply<R: Message>(
+    inner: &Arc<Inner>,
+    to: Pid,
+    content: Content,
+) -> Result<R, CallError> {
+    let mut cached = None;
+    let mut content = Some(content);
+    let deadline = inner.runtime.now() + inner.limits.schema_timeout;
+    while let Some(attempt) = content.take() {
+        match read::<R>(inner, &mut cached, attempt) {
+            Read::Message(reply) => return Ok(reply),
+            Read::Unreadable(_, refusal) => return Err(CallError::Unreadable { to, refusal }),
+            Read::Undecided(given_back, ty) => {
+                let known = std::future::poll_fn(|cx| {
+                    if inner.types.wait_for_schema(ty, cx.waker()) {
+                        std::task::Poll::Pending
+                    } else {
+                        std::task::Poll::Ready(())
+                    }
+                });
+                if timeout_at(&*inner.runtime, deadline, known).await.is_err() {
+                    inner.types.give_up(inner.types.entry(ty).fingerprint);
+                }
+                content = Some(given_back);
+            }
+        }
+    }
+    unreachable!("every way out of the loop returns")
+}

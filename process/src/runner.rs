@@ -1,0 +1,295 @@
+//! A runner: takes processes off the run queues and gives each its turn.
+//!
+//! A runner is one task. It yields by time, so that input and output get in, and not by count:
+//! measured, yielding every 256 turns cost a third of the message rate.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use crate::body::{Body, Flow};
+use crate::envelope::{Envelope, Parcel, Refusal};
+use crate::frozen::Frozen;
+use crate::inner::Inner;
+use crate::mailbox::Inbox;
+use crate::node::Node;
+use crate::queues::Ticks;
+use crate::slot::{Owed, Run, Slot};
+use crate::turn::{Batch, Handled, Turn};
+use crate::wire::{Place, Signal};
+use crate::{ExitReason, stage};
+
+/// Turns between two looks at the clock.
+const TURNS_PER_LOOK: u32 = 32;
+/// Turns after which a runner yields whatever the clock says: in the simulator time stands still
+/// while a task runs.
+const TURNS_MAX: u32 = 8_192;
+
+/// Runs as runner `number` until the node closes.
+pub(crate) async fn run(node: Node, number: usize) {
+    let mut ticks = Ticks::default();
+    while !node.inner.is_closing() {
+        let more = node.inner.queues.at_work(number, || slice(&node, number, &mut ticks));
+        if more {
+            yield_now().await;
+        } else {
+            idle(&node.inner, number).await;
+        }
+    }
+}
+
+/// Works for one slice of time. Answers whether there is more to do.
+fn slice(node: &Node, number: usize, ticks: &mut Ticks) -> bool {
+    let inner = &node.inner;
+    let began = inner.runtime.now();
+    for turn in 1..=TURNS_MAX {
+        let Some(index) = inner.queues.next(number, ticks) else { return false };
+        take_turn(node, index);
+        if turn % TURNS_PER_LOOK == 0 && inner.runtime.now().since(began) >= inner.limits.slice {
+            return true;
+        }
+    }
+    true
+}
+
+async fn idle(inner: &Inner, number: usize) {
+    let mut slept = false;
+    std::future::poll_fn(|cx| {
+        if slept || inner.is_closing() || !inner.queues.sleep(number, cx) {
+            return Poll::Ready(());
+        }
+        slept = true;
+        Poll::Pending
+    })
+    .await;
+    inner.queues.awake(number);
+}
+
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What a turn begins with.
+struct Begun {
+    generation: u32,
+    body: Box<dyn Body>,
+    inbox: Box<Inbox>,
+}
+
+fn take_turn(node: &Node, index: u32) {
+    let inner = &node.inner;
+    let Some(Begun { generation, mut body, inbox }) = begin(inner, index) else { return };
+    let place = Place { index, generation };
+    let mut batch = Batch { inbox, handled: Handled::default() };
+    let flow = stage::turn(inner, || {
+        let mut turn =
+            Turn { node, place, waker: None, ended_at: inner.limits.turn_messages };
+        // The body is dropped after a panic: nobody sees what it left half done.
+        catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn)))
+            .unwrap_or_else(|panic| Flow::Exit(ExitReason::Panic(panic_text(&*panic))))
+    });
+    match flow {
+        Flow::Exit(reason) => end(inner, place, body, batch, reason),
+        flow => rest(inner, place, body, batch, flow == Flow::Park),
+    }
+}
+
+/// Takes the body and what has come out of the cell.
+fn begin(inner: &Inner, index: u32) -> Option<Begun> {
+    let mut slot = inner.table.slot(index)?.lock();
+    if slot.run != Run::Queued {
+        // Queued twice, or frozen meanwhile: whoever changed that sees to it.
+        return None;
+    }
+    let body = slot.body.take()?;
+    slot.run = Run::Running;
+    slot.woken = false;
+    let inbox = match slot.front.take() {
+        Some(front) => front,
+        None => {
+            let mut inbox = inner.table.pool.take();
+            slot.mailbox.take(&mut inbox);
+            inbox
+        }
+    };
+    Some(Begun { generation: slot.generation, body, inbox })
+}
+
+/// Puts the body back after a turn.
+fn rest(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, park: bool) {
+    let Batch { inbox, mut handled } = batch;
+    let mut spare = Some(inbox);
+    let mut room = Vec::new();
+    let mut owed = Vec::new();
+    let queue = {
+        let Some(slot) = inner.table.slot(place.index) else { return };
+        let mut slot = slot.lock();
+        if spare.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
+            slot.front = spare.take();
+        }
+        slot.mailbox.handled(handled.messages, handled.bytes);
+        account(inner, &mut slot, &mut handled, &mut room, &mut owed);
+        put_back(inner, place, &mut slot, body, park)
+    };
+    if let Some(inbox) = spare {
+        inner.table.pool.give(inbox);
+    }
+    if queue {
+        inner.queues.push_behind(place.index);
+    }
+    room.into_iter().for_each(Waker::wake);
+    give_credit(inner, place, &owed);
+}
+
+/// Books what a turn has handled: who has room now, and which credit is due.
+fn account(
+    inner: &Inner,
+    slot: &mut Slot,
+    handled: &mut Handled,
+    room: &mut Vec<Waker>,
+    due: &mut Vec<Owed>,
+) {
+    if handled.messages > 0
+        && let Some(rare) = &mut slot.rare
+    {
+        room.append(&mut rare.room);
+    }
+    if handled.remote.is_empty() {
+        return;
+    }
+    let books = &mut slot.rare().owed;
+    for more in handled.remote.drain(..) {
+        let at = books.iter().position(|owed| owed.node == more.node).unwrap_or_else(|| {
+            books.push(Owed { messages: 0, bytes: 0, ..more });
+            books.len() - 1
+        });
+        let owed = &mut books[at];
+        owed.messages += more.messages;
+        owed.bytes = owed.bytes.saturating_add(more.bytes);
+        // A quarter of the window: the sender never runs dry while this is on its way.
+        if owed.messages >= inner.limits.window_messages / 4
+            || owed.bytes >= inner.limits.window_bytes / 4
+        {
+            due.push(books.swap_remove(at));
+        }
+    }
+}
+
+/// Leaves the cell as the turn's end demands. Answers whether it must be queued.
+fn put_back(
+    inner: &Arc<Inner>,
+    place: Place,
+    slot: &mut Slot,
+    body: Box<dyn Body>,
+    park: bool,
+) -> bool {
+    let woken = std::mem::take(&mut slot.woken);
+    slot.body = match hand_over(inner, place, slot, body, park) {
+        Some(body) => Some(body),
+        None => {
+            slot.run = Run::Frozen;
+            slot.woken = woken;
+            return false;
+        }
+    };
+    let queue = woken || (!park && slot.has_mail());
+    slot.run = match (queue, park) {
+        (true, _) => Run::Queued,
+        (false, true) => Run::Parked,
+        (false, false) => Run::Idle,
+    };
+    queue
+}
+
+/// Gives the body to whoever waits to freeze the process, if it is between messages. Answers the
+/// body when nobody took it.
+fn hand_over(
+    inner: &Arc<Inner>,
+    place: Place,
+    slot: &mut Slot,
+    body: Box<dyn Body>,
+    park: bool,
+) -> Option<Box<dyn Body>> {
+    let waiting = slot.rare.as_ref().is_some_and(|rare| rare.freeze.is_some());
+    if !waiting || park || !body.is_quiescent() {
+        return Some(body);
+    }
+    let rare = slot.rare();
+    rare.label = Some(body.label());
+    let freeze = rare.freeze.take()?;
+    // Whoever wanted it may have given up; then it goes on.
+    freeze.send(Frozen::new(inner.clone(), place, body)).err().and_then(Frozen::undo)
+}
+
+fn give_credit(inner: &Arc<Inner>, process: Place, due: &[Owed]) {
+    for owed in due {
+        if let Some(peer) = inner.peer_numbered(owed.node) {
+            let Owed { messages, bytes, .. } = *owed;
+            inner.signal(&peer, &Signal::Credit { process, messages, bytes });
+        }
+    }
+}
+
+/// A process has ended: its cell is emptied, its calls are refused, its watchers are told.
+fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reason: ExitReason) {
+    if let ExitReason::Panic(_) | ExitReason::Error(_) = reason {
+        let pid = inner.local_pid(place);
+        tracing::warn!(%pid, name = body.label().name, %reason, "process ended");
+    }
+    // First the body: what it owns, such as callers to be answered, goes before the notices.
+    drop(body);
+    let Some(mut slot) = inner.table.remove(place.index, place.generation) else { return };
+    let mut rest = inner.table.pool.take();
+    slot.mailbox.take(&mut rest);
+    let mut nodes: Vec<u32> = Vec::new();
+    let front = slot.front.take().into_iter().flat_map(|front| front.entries);
+    for entry in batch.inbox.entries.into_iter().chain(front).chain(rest.entries.drain(..)) {
+        let from = entry.from();
+        if from.is_remote() && !nodes.contains(&from.node) {
+            nodes.push(from.node);
+        }
+        if let Envelope::Parcel { from, parcel } = entry
+            && let Parcel::Call { call, .. } = *parcel
+        {
+            let reason = format!("the process ended: {reason}");
+            inner.reply(place, from, call, Err(Refusal::Aborted { reason }));
+        }
+    }
+    let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
+    for name in &rare.names {
+        inner.registry.unregister(name);
+    }
+    for watcher in rare.watchers {
+        inner.tell_down(place, watcher, reason.clone());
+    }
+    rare.room.into_iter().for_each(Waker::wake);
+    nodes.extend(rare.owed.iter().map(|owed| owed.node));
+    nodes.sort_unstable();
+    nodes.dedup();
+    gone(inner, place, &nodes);
+}
+
+fn gone(inner: &Arc<Inner>, process: Place, nodes: &[u32]) {
+    for node in nodes {
+        if let Some(peer) = inner.peer_numbered(*node) {
+            inner.signal(&peer, &Signal::Gone { process });
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}

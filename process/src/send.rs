@@ -1,0 +1,347 @@
+//! Sending: the one way by which anything leaves a process.
+//!
+//! A pid's place is looked up; a local receiver's mailbox takes the value itself, a remote one gets
+//! it encoded on the lane of the pair.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use midflight_message::{EncodeError, Message, NodeId, Pid, encode};
+
+use crate::ExitReason;
+use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::error::TrySendError;
+use crate::inner::Inner;
+use crate::peer::{Peer, WriteOutcome};
+use crate::stage::{NotStaged, Request, stage};
+use crate::table::{NotDelivered, Room};
+use crate::types::TypeNo;
+use crate::value::Value;
+use crate::wire::{Place, Signal, put_call, put_message, put_reply};
+
+/// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
+pub(crate) const SMALL_MAX: usize = 4 * 1_024;
+
+/// Why something cannot be sent now; the content is given back where it can be sent later.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// The receiver has no room.
+    Full(Content),
+    /// There is no link to the receiver's node.
+    NotConnected(NodeId, Content),
+    TooLarge { max: usize },
+    Encode(EncodeError),
+    TooManyTypes,
+}
+
+/// The way to a process.
+pub(crate) enum Route {
+    Local(Place),
+    Remote(Arc<Peer>, Place),
+    NotConnected(NodeId),
+}
+
+impl Inner {
+    /// The way to `pid`, through the location table.
+    pub(crate) fn route(&self, pid: Pid) -> Route {
+        let place = Place { index: pid.index, generation: pid.generation };
+        let node = self.locations.find(pid);
+        if node == self.id {
+            return Route::Local(place);
+        }
+        match self.peer(node) {
+            Some(peer) => Route::Remote(peer, place),
+            None => Route::NotConnected(node),
+        }
+    }
+
+    /// Puts an entry into a local mailbox and sees that the process runs. A dead process's
+    /// messages go nowhere, as in Erlang; its calls are refused.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        to: Place,
+        entry: Envelope,
+        room: Option<Room>,
+    ) -> Result<(), NotDelivered> {
+        let queue = self.table.deliver(to.index, to.generation, entry, room)?;
+        if queue {
+            self.queues.push(to.index);
+        }
+        Ok(())
+    }
+
+    const fn room(&self) -> Option<Room> {
+        Some(Room { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes })
+    }
+
+    /// Sends a message or, with `call`, a request, if the receiver has room.
+    pub(crate) fn try_send(
+        self: &Arc<Self>,
+        from: Place,
+        to: Pid,
+        call: Option<CallRef>,
+        content: Content,
+    ) -> Result<(), NotSent> {
+        match self.route(to) {
+            Route::Local(place) => self.send_local(from, place, call, content),
+            Route::Remote(peer, place) => self.send_remote(from, &peer, place, call, content),
+            Route::NotConnected(node) => Err(NotSent::NotConnected(node, content)),
+        }
+    }
+
+    fn send_local(
+        self: &Arc<Self>,
+        from: Place,
+        to: Place,
+        call: Option<CallRef>,
+        content: Content,
+    ) -> Result<(), NotSent> {
+        let entry = entry(local(from), call, content);
+        match self.deliver(to, entry, self.room()) {
+            Ok(()) => Ok(()),
+            Err(NotDelivered::Full(entry)) => Err(NotSent::Full(content_of(entry))),
+            Err(NotDelivered::Dead(_)) => {
+                if let Some(call) = call {
+                    self.reply(to, local(from), call, Err(Refusal::NoProcess));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn send_remote(
+        self: &Arc<Self>,
+        from: Place,
+        peer: &Arc<Peer>,
+        to: Place,
+        call: Option<CallRef>,
+        content: Content,
+    ) -> Result<(), NotSent> {
+        let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
+        if let Some(call) = call {
+            peer.calls.lock().insert(call, from);
+        }
+        let lane = peer.lane(from, to);
+        let large = large_of(&content);
+        let mut head = |buffer: &mut Vec<u8>| {
+            match call {
+                None => put_message(buffer, to, from, ty.0),
+                Some(call) => put_call(buffer, to, from, ty.0, call),
+            }
+            encode_small(&content, buffer)
+        };
+        let request = Request { lane, ty: Some(ty), credit: Some(to), large, head: &mut head };
+        let staged = stage(self, peer, request);
+        if let (Err(_), Some(call)) = (&staged, call) {
+            peer.calls.lock().remove(&call);
+        }
+        staged.map_err(|error| match error {
+            NotStaged::Full => NotSent::Full(content),
+            NotStaged::TooLarge { max } => NotSent::TooLarge { max },
+            NotStaged::Encode(error) => NotSent::Encode(error),
+        })
+    }
+
+    /// As [`Inner::try_send`] to a remote process, for a message that has not been boxed.
+    pub(crate) fn send_remote_ref<M: Message>(
+        self: &Arc<Self>,
+        from: Place,
+        peer: &Arc<Peer>,
+        to: Place,
+        message: M,
+    ) -> Result<(), TrySendError<M>> {
+        let ty = self.types.of::<M>().map_err(|_too_many| TrySendError::TooManyTypes)?;
+        let mut head = |buffer: &mut Vec<u8>| {
+            put_message(buffer, to, from, ty.0);
+            encode(&message, buffer)
+        };
+        let lane = peer.lane(from, to);
+        let request = Request { lane, ty: Some(ty), credit: Some(to), large: None, head: &mut head };
+        stage(self, peer, request).map_err(|error| match error {
+            NotStaged::Full => TrySendError::Full(message),
+            NotStaged::TooLarge { max } => TrySendError::TooLarge { max },
+            NotStaged::Encode(error) => TrySendError::Encode(error),
+        })
+    }
+
+    /// Sends the reply to a call, or why there is none. Never waits: the call reserved its place.
+    pub(crate) fn reply(
+        self: &Arc<Self>,
+        from: Place,
+        to: Sender,
+        call: CallRef,
+        result: Result<Content, Refusal>,
+    ) {
+        let to_place = Place { index: to.index, generation: to.generation };
+        if !to.is_remote() {
+            let parcel = Box::new(Parcel::Reply { call, result });
+            // A caller that has ended wants no reply.
+            let _ = self.deliver(to_place, Envelope::Parcel { from: local(from), parcel }, None);
+            return;
+        }
+        // A lost link has told the caller already.
+        let Some(peer) = self.peer_numbered(to.node) else { return };
+        let refusal = match result {
+            Ok(content) => match self.reply_remote(from, &peer, to_place, call, &content) {
+                Ok(()) => return,
+                Err(refusal) => refusal,
+            },
+            Err(refusal) => refusal,
+        };
+        self.signal_pair(&peer, from, to_place, Signal::Refuse { to: to_place, from, call, refusal });
+    }
+
+    fn reply_remote(
+        self: &Arc<Self>,
+        from: Place,
+        peer: &Arc<Peer>,
+        to: Place,
+        call: CallRef,
+        content: &Content,
+    ) -> Result<(), Refusal> {
+        let aborted = |reason: String| Refusal::Aborted { reason };
+        let ty = self
+            .type_of(content)
+            .ok_or_else(|| aborted("the node knows too many types".into()))?;
+        let mut head = |buffer: &mut Vec<u8>| {
+            put_reply(buffer, to, from, ty.0, call);
+            encode_small(content, buffer)
+        };
+        let request = Request {
+            lane: peer.lane(from, to),
+            ty: Some(ty),
+            credit: None,
+            large: large_of(content),
+            head: &mut head,
+        };
+        stage(self, peer, request).map_err(|error| match error {
+            NotStaged::Full => aborted("the link is full".into()),
+            NotStaged::TooLarge { max } => {
+                aborted(format!("the reply is larger than {max} bytes, the transport's limit"))
+            }
+            NotStaged::Encode(error) => aborted(format!("the reply does not encode: {error}")),
+        })
+    }
+
+    /// Sends a signal on the lane of the pair, behind the messages that were sent before it.
+    pub(crate) fn signal_pair(self: &Arc<Self>, peer: &Arc<Peer>, from: Place, to: Place, signal: Signal) {
+        let mut head = |buffer: &mut Vec<u8>| {
+            crate::wire::put_signal(buffer, &signal);
+            Ok(())
+        };
+        let lane = peer.lane(from, to);
+        let request = Request { lane, ty: None, credit: None, large: None, head: &mut head };
+        if let Err(error) = stage(self, peer, request) {
+            tracing::error!(peer = %peer.name, ?error, "a signal could not be sent");
+        }
+    }
+
+    /// Sends a signal on the control lane.
+    pub(crate) fn signal(self: &Arc<Self>, peer: &Arc<Peer>, signal: &Signal) {
+        if peer.signal(signal) == WriteOutcome::KeptFirst {
+            self.write_kept_later(peer.clone());
+        }
+    }
+
+    /// Puts a message from the node itself into a mailbox, whatever its bounds.
+    pub(crate) fn notify(self: &Arc<Self>, from: Sender, to: Place, value: Box<dyn Value>) {
+        // Nobody is left to be told.
+        let _ = self.deliver(to, Envelope::Value { from, value }, None);
+    }
+
+    /// Tells a process to end.
+    pub(crate) fn exit(self: &Arc<Self>, from: Place, to: Pid, reason: ExitReason) {
+        match self.route(to) {
+            Route::Local(place) => {
+                let parcel = Box::new(Parcel::Exit { reason });
+                let _ = self.deliver(place, Envelope::Parcel { from: local(from), parcel }, None);
+            }
+            Route::Remote(peer, place) => {
+                self.signal_pair(&peer, from, place, Signal::Exit { to: place, from, reason });
+            }
+            Route::NotConnected(_) => {}
+        }
+    }
+
+    /// Wakes `waker` once `to` may have room.
+    pub(crate) fn wait_for_room(&self, to: Pid, waker: &Waker) {
+        match self.route(to) {
+            Route::Local(place) => {
+                let Some(slot) = self.table.slot(place.index) else { return waker.wake_by_ref() };
+                let mut slot = slot.lock();
+                if slot.is(place.generation) {
+                    slot.rare().room.push(waker.clone());
+                } else {
+                    drop(slot);
+                    waker.wake_by_ref();
+                }
+            }
+            Route::Remote(peer, _) if peer.is_full() => peer.wait_for_room(waker),
+            Route::Remote(peer, place) => peer.account(place).wait(waker),
+            Route::NotConnected(_) => waker.wake_by_ref(),
+        }
+    }
+
+    /// The number of a content's type.
+    pub(crate) fn type_of(&self, content: &Content) -> Option<TypeNo> {
+        match content {
+            Content::Bytes { ty, .. } => Some(*ty),
+            Content::Value(value) => self.types.intern_static(value.type_info()).ok(),
+        }
+    }
+}
+
+/// A local process, or nobody, as a sender.
+pub(crate) const fn local(place: Place) -> Sender {
+    if place.index == Place::NOBODY.index {
+        return Sender::NOBODY;
+    }
+    Sender { node: 0, index: place.index, generation: place.generation }
+}
+
+/// The mailbox entry for a content.
+pub(crate) fn entry(from: Sender, call: Option<CallRef>, content: Content) -> Envelope {
+    match (call, content) {
+        (Some(call), content) => {
+            Envelope::Parcel { from, parcel: Box::new(Parcel::Call { call, content }) }
+        }
+        (None, Content::Value(value)) => Envelope::Value { from, value },
+        (None, Content::Bytes { ty, bytes }) => {
+            Envelope::Parcel { from, parcel: Box::new(Parcel::Large { ty, bytes }) }
+        }
+    }
+}
+
+/// The content of an entry that [`entry`] has made.
+fn content_of(entry: Envelope) -> Content {
+    match entry {
+        Envelope::Value { value, .. } => Content::Value(value),
+        Envelope::Parcel { parcel, .. } => match *parcel {
+            Parcel::Large { ty, bytes } => Content::Bytes { ty, bytes },
+            Parcel::Call { content, .. } => content,
+            other => unreachable!("`entry` makes no {other:?}"),
+        },
+        Envelope::Small { .. } => unreachable!("`entry` makes no small entries"),
+    }
+}
+
+fn large_of(content: &Content) -> Option<Bytes> {
+    match content {
+        Content::Bytes { bytes, .. } if bytes.len() > SMALL_MAX => Some(bytes.clone()),
+        _ => None,
+    }
+}
+
+/// Appends the content, unless it goes by reference.
+fn encode_small(content: &Content, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+    match content {
+        Content::Value(value) => value.encode(buffer),
+        Content::Bytes { bytes, .. } => {
+            if bytes.len() <= SMALL_MAX {
+                buffer.extend_from_slice(bytes);
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a verified peer's signals do.
+
+use std::sync::Arc;
+
+use crate::envelope::{Envelope, Parcel, Sender};
+use crate::inner::Inner;
+use crate::peer::Peer;
+use crate::wire::{Place, Signal};
+use crate::{Down, Undelivered};
+
+impl Inner {
+    /// Takes one signal of `peer`, in the link's reader.
+    pub(crate) fn take_signal(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
+        let sender = |from: Place| Sender {
+            node: peer.number,
+            index: from.index,
+            generation: from.generation,
+        };
+        match signal {
+            Signal::SchemaRequest { fingerprint } => {
+                let info = self.types.find(fingerprint).map(|info| (*info).clone());
+                self.signal(peer, &Signal::Schema { fingerprint, info });
+            }
+            Signal::Schema { fingerprint, info } => match info {
+                Some(info) if info.fingerprint() == fingerprint => self.types.learn(&info),
+                _ => self.types.give_up(fingerprint),
+            },
+            Signal::Members(members) => self.learn_members(members),
+            Signal::Credit { process, messages, bytes } => peer.credit(process, messages, bytes),
+            Signal::Gone { process } => peer.gone(process),
+            Signal::Whereis { request, name } => {
+                let process = self.registry.whereis(&name);
+                self.signal(peer, &Signal::Thereis { request, process });
+            }
+            Signal::Thereis { request, process } => {
+                if let Some(tell) = peer.questions.lock().remove(&request) {
+                    // Whoever has stopped waiting needs no answer.
+                    let _ = tell.send(process);
+                }
+            }
+            Signal::Monitor { to, from, monitor } => self.watch(to, sender(from), monitor),
+            Signal::Demonitor { to, from, monitor } => self.unwatch(to, sender(from), monitor),
+            Signal::Down { to, from, monitor, reason } => {
+                let known = peer.monitors.lock().remove(&monitor);
+                // Only the watched process's own node may say that it is down, and only once.
+                if let Some(remote) = known.filter(|known| known.watcher == to) {
+                    let down = Down { monitor, process: remote.target, reason };
+                    self.notify(sender(from), to, Box::new(down));
+                }
+            }
+            Signal::Exit { to, from, reason } => {
+                let parcel = Box::new(Parcel::Exit { reason });
+                let entry = Envelope::Parcel { from: sender(from), parcel };
+                let _ = self.deliver(to, entry, None);
+            }
+            Signal::Refuse { to, from, call, refusal } => {
+                peer.calls.lock().remove(&call);
+                let parcel = Box::new(Parcel::Reply { call, result: Err(refusal) });
+                let entry = Envelope::Parcel { from: sender(from), parcel };
+                let _ = self.deliver(to, entry, None);
+            }
+            Signal::Undelivered { to, from, refusal } => {
+                let place = Place { index: from.index, generation: from.generation };
+                let at = midflight_message::Pid {
+                    node: peer.id,
+                    index: place.index,
+                    generation: place.generation,
+                };
+                self.notify(sender(from), to, Box::new(Undelivered::new(at, &refusal)));
+            }
+            Signal::CodeSwitched => self.types.forget_resolutions(),
+            // The link's sink has taken these.
+            Signal::Hello(_)
+            | Signal::Proof { .. }
+            | Signal::Welcome
+            | Signal::Refused { .. }
+            | Signal::Announce { .. } => {}
+        }
+    }
+
+    fn learn_members(self: &Arc<Self>, members: Vec<crate::Member>) {
+        let (news, all) = {
+            let mut membership = self.membership.lock();
+            (membership.merge(members), membership.all())
+        };
+        if !news.is_empty() {
+            self.tell_members(&all);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The process table: a slab of cells in chunks that never move.
+//!
+//! A pid is an index and a generation; a dead pid shows as another generation. A slot whose
+//! generation is used up is retired, so that no pid is ever used twice (P1). Chunks are kept for
+//! the node's life.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::body::Body;
+use crate::envelope::Envelope;
+use crate::mailbox::{Inbox, InboxPool};
+use crate::slot::{Run, Slot};
+
+const CHUNK: usize = 8_192;
+
+type Chunk = Box<[Mutex<Slot>]>;
+
+/// All cells of a node.
+pub(crate) struct Table {
+    chunks: Box<[OnceLock<Chunk>]>,
+    free: Mutex<Free>,
+    living: AtomicUsize,
+    pub(crate) pool: InboxPool,
+}
+
+struct Free {
+    slots: Vec<u32>,
+    /// Slots from here on have never been used.
+    fresh: u32,
+    capacity: u32,
+}
+
+/// The table is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TableFull;
+
+/// Why something was not put into a mailbox; it is given back.
+#[derive(Debug)]
+pub(crate) enum NotDelivered {
+    Dead(Envelope),
+    Full(Envelope),
+}
+
+/// Bounds a local sender keeps to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) messages: u32,
+    pub(crate) bytes: u32,
+}
+
+impl Table {
+    pub(crate) fn new(capacity: u32) -> Self {
+        let chunks = (capacity as usize).div_ceil(CHUNK);
+        Self {
+            chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
+            free: Mutex::new(Free { slots: Vec::new(), fresh: 0, capacity }),
+            living: AtomicUsize::new(0),
+            pool: InboxPool::default(),
+        }
+    }
+
+    /// The cell at `index`, if there has ever been one.
+    pub(crate) fn slot(&self, index: u32) -> Option<&Mutex<Slot>> {
+        let index = index as usize;
+        self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
+    }
+
+    pub(crate) fn living(&self) -> usize {
+        self.living.load(Ordering::Relaxed)
+    }
+
+    /// Takes a free cell; `body` is made once its pid is known. Answers index and generation.
+    pub(crate) fn insert(
+        &self,
+        body: impl FnOnce(u32, u32) -> Box<dyn Body>,
+        run: Run,
+    ) -> Result<(u32, u32), TableFull> {
+        let index = {
+            let mut free = self.free.lock();
+            match free.slots.pop() {
+                Some(index) => index,
+                None if free.fresh < free.capacity => {
+                    free.fresh += 1;
+                    free.fresh - 1
+                }
+                None => return Err(TableFull),
+            }
+        };
+        self.chunks[index as usize / CHUNK]
+            .get_or_init(|| (0..CHUNK).map(|_| Mutex::new(Slot::default())).collect());
+        let slot = self.slot(index).expect("its chunk has just been made");
+        let generation = slot.lock().generation;
+        let body = body(index, generation);
+        let mut slot = slot.lock();
+        debug_assert_eq!(slot.run, Run::Free);
+        slot.body = Some(body);
+        slot.run = run;
+        self.living.fetch_add(1, Ordering::Relaxed);
+        Ok((index, generation))
+    }
+
+    /// Empties the cell of a process that has ended. Answers what it held, to be dropped outside
+    /// the lock.
+    pub(crate) fn remove(&self, index: u32, generation: u32) -> Option<Slot> {
+        let slot = self.slot(index)?;
+        let (old, next) = {
+            let mut slot = slot.lock();
+            if !slot.is(generation) {
+                return None;
+            }
+            let next = generation.checked_add(1);
+            let empty = Slot { generation: next.unwrap_or(u32::MAX), ..Slot::default() };
+            (std::mem::replace(&mut *slot, empty), next)
+        };
+        if next.is_some() {
+            self.free.lock().slots.push(index);
+        }
+        self.living.fetch_sub(1, Ordering::Relaxed);
+        Some(old)
+    }
+
+    /// Puts `entry` into a mailbox. Answers whether the process must be put on a run queue.
+    pub(crate) fn deliver(
+        &self,
+        index: u32,
+        generation: u32,
+        entry: Envelope,
+        room: Option<Room>,
+    ) -> Result<bool, NotDelivered> {
+        let Some(slot) = self.slot(index) else { return Err(NotDelivered::Dead(entry)) };
+        let mut slot = slot.lock();
+        if !slot.is(generation) {
+            return Err(NotDelivered::Dead(entry));
+        }
+        if let Some(room) = room
+            && (slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes)
+        {
+            return Err(NotDelivered::Full(entry));
+        }
+        slot.mailbox.push(entry, &self.pool);
+        Ok(queue(&mut slot))
+    }
+
+    /// Puts a run of entries into a mailbox, which leaves `run` empty. `None`: no such process.
+    pub(crate) fn deliver_run(
+        &self,
+        index: u32,
+        generation: u32,
+        run: &mut Box<Inbox>,
+    ) -> Option<bool> {
+        let mut slot = self.slot(index)?.lock();
+        if !slot.is(generation) {
+            return None;
+        }
+        slot.mailbox.push_run(run, &self.pool);
+        Some(queue(&mut slot))
+    }
+
+    /// Wakes a process for something other than a message. Answers whether it must be put on a run
+    /// queue.
+    pub(crate) fn wake(&self, index: u32, generation: u32) -> bool {
+        let Some(slot) = self.slot(index) else { return false };
+        let mut slot = slot.lock();
+        if !slot.is(generation) {
+            return false;
+        }
+        match slot.run {
+            Run::Idle | Run::Parked => {
+                slot.run = Run::Queued;
+                true
+            }
+            Run::Running | Run::Frozen => {
+                slot.woken = true;
+                false
+            }
+            Run::Queued | Run::Free => false,
+        }
+    }
+
+    /// Index and generation of every living process, in order of index.
+    pub(crate) fn pids(&self) -> Vec<(u32, u32)> {
+        let fresh = self.free.lock().fresh;
+        (0..fresh)
+            .filter_map(|index| {
+                let slot = self.slot(index)?.lock();
+                (slot.run != Run::Free).then_some((index, slot.generation))
+            })
+            .collect()
+    }
+}
+
+fn queue(slot: &mut Slot) -> bool {
+    let idle = slot.run == Run::Idle;
+    if idle {
+        slot.run = Run::Queued;
+    }
+    idle
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::{Flow, Label};
+    use crate::envelope::Sender;
+    use crate::turn::{Batch, Turn};
+
+    struct Nothing;
+
+    impl Body for Nothing {
+        fn turn(&mut self, _: &mut Batch, _: &mut Turn<'_>) -> Flow {
+            Flow::Wait
+        }
+        fn is_quiescent(&self) -> bool {
+            true
+        }
+        fn label(&self) -> Label {
+            Label::new("nothing", 0)
+        }
+        fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {
+            self
+        }
+    }
+
+    fn value() -> Envelope {
+        Envelope::Value { from: Sender::NOBODY, value: Box::new(1_u64) }
+    }
+
+    #[test]
+    fn a_pid_is_never_used_twice() {
+        let table = Table::new(1);
+        let (index, first) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        assert!(table.insert(|_, _| Box::new(Nothing), Run::Idle).is_err(), "full");
+        assert!(table.remove(index, first).is_some());
+        let (again, second) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        assert_eq!(index, again);
+        assert_ne!(first, second);
+        assert!(matches!(table.deliver(index, first, value(), None), Err(NotDelivered::Dead(_))));
+    }
+
+    #[test]
+    fn a_slot_with_no_generation_left_is_retired() {
+        let table = Table::new(1);
+        let (index, _) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        table.slot(index).unwrap().lock().generation = u32::MAX;
+        assert!(table.remove(index, u32::MAX).is_some());
+        assert!(table.insert(|_, _| Box::new(Nothing), Run::Idle).is_err());
+    }
+
+    #[test]
+    fn bounds_hold_for_those_who_keep_to_them() {
+        let table = Table::new(1);
+        let (index, generation) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        let room = Some(Room { messages: 2, bytes: 1 << 20 });
+        assert!(table.deliver(index, generation, value(), room).unwrap(), "first: to be queued");
+        assert!(!table.deliver(index, generation, value(), room).unwrap());
+        let third = table.deliver(index, generation, value(), room);
+        assert!(matches!(third, Err(NotDelivered::Full(_))));
+        assert!(table.deliver(index, generation, value(), None).is_ok(), "a signal always may");
+    }
+}

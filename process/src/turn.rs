@@ -1,0 +1,217 @@
+//! One turn of a process: what has come, and what it may do about it.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use bytes::Bytes;
+use midflight_message::Pid;
+
+use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::inner::Inner;
+use crate::mailbox::Inbox;
+use crate::node::Node;
+use crate::slot::Owed;
+use crate::types::TypeNo;
+use crate::value::Value;
+use crate::wire::Place;
+use crate::ExitReason;
+
+/// What a process has before it in one turn.
+#[derive(Debug)]
+pub struct Batch {
+    pub(crate) inbox: Box<Inbox>,
+    pub(crate) handled: Handled,
+}
+
+/// What a turn has taken out of the mailbox, to be told to those who wait for room.
+#[derive(Debug, Default)]
+pub(crate) struct Handled {
+    pub(crate) messages: u32,
+    pub(crate) bytes: u32,
+    pub(crate) remote: Vec<Owed>,
+}
+
+impl Handled {
+    pub(crate) fn add(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
+        self.messages += messages;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if messages == 0 || !from.is_remote() {
+            return;
+        }
+        match self.remote.iter_mut().find(|owed| owed.node == from.node) {
+            Some(owed) => {
+                owed.messages += messages;
+                owed.bytes = owed.bytes.saturating_add(bytes);
+            }
+            None => self.remote.push(Owed { node: from.node, messages, bytes }),
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &mut Self) {
+        self.messages += std::mem::take(&mut other.messages);
+        self.bytes = self.bytes.saturating_add(std::mem::take(&mut other.bytes));
+        for owed in other.remote.drain(..) {
+            match self.remote.iter_mut().find(|mine| mine.node == owed.node) {
+                Some(mine) => {
+                    mine.messages += owed.messages;
+                    mine.bytes = mine.bytes.saturating_add(owed.bytes);
+                }
+                None => self.remote.push(owed),
+            }
+        }
+    }
+}
+
+/// A message's content as a body sees it.
+#[derive(Debug)]
+pub enum View<'a> {
+    /// Moved by a process of the node's own image.
+    Value(Box<dyn Value>),
+    /// Encoded.
+    Bytes(TypeNo, &'a [u8]),
+    /// Encoded and large.
+    Large(TypeNo, Bytes),
+}
+
+/// Who is to get a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    pub(crate) from: Sender,
+    pub(crate) call: CallRef,
+}
+
+/// Something that has come.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Delivery<'a> {
+    /// A message, or a call when it has a caller.
+    Message {
+        /// Who sent it.
+        from: Origin,
+        /// What.
+        content: View<'a>,
+        /// Who wants a reply.
+        caller: Option<Caller>,
+    },
+    /// The reply to a call of this process's.
+    Reply {
+        /// Which call.
+        call: CallRef,
+        /// The reply, or why there is none.
+        result: Result<View<'a>, Refusal>,
+    },
+    /// The process is to end.
+    Exit(ExitReason),
+}
+
+/// Where a message came from, in the node's own form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin(pub(crate) Sender);
+
+impl Batch {
+    /// Takes the oldest.
+    pub fn next(&mut self) -> Option<Delivery<'_>> {
+        let entry = self.inbox.entries.pop_front()?;
+        self.handled.add(entry.from(), entry.weight());
+        Some(match entry {
+            Envelope::Value { from, value } => message(from, View::Value(value), None),
+            Envelope::Small { from, ty, start, len } => {
+                let range = start as usize..start as usize + len as usize;
+                message(from, View::Bytes(ty, &self.inbox.segment[range]), None)
+            }
+            Envelope::Parcel { from, parcel } => match *parcel {
+                Parcel::Large { ty, bytes } => message(from, View::Large(ty, bytes), None),
+                Parcel::Call { call, content } => {
+                    message(from, content.into(), Some(Caller { from, call }))
+                }
+                Parcel::Reply { call, result } => {
+                    Delivery::Reply { call, result: result.map(Into::into) }
+                }
+                Parcel::Exit { reason } => Delivery::Exit(reason),
+            },
+        })
+    }
+
+    /// Whether anything is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inbox.entries.is_empty()
+    }
+}
+
+const fn message(from: Sender, content: View<'_>, caller: Option<Caller>) -> Delivery<'_> {
+    Delivery::Message { from: Origin(from), content, caller }
+}
+
+impl From<Content> for View<'_> {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Value(value) => Self::Value(value),
+            Content::Bytes { ty, bytes } => Self::Large(ty, bytes),
+        }
+    }
+}
+
+/// What a body may do in its turn.
+pub struct Turn<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) place: Place,
+    pub(crate) waker: Option<Waker>,
+    pub(crate) ended_at: usize,
+}
+
+impl Turn<'_> {
+    /// The process itself.
+    #[must_use]
+    pub fn me(&self) -> Pid {
+        self.node.inner.local_pid(self.place)
+    }
+
+    /// The node it runs on.
+    #[must_use]
+    pub const fn node(&self) -> &Node {
+        self.node
+    }
+
+    /// Wakes this process for another turn, whenever it is used.
+    pub fn waker(&mut self) -> Waker {
+        let (inner, place) = (&self.node.inner, self.place);
+        self.waker.get_or_insert_with(|| process_waker(inner, place)).clone()
+    }
+
+    /// How many messages are a fair turn; a body stops there and leaves the rest.
+    #[must_use]
+    pub const fn messages_max(&self) -> usize {
+        self.ended_at
+    }
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Turn({})", self.me())
+    }
+}
+
+struct ProcessWaker {
+    inner: std::sync::Weak<Inner>,
+    place: Place,
+}
+
+impl Wake for ProcessWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(inner) = self.inner.upgrade()
+            && inner.table.wake(self.place.index, self.place.generation)
+        {
+            inner.queues.push(self.place.index);
+        }
+    }
+}
+
+/// A waker that gives a process another turn.
+pub(crate) fn process_waker(inner: &Arc<Inner>, place: Place) -> Waker {
+    Waker::from(Arc::new(ProcessWaker { inner: Arc::downgrade(inner), place }))
+}

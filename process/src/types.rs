@@ -1,0 +1,232 @@
+//! The message types a node knows, and how one is read as another.
+//!
+//! A type is a name, a version and a fingerprint; here it gets a small number. The schema's text
+//! of a peer's type is fetched on the first mismatch and kept. Resolutions are computed once for a
+//! pair of types and kept, until code is switched: then conversions may have come or gone, and all
+//! are forgotten.
+
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+
+use midflight_message::{Fingerprint, Message, Resolution, TypeInfo, resolve};
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+
+/// The number of a type in this node's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeNo(pub u32);
+
+/// What is known of one type.
+#[derive(Debug)]
+pub(crate) struct TypeEntry {
+    pub(crate) name: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) fingerprint: Fingerprint,
+    info: OnceLock<Arc<TypeInfo>>,
+    /// Who waits for the schema; `None` once nobody may wait any more.
+    waiting: Mutex<Vec<Waker>>,
+    /// Asked for and not had: readers give up.
+    unavailable: OnceLock<()>,
+}
+
+impl TypeEntry {
+    /// The whole type, once its schema is known.
+    pub(crate) fn info(&self) -> Option<&Arc<TypeInfo>> {
+        self.info.get()
+    }
+}
+
+/// How a reader finds a writer's type.
+#[derive(Debug, Clone)]
+pub(crate) enum Reading {
+    /// As it says.
+    Resolved(Arc<Resolution>),
+    /// The writer's schema is being fetched: wait with [`TypeTable::wait_for_schema`].
+    SchemaUnknown,
+    /// The writer's schema cannot be had.
+    SchemaUnavailable,
+}
+
+/// The types of a node.
+#[derive(Debug)]
+pub(crate) struct TypeTable {
+    types_max: usize,
+    inner: RwLock<Inner>,
+    resolutions: RwLock<FxHashMap<(TypeNo, TypeNo), Arc<Resolution>>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: Vec<Arc<TypeEntry>>,
+    by_key: FxHashMap<(Arc<str>, u32, Fingerprint), TypeNo>,
+    by_name: FxHashMap<Arc<str>, Vec<TypeNo>>,
+    by_address: FxHashMap<usize, TypeNo>,
+}
+
+/// The node knows as many types as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyTypes;
+
+impl TypeTable {
+    /// Resolutions kept; beyond it all are forgotten and computed anew.
+    const RESOLUTIONS_MAX: usize = 16_384;
+
+    pub(crate) fn new(types_max: usize) -> Self {
+        Self { types_max, inner: RwLock::default(), resolutions: RwLock::default() }
+    }
+
+    /// The number of a Rust type.
+    pub(crate) fn of<M: Message>(&self) -> Result<TypeNo, TooManyTypes> {
+        self.intern_static(M::type_info())
+    }
+
+    /// The number of a type that is compiled in: found by where its description lies.
+    pub(crate) fn intern_static(&self, info: &'static TypeInfo) -> Result<TypeNo, TooManyTypes> {
+        let at = std::ptr::from_ref(info).addr();
+        if let Some(no) = self.inner.read().by_address.get(&at) {
+            return Ok(*no);
+        }
+        let no = self.intern(info)?;
+        self.inner.write().by_address.insert(at, no);
+        Ok(no)
+    }
+
+    /// The number of a type whose schema is at hand.
+    pub(crate) fn intern(&self, info: &TypeInfo) -> Result<TypeNo, TooManyTypes> {
+        let no = self.announce(info.name(), info.version(), info.fingerprint())?;
+        self.entry(no).learn(info);
+        Ok(no)
+    }
+
+    /// The number of a type of which only this much is known.
+    pub(crate) fn announce(
+        &self,
+        name: &str,
+        version: u32,
+        fingerprint: Fingerprint,
+    ) -> Result<TypeNo, TooManyTypes> {
+        let key = (Arc::<str>::from(name), version, fingerprint);
+        if let Some(no) = self.inner.read().by_key.get(&key) {
+            return Ok(*no);
+        }
+        let mut inner = self.inner.write();
+        if let Some(no) = inner.by_key.get(&key) {
+            return Ok(*no);
+        }
+        if inner.entries.len() >= self.types_max {
+            return Err(TooManyTypes);
+        }
+        let no = TypeNo(u32::try_from(inner.entries.len()).map_err(|_too_many| TooManyTypes)?);
+        inner.entries.push(Arc::new(TypeEntry {
+            name: key.0.clone(),
+            version,
+            fingerprint,
+            info: OnceLock::new(),
+            waiting: Mutex::default(),
+            unavailable: OnceLock::new(),
+        }));
+        inner.by_name.entry(key.0.clone()).or_default().push(no);
+        inner.by_key.insert(key, no);
+        Ok(no)
+    }
+
+    pub(crate) fn entry(&self, no: TypeNo) -> Arc<TypeEntry> {
+        self.inner.read().entries[no.0 as usize].clone()
+    }
+
+    /// Whether `no` has a name that others have too while its schema is not known: then somebody
+    /// may have to compare them soon.
+    pub(crate) fn needs_schema(&self, no: TypeNo) -> bool {
+        let inner = self.inner.read();
+        let entry = &inner.entries[no.0 as usize];
+        entry.info.get().is_none() && inner.by_name.get(&entry.name).is_some_and(|n| n.len() > 1)
+    }
+
+    /// The type with `fingerprint` whose schema is at hand.
+    pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<Arc<TypeInfo>> {
+        let inner = self.inner.read();
+        let mut infos = inner.entries.iter().filter_map(|entry| entry.info.get());
+        infos.find(|info| info.fingerprint() == fingerprint).cloned()
+    }
+
+    /// Learns a schema that a peer has sent for one of its types. The text must have the
+    /// fingerprint under which the type was announced; anything else is ignored.
+    pub(crate) fn learn(&self, info: &TypeInfo) {
+        let entry = {
+            let inner = self.inner.read();
+            let key = (Arc::<str>::from(info.name()), info.version(), info.fingerprint());
+            inner.by_key.get(&key).map(|no| inner.entries[no.0 as usize].clone())
+        };
+        if let Some(entry) = entry {
+            entry.learn(info);
+        }
+    }
+
+    /// Nobody can say what the schema with `fingerprint` is: readers give up waiting.
+    pub(crate) fn give_up(&self, fingerprint: Fingerprint) {
+        let entries: Vec<_> = {
+            let inner = self.inner.read();
+            inner.entries.iter().filter(|e| e.fingerprint == fingerprint).cloned().collect()
+        };
+        for entry in entries {
+            let _ = entry.unavailable.set(());
+            entry.wake();
+        }
+    }
+
+    /// How `writer` is read as `reader`.
+    pub(crate) fn reading(&self, writer: TypeNo, reader: TypeNo) -> Reading {
+        if let Some(resolution) = self.resolutions.read().get(&(writer, reader)) {
+            return Reading::Resolved(resolution.clone());
+        }
+        let (from, to) = (self.entry(writer), self.entry(reader));
+        let Some(reader_info) = to.info() else { return Reading::SchemaUnavailable };
+        let Some(writer_info) = from.info() else {
+            return match from.unavailable.get() {
+                Some(()) => Reading::SchemaUnavailable,
+                None => Reading::SchemaUnknown,
+            };
+        };
+        let resolution = Arc::new(resolve(writer_info, reader_info));
+        let mut resolutions = self.resolutions.write();
+        if resolutions.len() >= Self::RESOLUTIONS_MAX {
+            resolutions.clear();
+        }
+        resolutions.insert((writer, reader), resolution.clone());
+        Reading::Resolved(resolution)
+    }
+
+    /// Wakes `waker` once the schema of `no` is known, or known to be out of reach. Answers false
+    /// when that is so already.
+    pub(crate) fn wait_for_schema(&self, no: TypeNo, waker: &Waker) -> bool {
+        let entry = self.entry(no);
+        let mut waiting = entry.waiting.lock();
+        if entry.info.get().is_some() || entry.unavailable.get().is_some() {
+            return false;
+        }
+        if !waiting.iter().any(|other| other.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        true
+    }
+
+    /// Forgets every resolution: code was switched.
+    pub(crate) fn forget_resolutions(&self) {
+        self.resolutions.write().clear();
+    }
+}
+
+impl TypeEntry {
+    fn learn(&self, info: &TypeInfo) {
+        if self.info.get().is_none() {
+            let _ = self.info.set(Arc::new(info.clone()));
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        for waker in std::mem::take(&mut *self.waiting.lock()) {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A moved message: the value itself, with its encoder.
+
+use std::any::Any;
+use std::fmt;
+
+use midflight_message::{EncodeError, Message, TypeInfo, encode};
+
+/// A message that has not been encoded. Between processes of one code image it is moved as it is;
+/// it is encoded only when it leaves the image.
+pub trait Value: Any + Send {
+    /// The type's name, version and schema.
+    fn type_info(&self) -> &'static TypeInfo;
+
+    /// Appends the encoded message.
+    ///
+    /// # Errors
+    /// When the value's own `Serialize` refuses.
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// The value, to be downcast.
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+
+    /// The value, to be looked at.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<M: Message> Value for M {
+    fn type_info(&self) -> &'static TypeInfo {
+        M::type_info()
+    }
+
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
+        encode(self, into)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl fmt::Debug for dyn Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.type_info().name())
+    }
+}
