@@ -97,6 +97,13 @@ impl Node {
         if self.inner.peer(node).is_some() || node == self.inner.id {
             return Ok(());
         }
+        if self.inner.membership.lock().get(node).is_none() {
+            // It may be on the other side of a handshake that is under way.
+            self.finish_handshakes().await;
+            if self.inner.peer(node).is_some() {
+                return Ok(());
+            }
+        }
         let address = self.inner.membership.lock().get(node).and_then(|m| m.address.clone());
         let address = address.ok_or(JoinError::Unknown(node))?;
         let address: Address =
@@ -104,6 +111,15 @@ impl Node {
         let reached = self.connect(&address).await?;
         // Another incarnation answers at that address: the one that was meant is gone.
         if reached == node { Ok(()) } else { Err(JoinError::Unknown(node)) }
+    }
+
+    /// Waits for every handshake that is under way now; each has a deadline of its own.
+    async fn finish_handshakes(&self) {
+        let links: Vec<_> = self.inner.links.lock().values().cloned().collect();
+        for link in links {
+            // However it ended: the caller looks at what there is.
+            let _ = link.outcome().await;
+        }
     }
 
     /// Joins the cluster through `seeds`: keeps dialling each that is not linked, with growing

@@ -219,20 +219,26 @@ mod tests {
         let (mut to_a, mut to_b) = (vec![b.begin()], vec![a.begin()]);
         let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
         while !to_a.is_empty() || !to_b.is_empty() {
-            for (side, from, to, of) in
-                [(&mut a, &mut to_a, &mut to_b, &mut of_a), (&mut b, &mut to_b, &mut to_a, &mut of_b)]
-            {
-                for signal in std::mem::take(from) {
-                    for action in side.take(&signal).unwrap() {
-                        match action {
-                            Action::Send(signal) => to.push(signal),
-                            action => of.push(action),
-                        }
-                    }
+            hear(&mut a, &mut to_a, &mut to_b, &mut of_a);
+            hear(&mut b, &mut to_b, &mut to_a, &mut of_b);
+        }
+        (of_a, of_b)
+    }
+
+    fn hear(
+        side: &mut Handshake,
+        heard: &mut Vec<Signal>,
+        said: &mut Vec<Signal>,
+        came_to: &mut Vec<Action>,
+    ) {
+        for signal in std::mem::take(heard) {
+            for action in side.take(&signal).unwrap() {
+                match action {
+                    Action::Send(signal) => said.push(signal),
+                    action => came_to.push(action),
                 }
             }
         }
-        (of_a, of_b)
     }
 
     fn refusal(actions: &[Action]) -> &str {

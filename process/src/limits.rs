@@ -5,7 +5,6 @@ use std::time::Duration;
 /// What a node holds at the most, and how long it waits. Every queue, table and wait of a node is
 /// bounded by one of these.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Limits {
     /// Messages that local senders may leave in one mailbox (default 4,096: enough for a burst,
     /// small enough that a stuck process is noticed by its senders).

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -24,6 +24,8 @@ use crate::wire::{Place, Signal, put_signal};
 
 /// A node at the other end of a link incarnation.
 pub(crate) struct Peer {
+    /// Unlike any other peer of any node in this program.
+    pub(crate) unique: u64,
     /// Its number in the node's table of nodes.
     pub(crate) number: u32,
     pub(crate) id: NodeId,
@@ -92,7 +94,9 @@ impl Peer {
         lanes: Vec<ConnectionId>,
     ) -> Self {
         let announced = vec![Vec::new(); lanes.len()];
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
+            unique: NEXT.fetch_add(1, Ordering::Relaxed),
             number,
             id: member.id,
             name: member.name,

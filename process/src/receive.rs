@@ -114,8 +114,10 @@ impl<'a, T> Receive<'a, T> {
                     refuse(inner, self.context.place, letter.into(), refusal);
                 }
                 Taken::Undecided(letter, ty) => {
+                    let from = letter.from;
                     self.put_back(at, letter, false);
                     let (awaited, timer) = waiting.get_or_insert_with(|| {
+                        inner.request_schema(from, ty);
                         (ty, inner.runtime.sleep(inner.limits.schema_timeout))
                     });
                     let overdue = *awaited == ty && timer.as_mut().poll(cx).is_ready();

@@ -60,12 +60,16 @@ pub(crate) async fn read_reply<R: Message>(
 ) -> Result<R, CallError> {
     let mut cached = None;
     let mut content = Some(content);
+    let mut asked = false;
     let deadline = inner.runtime.now() + inner.limits.schema_timeout;
     while let Some(attempt) = content.take() {
         match read::<R>(inner, &mut cached, attempt) {
             Read::Message(reply) => return Ok(reply),
             Read::Unreadable(_, refusal) => return Err(CallError::Unreadable { to, refusal }),
             Read::Undecided(given_back, ty) => {
+                if !std::mem::replace(&mut asked, true) {
+                    inner.request_schema_of(to.node, ty);
+                }
                 let known = std::future::poll_fn(|cx| {
                     if inner.types.wait_for_schema(ty, cx.waker()) {
                         std::task::Poll::Pending

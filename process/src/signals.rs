@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use midflight_message::NodeId;
+
 use crate::envelope::{Envelope, Parcel, Sender};
 use crate::inner::Inner;
 use crate::peer::Peer;
+use crate::types::TypeNo;
 use crate::wire::{Place, Signal};
 use crate::{Down, Undelivered};
 
@@ -75,6 +78,26 @@ impl Inner {
             | Signal::Welcome
             | Signal::Refused { .. }
             | Signal::Announce { .. } => {}
+        }
+    }
+
+    /// Asks a sender's node for the schema of a type of its; without a link nobody can be asked.
+    pub(crate) fn request_schema(self: &Arc<Self>, from: Sender, ty: TypeNo) {
+        let peer = self.peer_numbered(from.node);
+        self.request_schema_from(peer, ty);
+    }
+
+    /// As [`Inner::request_schema`], of a node.
+    pub(crate) fn request_schema_of(self: &Arc<Self>, node: NodeId, ty: TypeNo) {
+        let peer = self.peer(node);
+        self.request_schema_from(peer, ty);
+    }
+
+    fn request_schema_from(self: &Arc<Self>, peer: Option<Arc<Peer>>, ty: TypeNo) {
+        let fingerprint = self.types.entry(ty).fingerprint;
+        match peer {
+            Some(peer) => self.signal(&peer, &Signal::SchemaRequest { fingerprint }),
+            None => self.types.give_up(fingerprint),
         }
     }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use midflight_message::EncodeError;
-use midflight_transport_api::LinkId;
 
 use crate::account::Account;
 use crate::inner::Inner;
@@ -32,7 +31,7 @@ struct Stage {
     bytes: Vec<u8>,
     frames: Vec<Frame>,
     /// The account used last: a stream to one process looks it up once.
-    account: Option<(LinkId, Place, Arc<Account>)>,
+    account: Option<(u64, Place, Arc<Account>)>,
 }
 
 struct Frame {
@@ -100,13 +99,13 @@ impl Stage {
     fn take_credit(&mut self, limits: &Limits, peer: &Peer, place: Place, size: usize) -> bool {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         match &self.account {
-            Some((link, cached, account)) if (*link, *cached) == (peer.link.id(), place) => {
+            Some((unique, cached, account)) if (*unique, *cached) == (peer.unique, place) => {
                 account.take(size, limits)
             }
             _ => {
                 let account = peer.account(place);
                 let taken = account.take(size, limits);
-                self.account = Some((peer.link.id(), place, account));
+                self.account = Some((peer.unique, place, account));
                 taken
             }
         }

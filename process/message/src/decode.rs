@@ -6,9 +6,10 @@
 //! by itself.
 
 use std::fmt::Display;
+use std::marker::PhantomData;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::codec::decode_reason;
@@ -20,7 +21,7 @@ use crate::path::{MAX_TEXT_BYTES, Path, Step, shorten};
 use crate::resolve_parts::{Fixed, Parts};
 use crate::scan::skip;
 use crate::tree::{Scalar, SchemaTree, Type};
-use crate::{Message, Plan, Resolution};
+use crate::{Message, Resolution};
 
 /// Decodes a message as its resolution says. The message must fill the bytes.
 ///
@@ -40,7 +41,7 @@ pub fn decode_resolved<M: Message>(
         Resolution::Structural(plan) if plan.verbatim => {
             decode_reason(bytes).map_err(Failure::from)
         }
-        Resolution::Structural(plan) => follow(plan, bytes),
+        Resolution::Structural(plan) => follow(&plan.writer, bytes, PhantomData),
         Resolution::Incompatible(mismatch) => {
             Err(DecodeReason::Incompatible(Box::new(mismatch.clone())).into())
         }
@@ -55,10 +56,14 @@ pub fn decode_resolved<M: Message>(
     })
 }
 
-fn follow<'de, T: de::Deserialize<'de>>(plan: &Plan, bytes: &'de [u8]) -> Result<T, Failure> {
+/// Walks bytes and schema together.
+pub(crate) fn follow<'de, S: DeserializeSeed<'de>>(
+    writer: &SchemaTree,
+    bytes: &'de [u8],
+    seed: S,
+) -> Result<S::Value, Failure> {
     let mut cursor = Cursor::new(bytes);
-    let driven = Driven::new(&mut cursor, &plan.writer, &plan.writer.root, 0)?;
-    let value = T::deserialize(driven)?;
+    let value = seed.deserialize(Driven::new(&mut cursor, writer, &writer.root, 0)?)?;
     cursor.finish()?;
     Ok(value)
 }
@@ -75,6 +80,15 @@ impl Failure {
     pub(crate) fn within(mut self, step: Step) -> Self {
         self.outwards.push(step);
         self
+    }
+}
+
+#[cfg(test)]
+impl Failure {
+    /// Where it went wrong.
+    pub(crate) fn path(mut self) -> String {
+        self.outwards.reverse();
+        Path(&self.outwards).text()
     }
 }
 

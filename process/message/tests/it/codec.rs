@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use midflight_message::{
-    DecodeReason, Message, NodeId, Pid, ProcessRef, TypeInfo, decode, encode,
-};
+use midflight_message::{DecodeReason, Message, NodeId, Pid, ProcessRef, TypeInfo, decode, encode};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Message, PartialEq, Debug, Clone)]

@@ -2,11 +2,9 @@
 #![expect(missing_docs, reason = "a test program")]
 
 mod codec;
-mod dynamic;
 mod golden;
 mod hostile;
 mod pairs;
 mod pairs_enums;
-mod prediction;
 mod sensitivity;
 mod serde_rules;

@@ -1,0 +1,10 @@
+//! What nodes and processes promise, on the in-memory transport: in the simulator where an
+//! interleaving is worth fearing.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod calls;
+mod links;
+mod mismatch;
+mod order;
+mod processes;
+mod world;

@@ -1,0 +1,121 @@
+//! A message that cannot be read is told to its sender and kept, never silent (V1).
+
+use std::time::Duration;
+
+use midflight_process::message::{Message, Schema};
+use midflight_process::{CallError, RefusalKind, Undelivered};
+use serde::{Deserialize, Serialize};
+
+use crate::world::simulate;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One program's idea of an order …
+mod theirs {
+    use super::{Deserialize, Message, Schema, Serialize};
+
+    #[derive(Debug, Serialize, Deserialize, Schema)]
+    pub struct Item {
+        pub cents: String,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Order", version = 1)]
+    pub struct Order {
+        pub id: u64,
+        pub item: Item,
+    }
+}
+
+/// … and another's.
+mod ours {
+    use super::{Deserialize, Message, Schema, Serialize};
+
+    #[derive(Debug, Serialize, Deserialize, Schema)]
+    pub struct Item {
+        pub cents: u64,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Order", version = 1)]
+    pub struct Order {
+        pub id: u64,
+        pub item: Item,
+    }
+
+    /// Still the same as far as serde can see.
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Cancel", version = 1)]
+    pub struct Cancel {
+        #[serde(default)]
+        pub reason: String,
+        pub id: u64,
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "shop.Cancel", version = 1)]
+struct OldCancel {
+    id: u64,
+}
+
+fn order() -> theirs::Order {
+    theirs::Order { id: 1, item: theirs::Item { cents: "12".into() } }
+}
+
+#[test]
+fn a_mismatch_reaches_the_sender_with_the_field_and_is_kept() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        for server in [a.clone(), b] {
+            let shop = server.spawn("shop", |cx| async move {
+                loop {
+                    let received = cx.receive_one::<ours::Order>().await;
+                    received.reply_to.unwrap().reply(received.message.item.cents);
+                }
+            });
+            let shop = shop.unwrap();
+            a.run("customer", move |cx| async move {
+                // A cast: the notice comes in the message's place.
+                cx.send(shop, order()).await.unwrap();
+                let notice: Undelivered = cx.expect_timeout(SECOND).await.unwrap();
+                assert_eq!((notice.to, notice.kind), (shop, RefusalKind::Incompatible));
+                assert_eq!(notice.type_name, "shop.Order");
+                assert!(notice.field.unwrap().contains("cents"), "{}", notice.reason);
+                // A call: a typed error in the reply's place.
+                let call = cx.call::<_, u64>(shop, order(), SECOND).await;
+                let error = call.unwrap_err();
+                assert!(matches!(error, CallError::Refused { .. }), "{error}");
+                let mismatch = error.mismatch().unwrap();
+                assert_eq!(mismatch.type_name, "shop.Order");
+                assert!(mismatch.field_path.contains("item.cents"), "{mismatch}");
+                // The receiver is well.
+                let good = ours::Order { id: 2, item: ours::Item { cents: 5 } };
+                assert_eq!(cx.call::<_, u64>(shop, good, SECOND).await.unwrap(), 5);
+            })
+            .await
+            .unwrap();
+            let letters = server.dead_letters();
+            assert_eq!(letters.len(), 2);
+            assert_eq!(letters[0].to, shop);
+            assert!(!letters[0].bytes.is_empty());
+            assert_eq!(server.refused()[&(String::from("shop.Order"), 1)], 2);
+        }
+    });
+}
+
+#[test]
+fn what_serde_bridges_is_read_across_nodes() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let shop = b.spawn("shop", |cx| async move {
+            let received = cx.receive_one::<ours::Cancel>().await;
+            received.reply_to.unwrap().reply(received.message.id);
+        });
+        let shop = shop.unwrap();
+        let id = a.run("customer", move |cx| async move {
+            cx.call::<_, u64>(shop, OldCancel { id: 7 }, SECOND).await.unwrap()
+        });
+        assert_eq!(id.await.unwrap(), 7);
+    });
+}

@@ -1,0 +1,118 @@
+//! Order (P2) and bounds (P6) between pairs.
+
+use std::time::Duration;
+
+use midflight_process::message::Message;
+use midflight_process::{Down, ExitReason, Limits, Pid, SendError, TrySendError};
+use serde::{Deserialize, Serialize};
+
+use crate::world::simulate;
+
+#[derive(Serialize, Deserialize, Message)]
+#[message(name = "test.Numbered", version = 1)]
+struct Numbered {
+    from: Pid,
+    n: u64,
+    filling: Vec<u8>,
+}
+
+#[test]
+fn every_pair_keeps_its_order_and_its_death_comes_last() {
+    simulate(|world| async move {
+        let limits = Limits { window_messages: 8, turn_messages: 4, ..Limits::default() };
+        let (a, b) = (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        a.connect(&crate::world::World::address("b")).await.unwrap();
+        let counted = b.run("receiver", move |cx| async move {
+            let me = cx.me();
+            for sender in 0..5_usize {
+                let sender = a.spawn("sender", move |cx| async move {
+                    for n in 0..60 {
+                        // Some go by reference, most are small.
+                        let filling = vec![0; if n % 20 == sender as u64 { 100_000 } else { 8 }];
+                        let from = cx.me();
+                        cx.send(me, Numbered { from, n, filling }).await.unwrap();
+                    }
+                });
+                cx.monitor(sender.unwrap()).await;
+            }
+            let mut counts = std::collections::BTreeMap::<Pid, u64>::new();
+            let mut ended = 0;
+            while ended < 5 {
+                enum Next {
+                    Numbered(Numbered),
+                    Down(Down),
+                }
+                let next = cx
+                    .receive()
+                    .on(|received: midflight_process::Received<Numbered>| {
+                        Next::Numbered(received.message)
+                    })
+                    .on(|received: midflight_process::Received<Down>| Next::Down(received.message));
+                match next.forever().await {
+                    Next::Numbered(Numbered { from, n, .. }) => {
+                        let count = counts.entry(from).or_default();
+                        assert_eq!(n, *count, "out of order, lost or twice");
+                        *count += 1;
+                    }
+                    Next::Down(down) => {
+                        assert_eq!(down.reason, ExitReason::Normal);
+                        assert_eq!(counts[&down.process], 60, "the death overtook messages");
+                        ended += 1;
+                    }
+                }
+            }
+            counts.values().sum::<u64>()
+        });
+        assert_eq!(counted.await.unwrap(), 300);
+    });
+}
+
+#[test]
+fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
+    simulate(|world| async move {
+        let limits = Limits {
+            mailbox_messages: 4,
+            window_messages: 4,
+            send_timeout: Duration::from_millis(300),
+            ..Limits::default()
+        };
+        let (a, b) = (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        a.connect(&crate::world::World::address("b")).await.unwrap();
+        for node in [a.clone(), b] {
+            let stuck = node.spawn("stuck", |cx| async move { cx.expect::<()>().await }).unwrap();
+            let open = node.spawn("open", |cx| async move {
+                for n in 0..100_u64 {
+                    assert_eq!(cx.expect::<u64>().await, n);
+                }
+            });
+            let open = open.unwrap();
+            a.run("sender", move |cx| async move {
+                let mut accepted = 0;
+                while cx.try_send(stuck, accepted).is_ok() {
+                    accepted += 1;
+                }
+                assert_eq!(accepted, 4_u64);
+                assert!(matches!(cx.try_send(stuck, 9_u64), Err(TrySendError::Full(9))));
+                let before = cx.now();
+                let sent = cx.send(stuck, 9_u64).await;
+                assert!(matches!(sent, Err(SendError::Overloaded(pid)) if pid == stuck));
+                assert_eq!(cx.now().since(before), Duration::from_millis(300));
+                cx.monitor(open).await;
+                for n in 0..100_u64 {
+                    cx.send(open, n).await.unwrap();
+                }
+                assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Normal);
+                // A full mailbox takes a signal all the same.
+                cx.monitor(stuck).await;
+                cx.exit(stuck, ExitReason::Shutdown);
+                assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Shutdown);
+                // And a dead process takes no room.
+                for n in 0..50_u64 {
+                    cx.send(stuck, n).await.unwrap();
+                }
+            })
+            .await
+            .unwrap();
+        }
+    });
+}

@@ -1,0 +1,194 @@
+//! Processes on one node and two: spawn, send, receive, names, monitors.
+
+use std::time::Duration;
+
+use midflight_process::message::Message;
+use midflight_process::{Down, ExitReason, NodeId, Pid, Received, RegisterError};
+use serde::{Deserialize, Serialize};
+
+use crate::world::{World, run, simulate};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+#[message(name = "test.Ping", version = 1)]
+pub struct Ping {
+    pub n: u64,
+    pub from: Pid,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+#[message(name = "test.Pong", version = 1)]
+pub struct Pong {
+    pub n: u64,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn ping_pong_on_one_node_and_across_two() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        for server in [a.clone(), b] {
+            let ponger = server.spawn("ponger", |cx| async move {
+                for _ in 0..100 {
+                    let Ping { n, from } = cx.expect().await;
+                    cx.send(from, Pong { n }).await.unwrap();
+                }
+            });
+            let ponger = ponger.unwrap();
+            let pinger = a.run("pinger", move |cx| async move {
+                for n in 0..100 {
+                    cx.send(ponger, Ping { n, from: cx.me() }).await.unwrap();
+                    assert_eq!(cx.expect::<Pong>().await, Pong { n });
+                }
+            });
+            pinger.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let scenario = |world: World| async move {
+        let (a, b) = world.pair().await;
+        let sink = b.spawn("sink", |cx| async move {
+            loop {
+                cx.expect::<u64>().await;
+            }
+        });
+        let sink = sink.unwrap();
+        let sent = a.run("source", move |cx| async move {
+            for n in 0..500_u64 {
+                cx.send(sink, n).await.unwrap();
+            }
+        });
+        sent.await.unwrap();
+    };
+    let steps: Vec<u64> = (0..10).map(|seed| run(seed, scenario)).collect();
+    assert_eq!(steps, (0..10).map(|seed| run(seed, scenario)).collect::<Vec<_>>());
+}
+
+#[test]
+fn receive_is_selective_and_leaves_the_others_in_order() {
+    simulate(|world| async move {
+        let node = world.node("a").await;
+        let seen = node.run("receiver", |cx| async move {
+            let me = cx.me();
+            for n in 0..3_u64 {
+                cx.send(me, n).await.unwrap();
+                cx.send(me, format!("text {n}")).await.unwrap();
+            }
+            let mut seen = vec![cx.expect::<String>().await];
+            seen.push(cx.expect::<u64>().await.to_string());
+            // Two clauses: the oldest message wins, not the first clause.
+            for _ in 0..4 {
+                let next = cx
+                    .receive()
+                    .on(|text: Received<String>| text.message)
+                    .on(|number: Received<u64>| number.message.to_string());
+                seen.push(next.forever().await);
+            }
+            seen
+        });
+        assert_eq!(seen.await.unwrap(), ["text 0", "0", "1", "text 1", "2", "text 2"]);
+    });
+}
+
+#[test]
+fn time_outs_wait_for_their_time_and_zero_takes_what_is_there() {
+    simulate(|world| async move {
+        let node = world.node("a").await;
+        let waited = node.run("waiter", |cx| async move {
+            let before = cx.now();
+            assert_eq!(cx.expect_timeout::<u64>(SECOND).await, None);
+            let waited = cx.now().since(before);
+            assert_eq!(cx.expect_timeout::<u64>(Duration::ZERO).await, None);
+            cx.send(cx.me(), 7_u64).await.unwrap();
+            assert_eq!(cx.expect_timeout::<u64>(SECOND).await, Some(7));
+            waited
+        });
+        assert_eq!(waited.await.unwrap(), SECOND);
+    });
+}
+
+#[test]
+fn names_are_local_and_can_be_asked_for_from_afar() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let named = b.spawn("named", |cx| async move {
+            cx.expect::<String>().await;
+        });
+        let named = named.unwrap();
+        b.register("the name", named).unwrap();
+        assert_eq!(b.whereis("the name"), Some(named));
+        assert_eq!(a.whereis("the name"), None);
+        assert_eq!(a.whereis_on(b.id(), "the name").await.unwrap(), Some(named));
+        assert_eq!(a.whereis_on(b.id(), "another").await.unwrap(), None);
+        assert!(a.whereis_on(NodeId(7), "the name").await.is_err());
+
+        let other = b.spawn("other", |cx| async move { cx.expect::<String>().await; }).unwrap();
+        let taken = b.register("the name", other).unwrap_err();
+        assert_eq!(taken, RegisterError::Taken { name: "the name".into(), owner: named });
+        assert!(matches!(a.register("x", named), Err(RegisterError::NoProcess(_))));
+
+        // A process's name ends with it.
+        a.run("ender", move |cx| async move {
+            let monitor = cx.monitor(named).await;
+            cx.send(named, String::from("end")).await.unwrap();
+            let down: Down = cx.expect().await;
+            assert_eq!((down.monitor, down.reason), (monitor, ExitReason::Normal));
+        })
+        .await
+        .unwrap();
+        assert_eq!(b.whereis("the name"), None);
+        b.register("the name", other).unwrap();
+    });
+}
+
+#[test]
+fn a_monitor_fires_once_whatever_it_is_set_on() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        for server in [a.clone(), b] {
+            let dying = server.spawn("dying", |cx| async move {
+                let text: String = cx.expect().await;
+                panic!("{text}");
+            });
+            let dying = dying.unwrap();
+            a.run("watcher", move |cx| async move {
+                let first = cx.monitor(dying).await;
+                let second = cx.monitor(dying).await;
+                cx.send(dying, String::from("out")).await.unwrap();
+                for monitor in [first, second] {
+                    let down: Down = cx.expect().await;
+                    assert_eq!((down.monitor, down.process), (monitor, dying));
+                    assert_eq!(down.reason, ExitReason::Panic("out".into()));
+                }
+                let late = cx.monitor(dying).await;
+                let down: Down = cx.expect().await;
+                assert_eq!((down.monitor, down.reason), (late, ExitReason::NoProcess));
+                let nowhere = Pid { node: NodeId(9), ..dying };
+                cx.monitor(nowhere).await;
+                let down: Down = cx.expect().await;
+                assert!(matches!(down.reason, ExitReason::NoConnection(_)));
+                assert_eq!(cx.expect_timeout::<Down>(SECOND).await, None);
+            })
+            .await
+            .unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_process_is_ended_from_outside() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let idle = b.spawn("idle", |cx| async move { cx.expect::<String>().await; }).unwrap();
+        a.run("killer", move |cx| async move {
+            cx.monitor(idle).await;
+            cx.exit(idle, ExitReason::Killed("enough".into()));
+            assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Killed("enough".into()));
+        })
+        .await
+        .unwrap();
+    });
+}

@@ -1,0 +1,80 @@
+//! A simulated world of nodes.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use midflight_process::{Limits, Node, NodeBuilder, Secret};
+use midflight_runtime::{Handle, SimRuntime};
+use midflight_transport_api::Address;
+use midflight_transport_inmem::Hub;
+
+/// Steps a scenario may take.
+const STEPS_MAX: u64 = 5_000_000;
+
+#[derive(Clone)]
+pub struct World {
+    pub hub: Hub,
+    pub runtime: Handle,
+}
+
+impl World {
+    pub fn address(name: &str) -> Address {
+        Address::new("mem", name).unwrap()
+    }
+
+    pub async fn node(&self, name: &str) -> Node {
+        self.start(Node::builder(name).listen(Self::address(name))).await
+    }
+
+    pub async fn node_with(&self, name: &str, limits: Limits) -> Node {
+        self.start(Node::builder(name).listen(Self::address(name)).limits(limits)).await
+    }
+
+    pub async fn node_with_secret(&self, name: &str, secret: &str) -> Node {
+        let secret = Secret::new(secret.as_bytes()).unwrap();
+        self.start(Node::builder(name).listen(Self::address(name)).secret(secret)).await
+    }
+
+    async fn start(&self, builder: NodeBuilder) -> Node {
+        let transport = self.hub.transport(self.runtime.clone());
+        builder.start(&transport, self.runtime.clone()).await.unwrap()
+    }
+
+    /// Two nodes with a link between them.
+    pub async fn pair(&self) -> (Node, Node) {
+        let (a, b) = (self.node("a").await, self.node("b").await);
+        a.connect(&Self::address("b")).await.unwrap();
+        (a, b)
+    }
+}
+
+/// Runs a scenario under each of a few seeds; a failure names its seed.
+pub fn simulate<F>(scenario: impl Fn(World) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    for seed in 0..20 {
+        run(seed, &scenario);
+    }
+}
+
+/// Runs a scenario under one seed; answers the steps it took.
+pub fn run<F>(seed: u64, scenario: impl Fn(World) -> F) -> u64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let sim: Arc<SimRuntime> = SimRuntime::new(seed);
+    let world = World { hub: Hub::new(seed), runtime: sim.handle() };
+    let guard = SeedOnPanic(seed);
+    sim.run(STEPS_MAX, scenario(world)).unwrap();
+    std::mem::forget(guard);
+    sim.steps()
+}
+
+struct SeedOnPanic(u64);
+
+impl Drop for SeedOnPanic {
+    fn drop(&mut self) {
+        eprintln!("the failing seed is {}", self.0);
+    }
+}
