@@ -97,7 +97,8 @@ fn transparent(
 ) -> syn::Result<TokenStream> {
     let mut kept = Vec::new();
     for field in fields {
-        if !Part::read(&field.attrs)?.skipped() {
+        // serde passes over markers, too.
+        if !Part::read(&field.attrs)?.skipped() && !is_marker(&field.ty) {
             kept.push(&field.ty);
         }
     }
@@ -109,6 +110,11 @@ fn transparent(
     };
     let inside = function(inside, krate);
     Ok(quote!(#krate::Body::Transparent(#inside)))
+}
+
+fn is_marker(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    path.path.segments.last().is_some_and(|last| last.ident == "PhantomData")
 }
 
 fn variants(

@@ -1,5 +1,4 @@
 //! The promises of `midflight-message`, from outside.
-#![expect(missing_docs, reason = "a test program")]
 
 mod codec;
 mod golden;

@@ -20,17 +20,15 @@ macro_rules! pair {
         fn $test() {
             $crate::pairs::pair!(@side theirs $their $($their_part)*);
             $crate::pairs::pair!(@side ours $our $($our_part)*);
-            $crate::pairs::$check::<theirs::T, ours::T>($($args)*);
+            $crate::pairs::$check::<theirs::Msg, ours::Msg>($($args)*);
         }
     };
     (@side $side:ident $message:item $($part:item)*) => {
-        #[allow(dead_code, unused_imports, reason = "values come from JSON")]
+        #[allow(dead_code, unused_imports, private_interfaces, reason = "values come from JSON")]
         mod $side {
             use midflight_message::{Message, Pid, ProcessRef, Schema};
             use serde::{Deserialize, Serialize};
             use std::collections::{BTreeMap, BTreeSet};
-
-            pub(super) type T = Msg;
 
             #[derive(Serialize, Deserialize, Message, PartialEq, Debug)]
             #[message(name = "t.Msg")]
@@ -113,34 +111,34 @@ fn same<W: Message, R: Message + PartialEq + Debug>(values: &[&str]) {
 }
 
 pair! { nothing_changed:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { amount: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { amount: i64 } }
     same(&[r#"{"amount":3}"#])
 }
 
 pair! { field_added_with_default:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { #[serde(default)] times: u8, amount: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { #[serde(default)] times: u8, amount: i64 } }
     always(&[(r#"{"amount":3}"#, r#"{"amount":3,"times":0}"#)])
 }
 
 pair! { field_added_without_default:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { amount: i64, times: u8 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { amount: i64, times: u8 } }
     never(MismatchReason::FieldMissing,
         "field `times`: theirs is absent, ours is u8 without a default", r#"{"amount":3}"#)
 }
 
 pair! { optional_field_added:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { note: Option<String>, amount: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { note: Option<String>, amount: i64 } }
     always(&[(r#"{"amount":3}"#, r#"{"amount":3,"note":null}"#)])
 }
 
 pair! { transparent_optional_field_added:
-    theirs { struct Msg { amount: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
     ours {
-        struct Msg { note: Note, amount: i64 }
+        pub(super) struct Msg { note: Note, amount: i64 }
         #[serde(transparent)]
         struct Note { text: Option<String> }
     }
@@ -148,9 +146,9 @@ pair! { transparent_optional_field_added:
 }
 
 pair! { wrapped_optional_field_added:
-    theirs { struct Msg { amount: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
     ours {
-        struct Msg { note: Note, amount: i64 }
+        pub(super) struct Msg { note: Note, amount: i64 }
         struct Note(Option<String>);
     }
     never(MismatchReason::FieldMissing,
@@ -158,73 +156,73 @@ pair! { wrapped_optional_field_added:
 }
 
 pair! { container_default:
-    theirs { struct Msg {} }
+    theirs { pub(super) struct Msg {} }
     ours {
         #[derive(Default)]
         #[serde(default)]
-        struct Msg { amount: i64, note: String }
+        pub(super) struct Msg { amount: i64, note: String }
     }
     always(&[("{}", r#"{"amount":0,"note":""}"#)])
 }
 
 pair! { field_removed:
-    theirs { struct Msg { a: Vec<String>, amount: i64, tail: (u8, Option<f32>) } }
-    ours { struct Msg { amount: i64 } }
+    theirs { pub(super) struct Msg { a: Vec<String>, amount: i64, tail: (u8, Option<f32>) } }
+    ours { pub(super) struct Msg { amount: i64 } }
     always(&[(r#"{"a":["x","y"],"amount":-7,"tail":[1,0.5]}"#, r#"{"amount":-7}"#)])
 }
 
 pair! { field_removed_but_reader_is_strict:
-    theirs { struct Msg { amount: i64, note: String } }
-    ours { #[serde(deny_unknown_fields)] struct Msg { amount: i64 } }
+    theirs { pub(super) struct Msg { amount: i64, note: String } }
+    ours { #[serde(deny_unknown_fields)] pub(super) struct Msg { amount: i64 } }
     never(MismatchReason::FieldUnknown,
         "field `note`: theirs is string, ours is absent, and refuses unknown fields",
         r#"{"amount":1,"note":""}"#)
 }
 
 pair! { field_renamed_with_alias:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { #[serde(alias = "amount")] sum: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { #[serde(alias = "amount")] sum: i64 } }
     always(&[(r#"{"amount":3}"#, r#"{"sum":3}"#)])
 }
 
 pair! { field_renamed_without_alias:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { sum: i64 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { sum: i64 } }
     never(MismatchReason::FieldMissing,
         "field `sum`: theirs is absent, ours is i64 without a default", r#"{"amount":3}"#)
 }
 
 pair! { field_renamed_by_rule:
-    theirs { struct Msg { unit_price: i64 } }
-    ours { #[serde(rename_all = "camelCase")] struct Msg {
+    theirs { pub(super) struct Msg { unit_price: i64 } }
+    ours { #[serde(rename_all = "camelCase")] pub(super) struct Msg {
         #[serde(alias = "unit_price")] unit_price: i64
     } }
     always(&[(r#"{"unit_price":3}"#, r#"{"unitPrice":3}"#)])
 }
 
 pair! { two_fields_become_one:
-    theirs { struct Msg { old: i64, new: i64 } }
-    ours { struct Msg { #[serde(alias = "old")] new: i64 } }
+    theirs { pub(super) struct Msg { old: i64, new: i64 } }
+    ours { pub(super) struct Msg { #[serde(alias = "old")] new: i64 } }
     never(MismatchReason::FieldTwice,
         "field `new`: theirs is both `old` and `new`, ours is the one field `new`",
         r#"{"old":1,"new":2}"#)
 }
 
 pair! { fields_reordered:
-    theirs { struct Msg { a: i64, b: String, c: bool } }
-    ours { struct Msg { c: bool, a: i64, b: String } }
+    theirs { pub(super) struct Msg { a: i64, b: String, c: bool } }
+    ours { pub(super) struct Msg { c: bool, a: i64, b: String } }
     always(&[(r#"{"a":1,"b":"x","c":true}"#, r#"{"a":1,"b":"x","c":true}"#)])
 }
 
 pair! { swapped_fields_of_one_type:
-    theirs { struct Msg { from: u64, to: u64 } }
-    ours { struct Msg { to: u64, from: u64 } }
+    theirs { pub(super) struct Msg { from: u64, to: u64 } }
+    ours { pub(super) struct Msg { to: u64, from: u64 } }
     always(&[(r#"{"from":1,"to":2}"#, r#"{"from":1,"to":2}"#)])
 }
 
 pair! { integers_widened:
-    theirs { struct Msg { a: u8, b: i16, c: u32, d: i64, e: u64 } }
-    ours { struct Msg { a: i32, b: i64, c: i64, d: i128, e: u128 } }
+    theirs { pub(super) struct Msg { a: u8, b: i16, c: u32, d: i64, e: u64 } }
+    ours { pub(super) struct Msg { a: i32, b: i64, c: i64, d: i128, e: u128 } }
     always(&[(
         r#"{"a":255,"b":-32768,"c":4294967295,"d":-9223372036854775808,"e":18446744073709551615}"#,
         r#"{"a":255,"b":-32768,"c":4294967295,"d":-9223372036854775808,"e":18446744073709551615}"#,
@@ -232,82 +230,82 @@ pair! { integers_widened:
 }
 
 pair! { integer_narrowed:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { amount: u8 } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { amount: u8 } }
     may_fail(("amount", "the number does not fit into u8"),
         &[(r#"{"amount":255}"#, r#"{"amount":255}"#)],
         &[r#"{"amount":256}"#, r#"{"amount":-1}"#])
 }
 
 pair! { text_for_a_number:
-    theirs { struct Msg { amount: String } }
-    ours { struct Msg { amount: i64 } }
+    theirs { pub(super) struct Msg { amount: String } }
+    ours { pub(super) struct Msg { amount: i64 } }
     never(MismatchReason::Kind, "field `amount`: theirs is string, ours is i64",
         r#"{"amount":"3"}"#)
 }
 
 pair! { number_for_a_text:
-    theirs { struct Msg { id: u8, amount: i64 } }
-    ours { struct Msg { id: u8, amount: String } }
+    theirs { pub(super) struct Msg { id: u8, amount: i64 } }
+    ours { pub(super) struct Msg { id: u8, amount: String } }
     never(MismatchReason::Kind, "field `amount`: theirs is i64, ours is string",
         r#"{"id":1,"amount":3}"#)
 }
 
 pair! { float_widened:
-    theirs { struct Msg { x: f32 } }
-    ours { struct Msg { x: f64 } }
+    theirs { pub(super) struct Msg { x: f32 } }
+    ours { pub(super) struct Msg { x: f64 } }
     always(&[(r#"{"x":0.5}"#, r#"{"x":0.5}"#)])
 }
 
 pair! { float_narrowed:
-    theirs { struct Msg { x: f64 } }
-    ours { struct Msg { x: f32 } }
+    theirs { pub(super) struct Msg { x: f64 } }
+    ours { pub(super) struct Msg { x: f32 } }
     never(MismatchReason::Kind, "field `x`: theirs is f64, ours is f32", r#"{"x":0.1}"#)
 }
 
 pair! { integer_for_a_float:
-    theirs { struct Msg { x: u64 } }
-    ours { struct Msg { x: f64 } }
+    theirs { pub(super) struct Msg { x: u64 } }
+    ours { pub(super) struct Msg { x: f64 } }
     never(MismatchReason::Kind, "field `x`: theirs is u64, ours is f64", r#"{"x":1}"#)
 }
 
 pair! { value_became_optional:
-    theirs { struct Msg { amount: i64 } }
-    ours { struct Msg { amount: Option<i64> } }
+    theirs { pub(super) struct Msg { amount: i64 } }
+    ours { pub(super) struct Msg { amount: Option<i64> } }
     always(&[(r#"{"amount":3}"#, r#"{"amount":3}"#)])
 }
 
 pair! { optional_became_required:
-    theirs { struct Msg { amount: Option<i64>, next: u8 } }
-    ours { struct Msg { amount: i64, next: u8 } }
+    theirs { pub(super) struct Msg { amount: Option<i64>, next: u8 } }
+    ours { pub(super) struct Msg { amount: i64, next: u8 } }
     may_fail(("amount", "the value is absent"),
         &[(r#"{"amount":3,"next":1}"#, r#"{"amount":3,"next":1}"#)],
         &[r#"{"amount":null,"next":1}"#])
 }
 
 pair! { tuple_elements_widened:
-    theirs { struct Msg(u8, String, (i8, i8)); }
-    ours { struct Msg(u64, String, (i64, i8)); }
+    theirs { pub(super) struct Msg(u8, String, (i8, i8)); }
+    ours { pub(super) struct Msg(u64, String, (i64, i8)); }
     always(&[(r#"[1,"x",[-1,2]]"#, r#"[1,"x",[-1,2]]"#)])
 }
 
 pair! { tuple_grown:
-    theirs { struct Msg { at: (u8, u8) } }
-    ours { struct Msg { at: (u8, u8, u8) } }
+    theirs { pub(super) struct Msg { at: (u8, u8) } }
+    ours { pub(super) struct Msg { at: (u8, u8, u8) } }
     never(MismatchReason::Length,
         "field `at`: theirs is tuple(u8, u8), ours is tuple(u8, u8, u8)", r#"{"at":[1,2]}"#)
 }
 
 pair! { tuple_element_of_another_kind:
-    theirs { struct Msg(u8, String); }
-    ours { struct Msg(u8, bool); }
+    theirs { pub(super) struct Msg(u8, String); }
+    ours { pub(super) struct Msg(u8, bool); }
     never(MismatchReason::Kind, "field `1`: theirs is string, ours is bool", r#"[1,"x"]"#)
 }
 
 pair! { newtype_around_a_field:
-    theirs { struct Msg { amount: i32, list: Vec<u8> } }
+    theirs { pub(super) struct Msg { amount: i32, list: Vec<u8> } }
     ours {
-        struct Msg { amount: Outer, list: Vec<Inner> }
+        pub(super) struct Msg { amount: Outer, list: Vec<Inner> }
         struct Outer(Inner);
         struct Inner(i64);
     }
@@ -316,20 +314,20 @@ pair! { newtype_around_a_field:
 
 pair! { newtype_gone:
     theirs {
-        struct Msg { amount: Amount }
+        pub(super) struct Msg { amount: Amount }
         struct Amount(i64);
     }
-    ours { struct Msg { amount: Option<i64> } }
+    ours { pub(super) struct Msg { amount: Option<i64> } }
     always(&[(r#"{"amount":3}"#, r#"{"amount":3}"#)])
 }
 
 pair! { the_same_bytes_under_new_type_names:
     theirs {
-        struct Msg { part: Part }
+        pub(super) struct Msg { part: Part }
         struct Part { a: u8 }
     }
     ours {
-        struct Msg { #[serde(alias = "bit")] part: Piece }
+        pub(super) struct Msg { #[serde(alias = "bit")] part: Piece }
         struct Piece { a: u8 }
     }
     always(&[(r#"{"part":{"a":1}}"#, r#"{"part":{"a":1}}"#)])
@@ -337,11 +335,11 @@ pair! { the_same_bytes_under_new_type_names:
 
 pair! { nested_field_of_another_kind:
     theirs {
-        struct Msg { lines: Vec<Line> }
+        pub(super) struct Msg { lines: Vec<Line> }
         struct Line { price: Option<String> }
     }
     ours {
-        struct Msg { lines: Vec<Line> }
+        pub(super) struct Msg { lines: Vec<Line> }
         struct Line { price: Option<u64> }
     }
     never(MismatchReason::Kind, "field `lines[].price`: theirs is string, ours is u64",
@@ -350,11 +348,11 @@ pair! { nested_field_of_another_kind:
 
 pair! { nested_risk:
     theirs {
-        struct Msg { lines: BTreeMap<String, Vec<Line>> }
+        pub(super) struct Msg { lines: BTreeMap<String, Vec<Line>> }
         struct Line { price: u64 }
     }
     ours {
-        struct Msg { lines: BTreeMap<String, Vec<Line>> }
+        pub(super) struct Msg { lines: BTreeMap<String, Vec<Line>> }
         struct Line { #[serde(default)] count: u8, price: u16 }
     }
     may_fail(("lines{}[].price", "the number does not fit into u16"),
@@ -364,62 +362,62 @@ pair! { nested_risk:
 }
 
 pair! { map_values_and_keys_widened:
-    theirs { struct Msg { of: BTreeMap<u8, i8> } }
-    ours { struct Msg { of: BTreeMap<u64, i64> } }
+    theirs { pub(super) struct Msg { of: BTreeMap<u8, i8> } }
+    ours { pub(super) struct Msg { of: BTreeMap<u64, i64> } }
     always(&[(r#"{"of":{"1":-1,"255":5}}"#, r#"{"of":{"1":-1,"255":5}}"#)])
 }
 
 pair! { map_keys_of_another_kind:
-    theirs { struct Msg { of: BTreeMap<u8, i8> } }
-    ours { struct Msg { of: BTreeMap<String, i8> } }
+    theirs { pub(super) struct Msg { of: BTreeMap<u8, i8> } }
+    ours { pub(super) struct Msg { of: BTreeMap<String, i8> } }
     never(MismatchReason::Kind, "field `of{key}`: theirs is u8, ours is string",
         r#"{"of":{"1":1}}"#)
 }
 
 pair! { list_for_a_map:
-    theirs { struct Msg { of: Vec<(u8, u8)> } }
-    ours { struct Msg { of: BTreeMap<u8, u8> } }
+    theirs { pub(super) struct Msg { of: Vec<(u8, u8)> } }
+    ours { pub(super) struct Msg { of: BTreeMap<u8, u8> } }
     never(MismatchReason::Kind,
         "field `of`: theirs is seq<tuple(u8, u8)>, ours is map<u8, u8>", r#"{"of":[[1,1]]}"#)
 }
 
 pair! { set_for_a_list:
-    theirs { struct Msg { of: BTreeSet<u8> } }
-    ours { struct Msg { of: Vec<u16> } }
+    theirs { pub(super) struct Msg { of: BTreeSet<u8> } }
+    ours { pub(super) struct Msg { of: Vec<u16> } }
     always(&[(r#"{"of":[2,1]}"#, r#"{"of":[1,2]}"#)])
 }
 
 pair! { list_for_a_set_would_lose_duplicates:
-    theirs { struct Msg { of: Vec<u8> } }
-    ours { struct Msg { of: BTreeSet<u8> } }
+    theirs { pub(super) struct Msg { of: Vec<u8> } }
+    ours { pub(super) struct Msg { of: BTreeSet<u8> } }
     never(MismatchReason::Kind, "field `of`: theirs is seq<u8>, ours is set<u8>",
         r#"{"of":[1,1]}"#)
 }
 
 pair! { array_for_a_list:
-    theirs { struct Msg { of: [u8; 3] } }
-    ours { struct Msg { of: Vec<u8> } }
+    theirs { pub(super) struct Msg { of: [u8; 3] } }
+    ours { pub(super) struct Msg { of: Vec<u8> } }
     always(&[(r#"{"of":[1,2,3]}"#, r#"{"of":[1,2,3]}"#)])
 }
 
 pair! { list_for_an_array:
-    theirs { struct Msg { of: Vec<u8>, next: u8 } }
-    ours { struct Msg { of: [u8; 2], next: u8 } }
+    theirs { pub(super) struct Msg { of: Vec<u8>, next: u8 } }
+    ours { pub(super) struct Msg { of: [u8; 2], next: u8 } }
     may_fail(("of", "the length is not 2"),
         &[(r#"{"of":[1,2],"next":9}"#, r#"{"of":[1,2],"next":9}"#)],
         &[r#"{"of":[1],"next":9}"#, r#"{"of":[1,2,3],"next":9}"#])
 }
 
 pair! { array_grown:
-    theirs { struct Msg { of: [u8; 2] } }
-    ours { struct Msg { of: [u8; 3] } }
+    theirs { pub(super) struct Msg { of: [u8; 2] } }
+    ours { pub(super) struct Msg { of: [u8; 3] } }
     never(MismatchReason::Length, "field `of`: theirs is array<u8, 2>, ours is array<u8, 3>",
         r#"{"of":[1,2]}"#)
 }
 
 pair! { recursion_with_a_new_field:
-    theirs { struct Msg { value: u32, next: Option<Box<Msg>> } }
-    ours { struct Msg { #[serde(default)] seen: bool, value: u64, next: Option<Box<Msg>> } }
+    theirs { pub(super) struct Msg { value: u32, next: Option<Box<Msg>> } }
+    ours { pub(super) struct Msg { #[serde(default)] seen: bool, value: u64, next: Option<Box<Msg>> } }
     always(&[(
         r#"{"value":1,"next":{"value":2,"next":null}}"#,
         r#"{"seen":false,"value":1,"next":{"seen":false,"value":2,"next":null}}"#,
@@ -428,11 +426,11 @@ pair! { recursion_with_a_new_field:
 
 pair! { recursion_through_another_type:
     theirs {
-        struct Msg { kids: Vec<Kid> }
+        pub(super) struct Msg { kids: Vec<Kid> }
         struct Kid { name: String, kids: Vec<Kid> }
     }
     ours {
-        struct Msg { kids: Vec<Child> }
+        pub(super) struct Msg { kids: Vec<Child> }
         struct Child { kids: Vec<Kid>, name: String }
         struct Kid { kids: Vec<Child>, age: Option<u8>, name: String }
     }
@@ -443,41 +441,41 @@ pair! { recursion_through_another_type:
 }
 
 pair! { a_field_is_not_dug_out_of_a_wrapper_that_never_ends:
-    theirs { struct Msg { a: i64 } }
+    theirs { pub(super) struct Msg { a: i64 } }
     ours {
-        struct Msg { a: Nest }
+        pub(super) struct Msg { a: Nest }
         struct Nest(Option<Box<Nest>>);
     }
     never(MismatchReason::TooComplex, "field `a`: theirs is i64, ours is Nest", r#"{"a":1}"#)
 }
 
 pair! { unit_struct_for_empty_tuple:
-    theirs { struct Msg { a: () } }
+    theirs { pub(super) struct Msg { a: () } }
     ours {
-        struct Msg { a: Nothing }
+        pub(super) struct Msg { a: Nothing }
         struct Nothing;
     }
     always(&[(r#"{"a":null}"#, r#"{"a":null}"#)])
 }
 
 pair! { a_typed_pid_as_a_plain_one:
-    theirs { struct Msg { to: ProcessRef<u64> } }
-    ours { struct Msg { to: Pid } }
+    theirs { pub(super) struct Msg { to: ProcessRef<u64> } }
+    ours { pub(super) struct Msg { to: Pid } }
     always(&[(r#"{"to":{"node":1,"index":2,"generation":3}}"#,
               r#"{"to":{"node":1,"index":2,"generation":3}}"#)])
 }
 
 pair! { a_plain_pid_as_a_typed_one:
-    theirs { struct Msg { to: Pid } }
-    ours { struct Msg { to: ProcessRef<u64> } }
+    theirs { pub(super) struct Msg { to: Pid } }
+    ours { pub(super) struct Msg { to: ProcessRef<u64> } }
     never(MismatchReason::Kind,
         "field `to`: theirs is a plain pid, ours is the pid of a process that takes u64",
         r#"{"to":{"node":1,"index":2,"generation":3}}"#)
 }
 
 pair! { a_pid_that_takes_something_else:
-    theirs { struct Msg { to: ProcessRef<u64> } }
-    ours { struct Msg { to: ProcessRef<String> } }
+    theirs { pub(super) struct Msg { to: ProcessRef<u64> } }
+    ours { pub(super) struct Msg { to: ProcessRef<String> } }
     never(MismatchReason::Name,
         "field `to`: theirs is the pid of a process that takes u64, ours is the pid of a process \
          that takes string",

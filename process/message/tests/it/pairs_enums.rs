@@ -6,50 +6,50 @@ use serde::{Deserialize, Serialize};
 use crate::pairs::pair;
 
 pair! { variant_added:
-    theirs { enum Msg { Get, Add(i64) } }
-    ours { enum Msg { Reset { hard: bool }, Add(i64), Get } }
+    theirs { pub(super) enum Msg { Get, Add(i64) } }
+    ours { pub(super) enum Msg { Reset { hard: bool }, Add(i64), Get } }
     always(&[(r#""Get""#, r#""Get""#), (r#"{"Add":3}"#, r#"{"Add":3}"#)])
 }
 
 pair! { variant_removed:
-    theirs { enum Msg { Get, Reset { hard: bool }, Add(i64) } }
-    ours { enum Msg { Get, Add(i64) } }
+    theirs { pub(super) enum Msg { Get, Reset { hard: bool }, Add(i64) } }
+    ours { pub(super) enum Msg { Get, Add(i64) } }
     may_fail(("", "the value is the variant `Reset`, which we lack"),
         &[(r#""Get""#, r#""Get""#), (r#"{"Add":3}"#, r#"{"Add":3}"#)],
         &[r#"{"Reset":{"hard":true}}"#])
 }
 
 pair! { variant_renamed_with_alias:
-    theirs { enum Msg { Get, Add { amount: i64 } } }
-    ours { enum Msg { #[serde(alias = "Add")] Plus { amount: i64 }, Get } }
+    theirs { pub(super) enum Msg { Get, Add { amount: i64 } } }
+    ours { pub(super) enum Msg { #[serde(alias = "Add")] Plus { amount: i64 }, Get } }
     always(&[(r#"{"Add":{"amount":1}}"#, r#"{"Plus":{"amount":1}}"#), (r#""Get""#, r#""Get""#)])
 }
 
 pair! { variant_renamed_without_alias:
-    theirs { enum Msg { Get, Add(i64) } }
-    ours { enum Msg { Get, Plus(i64) } }
+    theirs { pub(super) enum Msg { Get, Add(i64) } }
+    ours { pub(super) enum Msg { Get, Plus(i64) } }
     may_fail(("", "the value is the variant `Add`, which we lack"),
         &[(r#""Get""#, r#""Get""#)],
         &[r#"{"Add":3}"#])
 }
 
 pair! { no_variant_in_common:
-    theirs { enum Msg { Get, Add(i64) } }
-    ours { enum Msg { Read, Plus(i64) } }
+    theirs { pub(super) enum Msg { Get, Add(i64) } }
+    ours { pub(super) enum Msg { Read, Plus(i64) } }
     never(MismatchReason::Variants, "theirs is one of [Get, Add], ours is one of [Read, Plus]",
         r#""Get""#)
 }
 
 pair! { field_of_a_variant_of_another_kind:
-    theirs { enum Msg { Get, Add { amount: i64 } } }
-    ours { enum Msg { Get, Add { amount: String } } }
+    theirs { pub(super) enum Msg { Get, Add { amount: i64 } } }
+    ours { pub(super) enum Msg { Get, Add { amount: String } } }
     never(MismatchReason::Kind, "field `Add.amount`: theirs is i64, ours is string",
         r#"{"Add":{"amount":1}}"#)
 }
 
 pair! { field_of_a_variant_with_default:
-    theirs { enum Msg { Set { to: i64 }, Pair(u8, u8) } }
-    ours { enum Msg { Pair(u16, u8), Set { #[serde(default)] by: String, to: i64 } } }
+    theirs { pub(super) enum Msg { Set { to: i64 }, Pair(u8, u8) } }
+    ours { pub(super) enum Msg { Pair(u16, u8), Set { #[serde(default)] by: String, to: i64 } } }
     always(&[
         (r#"{"Set":{"to":1}}"#, r#"{"Set":{"to":1,"by":""}}"#),
         (r#"{"Pair":[1,2]}"#, r#"{"Pair":[1,2]}"#),
@@ -57,16 +57,16 @@ pair! { field_of_a_variant_with_default:
 }
 
 pair! { variant_of_another_shape:
-    theirs { enum Msg { Get, Add(i64) } }
-    ours { enum Msg { Get, Add { amount: i64 } } }
+    theirs { pub(super) enum Msg { Get, Add(i64) } }
+    ours { pub(super) enum Msg { Get, Add { amount: i64 } } }
     never(MismatchReason::Kind,
         "field `Add`: theirs is a variant of one unnamed field, ours is a variant with named fields",
         r#"{"Add":3}"#)
 }
 
 pair! { variant_with_more_unnamed_fields:
-    theirs { enum Msg { Get, Add(i64, i64) } }
-    ours { enum Msg { Get, Add(i64, i64, i64) } }
+    theirs { pub(super) enum Msg { Get, Add(i64, i64) } }
+    ours { pub(super) enum Msg { Get, Add(i64, i64, i64) } }
     never(MismatchReason::Length,
         "field `Add`: theirs is a variant of 2 unnamed fields, ours is a variant of 3 unnamed fields",
         r#"{"Add":[3,4]}"#)
@@ -74,11 +74,11 @@ pair! { variant_with_more_unnamed_fields:
 
 pair! { nested_variant_removed:
     theirs {
-        struct Msg { ops: Vec<Op> }
+        pub(super) struct Msg { ops: Vec<Op> }
         enum Op { Push(u8), Pop, Peek }
     }
     ours {
-        struct Msg { ops: Vec<Op> }
+        pub(super) struct Msg { ops: Vec<Op> }
         enum Op { Pop, Push(u8) }
     }
     may_fail(("ops[]", "the value is the variant `Peek`, which we lack"),
@@ -87,14 +87,14 @@ pair! { nested_variant_removed:
 }
 
 pair! { enum_for_a_struct:
-    theirs { enum Msg { Add { amount: i64 } } }
-    ours { struct Msg { amount: i64 } }
+    theirs { pub(super) enum Msg { Add { amount: i64 } } }
+    ours { pub(super) struct Msg { amount: i64 } }
     never(MismatchReason::Kind, "theirs is t.Msg@1, ours is t.Msg@1", r#"{"Add":{"amount":3}}"#)
 }
 
 pair! { recursive_enum:
-    theirs { enum Msg { Leaf(u8), Node(Box<Msg>, Box<Msg>) } }
-    ours { enum Msg { Node(Box<Msg>, Box<Msg>), Leaf(u16) } }
+    theirs { pub(super) enum Msg { Leaf(u8), Node(Box<Msg>, Box<Msg>) } }
+    ours { pub(super) enum Msg { Node(Box<Msg>, Box<Msg>), Leaf(u16) } }
     always(&[(r#"{"Node":[{"Leaf":1},{"Leaf":2}]}"#, r#"{"Node":[{"Leaf":1},{"Leaf":2}]}"#)])
 }
 
