@@ -1,1 +1,47 @@
-//! The suite that every backend runs.
+//! The suite that every backend runs: one list of named cases.
+//!
+//! A backend implements [`Fixture`] in about thirty lines and writes
+//! `midflight_transport_api::conformance_suite!(ItsFixture);` in a test file: that makes one `#[test]`
+//! of each case. A case that cannot run says why, and the reason is printed.
+
+pub mod connecting;
+pub mod failing;
+mod fixture;
+mod party;
+pub mod sending;
+
+pub use fixture::{CaseFuture, Fixture, Outcome, report};
+pub use party::{Party, Seen, nobody, send, send_large};
+
+/// Makes one `#[test]` of each case for a [`Fixture`](crate::conformance::Fixture).
+#[macro_export]
+macro_rules! conformance_suite {
+    ($fixture:ty) => {
+        $crate::conformance_suite! { @cases $fixture;
+            sending: ping_pong, end_points, connections_are_separate, close_one_connection,
+                close_one_direction, close_reopen, send_after_close, close_twice,
+                large_message_does_not_starve_small, messages_of_all_sizes_keep_their_order,
+                bounded_outgoing_says_full, a_slow_reader_slows_no_one_else,
+                unsupported_size_refused, extensions_arrive;
+            connecting: parallel_connects, crossing, connect_to_nobody, connect_closed_end_point,
+                connect_bad_address, connect_to_self, dial_only, listening_twice_is_refused,
+                a_second_connect_gives_the_same_link;
+            failing: lost_told_once_and_before_reconnect, handles_refuse_after_loss, break_link,
+                break_link_from_both_sides, abort, polite_close_delivers_first,
+                polite_close_from_both_sides, end_point_close, dropped_end_point,
+                silent_peer_noticed, idle_link_lives, a_paused_reader_is_not_silent,
+                who_waits_for_room_learns_of_the_loss;
+        }
+    };
+    (@cases $fixture:ty; $($group:ident: $($case:ident),*;)*) => {
+        $($(
+            #[test]
+            fn $case() {
+                <$fixture as $crate::conformance::Fixture>::run(|fixture| {
+                    let case = $crate::conformance::$group::$case(fixture);
+                    ::std::boxed::Box::pin($crate::conformance::report(stringify!($case), case))
+                });
+            }
+        )*)*
+    };
+}

@@ -1,0 +1,263 @@
+//! How links end, and that both sides learn of it once and in time.
+
+use std::future::Future as _;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use super::{Fixture, Outcome, Party, Seen, send, send_large};
+use crate::{ConnectErrorKind, LossKind, SendErrorKind};
+
+/// T2: each side is told each loss once, and before anything of the next link.
+pub async fn lost_told_once_and_before_reconnect<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    for round in 0..10_u8 {
+        // It may come back before the other has noticed that it was gone.
+        let link = a.connect(&b).await;
+        let connection = link.open().expect("it opens");
+        send(&*link, connection, &[round]).await.expect("it is sent");
+        b.received_keeping(&[round]).await;
+        assert!(a.end().break_link(b.address()));
+    }
+    for party in [&a, &b] {
+        let mut before = None;
+        for _ in 0..10 {
+            let (up, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
+            assert_eq!(seen, "up");
+            assert!(before.replace(up) < Some(up), "incarnations have growing numbers");
+            let (lost, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
+            assert_eq!((lost, seen), (up, "lost"));
+        }
+    }
+    Ok(())
+}
+
+const fn relevant(seen: &Seen) -> Option<&'static str> {
+    match seen {
+        Seen::Up => Some("up"),
+        Seen::Lost(_) => Some("lost"),
+        _ => None,
+    }
+}
+
+/// T2: handles from before a loss refuse, also when there is a new link.
+pub async fn handles_refuse_after_loss<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let old = a.connect(&b).await;
+    let connection = old.open().expect("it opens");
+    assert!(a.end().break_link(b.address()));
+    for _ in 0..2 {
+        let refused = [
+            send(&*old, connection, b"x").await.expect_err("it is lost"),
+            old.open().expect_err("it is lost"),
+            old.close_connection(connection).expect_err("it is lost"),
+            std::future::poll_fn(|cx| old.poll_ready(cx)).await.expect_err("it is lost"),
+        ];
+        assert!(refused.iter().all(|error| *error.kind() == SendErrorKind::LinkLost));
+        old.close();
+        let new = a.connect(&b).await;
+        assert_ne!(new.id(), old.id());
+        let connection = new.open().expect("it opens");
+        send(&*new, connection, b"new").await.expect("it is sent");
+        assert_eq!(b.received().await.1[..], *b"new");
+    }
+    Ok(())
+}
+
+/// T13: breaking a link tells both sides, and says whether there was one.
+pub async fn break_link<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    assert!(!a.end().break_link(b.address()), "there is none");
+    let link = a.connect(&b).await;
+    assert!(a.end().break_link(b.address()));
+    let (id, loss) = a.lost().await;
+    assert_eq!((id, loss.kind), (link.id(), LossKind::Cut));
+    assert_ne!(b.lost().await.1.kind, LossKind::Closed);
+    assert!(!a.end().break_link(b.address()), "it is gone");
+    Ok(())
+}
+
+/// Both sides break it at once, and each is told once.
+pub async fn break_link_from_both_sides<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    for _ in 0..5 {
+        a.connect(&b).await;
+        b.connect(&a).await;
+        a.end().break_link(b.address());
+        b.end().break_link(a.address());
+        a.lost().await;
+        b.lost().await;
+    }
+    for party in [a, b] {
+        assert!(!party.seen().iter().any(|(_, seen)| matches!(seen, Seen::Lost(_))));
+    }
+    Ok(())
+}
+
+/// Aborting gives the words to the own sink.
+pub async fn abort<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let link = a.connect(&b).await;
+    link.abort("enough of it");
+    link.abort("once is enough");
+    let (_, loss) = a.lost().await;
+    assert_eq!((loss.kind, &loss.detail[..]), (LossKind::Cut, "enough of it"));
+    b.lost().await;
+    Ok(())
+}
+
+/// A polite close delivers everything first.
+pub async fn polite_close_delivers_first<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let link = a.connect(&b).await;
+    let (bulk, quick) = (link.open().expect("it opens"), link.open().expect("it opens"));
+    let large = Bytes::from(vec![1; 1 << 20]);
+    for _ in 0..5 {
+        send_large(&*link, bulk, large.clone()).await.expect("it is sent");
+        send(&*link, quick, b"x").await.expect("it is sent");
+    }
+    link.close();
+    link.close();
+    let refused = send(&*link, quick, b"x").await.expect_err("it is closing");
+    assert_eq!(*refused.kind(), SendErrorKind::LinkLost);
+    for _ in 0..10 {
+        b.received().await;
+    }
+    assert_eq!(b.lost().await.1.kind, LossKind::Closed);
+    assert_eq!(a.lost().await.1.kind, LossKind::Closed);
+    Ok(())
+}
+
+/// Both close it politely while messages are under way; none is lost.
+pub async fn polite_close_from_both_sides<F: Fixture>(f: F) -> Outcome {
+    for _ in 0..5 {
+        let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+        let links = [a.connect(&b).await, b.connect(&a).await];
+        for link in &links {
+            let connection = link.open().expect("it opens");
+            for _ in 0..50 {
+                send(&**link, connection, b"x").await.expect("it is sent");
+            }
+        }
+        links.iter().for_each(|link| link.close());
+        for party in [&a, &b] {
+            for _ in 0..50 {
+                party.received().await;
+            }
+            assert_eq!(party.lost().await.1.kind, LossKind::Closed);
+            party.end().close().await;
+        }
+    }
+    Ok(())
+}
+
+/// Closing an endpoint closes its links politely, and can be done twice.
+pub async fn end_point_close<F: Fixture>(f: F) -> Outcome {
+    let a = Party::open(&f, "a").await;
+    let peers = [Party::open(&f, "b").await, Party::open(&f, "c").await];
+    for peer in &peers {
+        let link = a.connect(peer).await;
+        let connection = link.open().expect("it opens");
+        send(&*link, connection, b"last").await.expect("it is sent");
+    }
+    a.end().close().await;
+    a.end().close().await;
+    for peer in &peers {
+        assert_eq!(peer.received().await.1[..], *b"last");
+        assert_eq!(peer.lost().await.1.kind, LossKind::Closed);
+    }
+    for _ in 0..2 {
+        assert_eq!(a.lost().await.1.kind, LossKind::Closed);
+    }
+    let error = a.end().connect(peers[0].address()).await.expect_err("it is closed");
+    assert_eq!(*error.kind(), ConnectErrorKind::Closed);
+    Ok(())
+}
+
+/// An endpoint that is dropped takes its links with it.
+pub async fn dropped_end_point<F: Fixture>(f: F) -> Outcome {
+    let (mut a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    a.connect(&b).await;
+    a.endpoint = None;
+    b.lost().await;
+    let error = b.end().connect(a.address()).await.expect_err("it is gone");
+    assert_eq!(*error.kind(), ConnectErrorKind::NotFound, "{error}");
+    Ok(())
+}
+
+/// T5: a silent peer is noticed in time, with and without traffic, and not too early.
+pub async fn silent_peer_noticed<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let link = a.connect(&b).await;
+    let connection = link.open().expect("it opens");
+    b.opened().await;
+    f.sleep(f.heartbeat()).await;
+    f.cut(a.address(), b.address())?;
+    let began = f.now();
+    send(&*link, connection, b"into the void").await.expect("nobody knows yet");
+    for party in [&a, &b] {
+        assert_eq!(party.lost().await.1.kind, LossKind::Silent);
+        let (took, bound) = (f.now() - began, f.heartbeat());
+        assert!(took >= bound.mul_f64(0.8) && took <= bound.mul_f64(1.2), "after {took:?}");
+    }
+    Ok(())
+}
+
+/// T5: a link without traffic lives.
+pub async fn idle_link_lives<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let link = a.connect(&b).await;
+    f.sleep(f.heartbeat() * 4).await;
+    let connection = link.open().expect("it lives");
+    send(&*link, connection, b"x").await.expect("it is sent");
+    assert_eq!(b.received().await.1[..], *b"x");
+    Ok(())
+}
+
+/// A peer whose sink takes nothing for long is slow, not silent.
+pub async fn a_paused_reader_is_not_silent<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let link = a.connect(&b).await;
+    let connection = link.open().expect("it opens");
+    b.opened().await;
+    b.pause(true);
+    for _ in 0..8 {
+        send(&*link, connection, b"x").await.expect("it lives");
+        f.sleep(f.heartbeat() / 2).await;
+    }
+    b.pause(false);
+    for _ in 0..8 {
+        b.received().await;
+    }
+    Ok(())
+}
+
+/// Who waits for room is woken by the loss.
+pub async fn who_waits_for_room_learns_of_the_loss<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Arc::new(Party::open(&f, "a").await), Party::open(&f, "b").await);
+    b.pause(true);
+    let link = a.connect(&b).await;
+    let connection = link.open().expect("it opens");
+    let (breaker, to, heartbeat) = (a.clone(), b.address().clone(), f.sleep(f.heartbeat()));
+    f.spawn(Box::pin(async move {
+        heartbeat.await;
+        breaker.end().break_link(&to);
+    }));
+    let large = Bytes::from(vec![1; 1 << 20]);
+    let error = loop {
+        if let Err(error) = send_large(&*link, connection, large.clone()).await {
+            break error;
+        }
+    };
+    assert_eq!(*error.kind(), SendErrorKind::LinkLost);
+    // It is told to the sink although that takes nothing.
+    let mut lost = std::pin::pin!(b.lost());
+    let mut bound = f.sleep(f.heartbeat() * 2);
+    std::future::poll_fn(|cx| match lost.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending => bound.as_mut().poll(cx).map(|()| b.pause(false)),
+    })
+    .await;
+    Ok(())
+}
