@@ -1,1 +1,22 @@
-//! (see Cargo.toml)
+//! Dynamic software updating: what is in a bundle, whether it may run, and running it.
+//!
+//! Bottom up: [`bundle`] is the file and [`signature`] who vouches for it; [`check`] says from the
+//! bytes alone whether it may run; [`store`] keeps it; [`probe`] tries it in a child process;
+//! [`library`] loads it. All code, loaded or [`compiled`](compiled::compiled) in, is a
+//! [`Code`](code::Code) behind the seam of [`code`]. [`builder`] makes bundles of crates.
+//!
+//! Bytes of others never panic in here and never run before all checks have passed. Code that runs in
+//! the node has the node's full trust: a signature is what stands between.
+
+pub mod builder;
+pub mod bundle;
+pub mod check;
+pub mod code;
+pub mod compiled;
+pub mod hash;
+pub mod keys;
+pub mod library;
+mod native;
+pub mod probe;
+pub mod signature;
+pub mod store;

@@ -1,0 +1,132 @@
+//! Having cargo compile an ordinary library as a bundle's.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::{BuildError, BuildOptions, Profile, io, read_library};
+
+/// The bytes of the library that the crate becomes.
+pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildError> {
+    let folder = &options.crate_folder;
+    let manifest = folder.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(BuildError::NoCrate { folder: folder.clone() });
+    }
+    let manifest = manifest.canonicalize().map_err(|e| io(&manifest, e))?;
+    std::fs::create_dir_all(&options.data).map_err(|e| io(&options.data, e))?;
+    let data = options.data.canonicalize().map_err(|e| io(&options.data, e))?;
+    let workspace = look_at(folder, &manifest).await?;
+
+    let mut command = Command::new(cargo());
+    command.arg("rustc").arg("--manifest-path").arg(&manifest);
+    command.args(["--lib", "--crate-type", "cdylib"]);
+    command.args(["--message-format", "json-render-diagnostics"]);
+    command.args(match options.profile {
+        Profile::Release => ["--profile", "release"],
+        Profile::Dev => ["--profile", "dev"],
+    });
+    command.arg("--target-dir").arg(data.join("build"));
+    forget_folders(&mut command, &workspace);
+    command.args(["--", "--cfg", "midflight_bundle", "--check-cfg", "cfg(midflight_bundle)"]);
+    if options.profile == Profile::Release {
+        command.args(["-C", "strip=symbols"]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    let output = run(command).await?;
+    if !output.status.success() {
+        return Err(BuildError::Compile { status: output.status });
+    }
+    let artifact = artifact(&output.stdout, &manifest).ok_or(BuildError::NoArtifact)?;
+    read_library(&artifact)
+}
+
+/// The root of the crate's workspace, once it is clear that the crate has a library.
+async fn look_at(folder: &Path, manifest: &Path) -> Result<PathBuf, BuildError> {
+    let mut command = Command::new(cargo());
+    command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
+    command.arg(manifest).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let output = run(command).await?;
+    let wrong = |why: String| BuildError::Metadata { folder: folder.to_owned(), why };
+    if !output.status.success() {
+        return Err(wrong(format!("cargo metadata ended with {}", output.status)));
+    }
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| wrong(e.to_string()))?;
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let package = packages
+        .iter()
+        .find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest))
+        .ok_or_else(|| wrong("its Cargo.toml is no package's".into()))?;
+    // A library is of kind lib, cdylib, …; what is not one is of kind bin, test, example or bench.
+    let is_library = |target: &serde_json::Value| {
+        let kinds = target["kind"].as_array().map(Vec::as_slice).unwrap_or_default();
+        kinds.iter().any(|kind| kind.as_str().is_some_and(|kind| kind.ends_with("lib")))
+    };
+    let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !targets.iter().any(is_library) {
+        let package = package["name"].as_str().unwrap_or_default().to_owned();
+        return Err(BuildError::NoLibrary { package });
+    }
+    let root = metadata["workspace_root"].as_str();
+    root.map(PathBuf::from).ok_or_else(|| wrong("it has no workspace root".into()))
+}
+
+/// Keeps the folders of this machine out of the library, so that they make no difference to its hash.
+fn forget_folders(command: &mut Command, workspace: &Path) {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME")?;
+        Some(Path::new(&home).join(".cargo"))
+    });
+    let from_to = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let mut flags = vec![from_to(workspace, "/source")];
+    flags.extend(home.map(|home| from_to(&home, "/cargo")));
+    // Cargo takes flags from one of three places: ours are added to the one that is in use.
+    if let Some(mut encoded) = std::env::var_os("CARGO_ENCODED_RUSTFLAGS") {
+        encoded.push("\u{1f}");
+        encoded.push(flags.join("\u{1f}"));
+        command.env("CARGO_ENCODED_RUSTFLAGS", encoded);
+    } else if let Ok(plain) = std::env::var("RUSTFLAGS") {
+        let all: Vec<_> = plain.split_whitespace().map(str::to_owned).chain(flags).collect();
+        command.env("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}"));
+    } else {
+        // JSON's way to write a list of texts is TOML's too.
+        let list = serde_json::Value::from(flags);
+        command.arg("--config").arg(format!("build.rustflags={list}"));
+    }
+}
+
+async fn run(mut command: Command) -> Result<std::process::Output, BuildError> {
+    let child = command.spawn().map_err(|source| {
+        let program = PathBuf::from(command.as_std().get_program());
+        if source.kind() == std::io::ErrorKind::NotFound {
+            BuildError::NoCargo { program, source }
+        } else {
+            io(&program, source)
+        }
+    })?;
+    child.wait_with_output().await.map_err(|e| io(Path::new("cargo"), e))
+}
+
+/// The last shared library that cargo says it made of this crate.
+fn artifact(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
+    let mut found = None;
+    for line in messages.split(|byte| *byte == b'\n') {
+        let Ok(message) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+        let ours = message["reason"] == "compiler-artifact"
+            && message["manifest_path"].as_str().map(Path::new) == Some(manifest);
+        if ours {
+            let files = message["filenames"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let mut files = files.iter().filter_map(serde_json::Value::as_str).map(PathBuf::from);
+            let library = files.find(|file| file.extension().is_some_and(|e| e == "so"));
+            found = library.or(found);
+        }
+    }
+    found
+}
+
+fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}

@@ -1,0 +1,219 @@
+//! The seam between processes and code: bytes in, a status and effects out.
+//!
+//! Native libraries, code that was compiled in, WebAssembly, another process and the simulator's fake
+//! are all a [`CodeFormat`] that loads [`Code`] that makes an [`Instance`] per process. Effects are
+//! lists that [`midflight_abi::effect::Effects`] reads.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use midflight_abi::{Description, Level};
+use midflight_message::Pid;
+
+use crate::check::{CheckError, Facts};
+use crate::hash::CodeId;
+use crate::library::LoadError;
+use crate::probe::{ProbeError, ProbeReport, ProbeRequest};
+use crate::store::StoredLibrary;
+
+/// One way in which code comes to a node.
+#[async_trait]
+pub trait CodeFormat: Debug + Send + Sync {
+    /// Which of a bundle's libraries it takes.
+    fn target(&self) -> &str;
+
+    /// Checks a library from its bytes, running nothing of it.
+    ///
+    /// # Errors
+    /// [`CheckError`]: why it will not be loaded.
+    fn check(&self, library: &[u8]) -> Result<Facts, CheckError>;
+
+    /// Tries a library where it can do no harm.
+    ///
+    /// # Errors
+    /// [`ProbeError`]: how it failed there.
+    async fn probe(
+        &self,
+        library: &StoredLibrary,
+        request: &ProbeRequest,
+    ) -> Result<ProbeReport, ProbeError>;
+
+    /// Loads a library, which then has the node's full trust. What it says of itself must be
+    /// `expected`, its manifest's word.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    async fn load(
+        &self,
+        library: &StoredLibrary,
+        expected: &Description,
+    ) -> Result<Arc<dyn Code>, LoadError>;
+}
+
+/// Loaded code: any number of versions side by side.
+pub trait Code: Debug + Send + Sync {
+    /// Tells it from all other code.
+    fn id(&self) -> CodeId;
+
+    /// Its behaviours.
+    fn description(&self) -> &Description;
+
+    /// Begins a process of the behaviour of that index, from its encoded start. `effects` is replaced
+    /// by what `init` did.
+    ///
+    /// # Errors
+    /// [`CodeError`]; `effects` is then empty.
+    fn create(
+        &self,
+        behaviour: u32,
+        start: &[u8],
+        call: &Call<'_>,
+        effects: &mut Vec<u8>,
+    ) -> Result<Box<dyn Instance>, CodeError>;
+
+    /// Makes an instance from a state that was saved as `state_version`, by this code or another.
+    ///
+    /// # Errors
+    /// [`CodeError`]: among them that there is no conversion, or that it said no.
+    fn restore(
+        &self,
+        behaviour: u32,
+        state_version: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn Instance>, CodeError>;
+}
+
+/// The behaviour of one process. After [`CodeError::Panicked`], `Stuck` or `Lost` its state is gone:
+/// drop it, and restore another from what was saved.
+pub trait Instance: Send {
+    /// Handles a message: `type_index` counts what the behaviour accepts. `effects` is replaced by
+    /// what the handler did.
+    ///
+    /// # Errors
+    /// [`CodeError`]; `effects` is then empty: a handler that failed did nothing.
+    fn start(
+        &mut self,
+        type_index: u32,
+        message: &[u8],
+        call: &Call<'_>,
+        effects: &mut Vec<u8>,
+    ) -> Result<Progress, CodeError>;
+
+    /// Goes on with a suspended handler, one of whose operations has ended. An operation that it gave
+    /// up meanwhile does nothing.
+    ///
+    /// # Errors
+    /// As for `start`.
+    fn resume(
+        &mut self,
+        op: u64,
+        end: OpEnd<'_>,
+        call: &Call<'_>,
+        effects: &mut Vec<u8>,
+    ) -> Result<Progress, CodeError>;
+
+    /// How many bytes the saved state would take; 0 while a handler is suspended.
+    fn size(&self) -> u64;
+
+    /// The state, as that version of it. The instance stays as it is.
+    ///
+    /// # Errors
+    /// [`CodeError`]: among them that there is no conversion, or that it said no.
+    fn save(&self, state_version: u32) -> Result<Vec<u8>, CodeError>;
+}
+
+/// What a call into code carries besides its arguments.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The process.
+    pub me: Pid,
+    /// Who sent the message, when that is known.
+    pub from: Option<Pid>,
+    /// Names the reply that is waited for; comes back in the effect `Reply`.
+    pub reply_to: Option<u64>,
+    /// What the code may ask at once.
+    pub host: &'a dyn Host,
+}
+
+impl Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("me", &self.me)
+            .field("from", &self.from)
+            .field("reply_to", &self.reply_to)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a node offers its code at once; all else are effects. Called during a call, from any thread.
+pub trait Host: Sync {
+    /// Writes a line to the node's log.
+    fn log(&self, level: Level, text: &str);
+    /// Nanoseconds on a clock that never goes back.
+    fn now_nanos(&self) -> u64;
+    /// Nanoseconds since 1970-01-01 UTC.
+    fn unix_nanos(&self) -> u64;
+    /// Fills `buffer` with random bytes.
+    fn fill_random(&self, buffer: &mut [u8]);
+    /// The process registered under `name` on this node.
+    fn whereis(&self, name: &str) -> Option<Pid>;
+    /// A pid for a process that the handler will spawn; given back by the host when no effect
+    /// `Spawn` with it follows. None when there is no room.
+    fn reserve(&self) -> Option<Pid>;
+}
+
+/// How far a handler came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It has ended.
+    Done,
+    /// It awaits one of the operations among its effects.
+    Suspended,
+}
+
+/// How an operation that a handler awaits has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpEnd<'a> {
+    /// The reply's bytes; none for a sleep.
+    Done(&'a [u8]),
+    /// The time-out passed.
+    Timeout,
+    /// The process called is not there, or went away.
+    Gone,
+    /// The message was refused; why.
+    Refused(&'a str),
+}
+
+/// Why a call into code failed. The text is the code's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodeError {
+    /// The bytes given are not what they should be.
+    #[error("cannot be decoded: {0}")]
+    Decode(String),
+    /// The author's code panicked. The state is lost.
+    #[error("panicked: {0}")]
+    Panicked(String),
+    /// The author's code said no, or made an effect that cannot be encoded.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// There is no such behaviour, message, state version or conversion.
+    #[error("unknown: {0}")]
+    Unknown(String),
+    /// A handler is suspended.
+    #[error("busy: a handler is suspended")]
+    Busy,
+    /// A conversion said that this state cannot be converted.
+    #[error("cannot be converted: {0}")]
+    Convert(String),
+    /// The handler awaits what will never wake it. The state is lost.
+    #[error("stuck: {0}")]
+    Stuck(String),
+    /// The state was lost earlier.
+    #[error("the state was lost in an earlier failure")]
+    Lost,
+    /// The code breaks the contract of its table.
+    #[error("the code breaks its contract: {0}")]
+    Contract(String),
+}

@@ -1,0 +1,221 @@
+//! Calling code through its C table, be it of a loaded library or compiled in.
+
+mod buffer;
+mod host;
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use midflight_abi::raw::{Bytes, CallInfo, RawInstance, RawPid};
+use midflight_abi::table::TableV1;
+use midflight_abi::{Description, Outcome, Status};
+
+use crate::code::{Call, Code, CodeError, Instance, OpEnd, Progress};
+use crate::hash::CodeId;
+use buffer::Filled;
+use host::Borrowed;
+
+/// Code behind a table that stays for ever.
+pub(crate) struct NativeCode {
+    id: CodeId,
+    table: &'static TableV1,
+    description: Description,
+}
+
+impl NativeCode {
+    /// Installs the host, has the code test itself and describe itself.
+    ///
+    /// # Safety
+    /// The table is one: its fields were checked, its functions keep the contract of [`TableV1`],
+    /// and its code is never unloaded.
+    pub(crate) unsafe fn install(
+        id: impl FnOnce(&Description) -> CodeId,
+        table: &'static TableV1,
+    ) -> Result<Self, CodeError> {
+        // SAFETY: the caller promises the contract; the host's table is a static.
+        let status = unsafe { (table.install)(&raw const host::TABLE) };
+        if !status.is_ok() {
+            let text = format!("it does not take the host's table (status {})", status.0);
+            return Err(CodeError::Contract(text));
+        }
+        // SAFETY: the caller promises the contract.
+        Filled::by(table, |out| unsafe { (table.self_test)(out) })?;
+        // SAFETY: the caller promises the contract.
+        let (_, described) = Filled::by(table, |out| unsafe { (table.describe)(out) })?;
+        let description: Description = postcard::from_bytes(described.bytes())
+            .map_err(|e| CodeError::Contract(format!("its description cannot be read: {e}")))?;
+        described.keep();
+        Ok(Self { id: id(&description), table, description })
+    }
+
+    /// The compiler that made it.
+    pub(crate) fn rustc(&self) -> String {
+        // SAFETY: `install`'s caller promised a table; its texts live as long as its library.
+        String::from_utf8_lossy(unsafe { self.table.rustc.as_slice() }).into_owned()
+    }
+
+    fn instance(&self, raw: *mut RawInstance) -> Result<Box<dyn Instance>, CodeError> {
+        let raw = NonNull::new(raw)
+            .ok_or_else(|| CodeError::Contract("no instance came with a good status".into()))?;
+        Ok(Box::new(NativeInstance { table: self.table, raw }))
+    }
+}
+
+impl Code for NativeCode {
+    fn id(&self) -> CodeId {
+        self.id
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn create(
+        &self,
+        behaviour: u32,
+        start: &[u8],
+        call: &Call<'_>,
+        effects: &mut Vec<u8>,
+    ) -> Result<Box<dyn Instance>, CodeError> {
+        effects.clear();
+        let host = Borrowed(call.host);
+        let info = info(call, &host);
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
+        let (_, filled) = Filled::by(self.table, |out| unsafe {
+            (self.table.create)(behaviour, Bytes::new(start), &raw const info, &raw mut raw, out)
+        })?;
+        effects.extend_from_slice(filled.bytes());
+        filled.keep();
+        self.instance(raw)
+    }
+
+    fn restore(
+        &self,
+        behaviour: u32,
+        state_version: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn Instance>, CodeError> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
+        let (_, filled) = Filled::by(self.table, |out| unsafe {
+            (self.table.restore)(behaviour, state_version, Bytes::new(state), &raw mut raw, out)
+        })?;
+        filled.keep();
+        self.instance(raw)
+    }
+}
+
+impl fmt::Debug for NativeCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeCode").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// One process' behaviour, on the other side of the table.
+struct NativeInstance {
+    table: &'static TableV1,
+    raw: NonNull<RawInstance>,
+}
+
+// SAFETY: the table lets any thread call, one at a time; `&self` calls do not change the instance
+// and this type is not Sync.
+unsafe impl Send for NativeInstance {}
+
+impl NativeInstance {
+    fn run(
+        &self,
+        effects: &mut Vec<u8>,
+        call: impl FnOnce(*mut midflight_abi::raw::Buffer) -> Status,
+    ) -> Result<Progress, CodeError> {
+        effects.clear();
+        let (status, filled) = Filled::by(self.table, call)?;
+        effects.extend_from_slice(filled.bytes());
+        filled.keep();
+        match status {
+            Status::OK => Ok(Progress::Done),
+            Status::PENDING => Ok(Progress::Suspended),
+            Status(other) => Err(CodeError::Contract(format!("it answers with status {other}"))),
+        }
+    }
+}
+
+impl Instance for NativeInstance {
+    fn start(
+        &mut self,
+        type_index: u32,
+        message: &[u8],
+        call: &Call<'_>,
+        effects: &mut Vec<u8>,
+    ) -> Result<Progress, CodeError> {
+        let host = Borrowed(call.host);
+        let info = info(call, &host);
+        // SAFETY: the table keeps its contract; `&mut self` makes this the only call.
+        self.run(effects, |out| unsafe {
+            let message = Bytes::new(message);
+            (self.table.start)(self.raw.as_ptr(), type_index, message, &raw const info, out)
+        })
+    }
+
+    fn resume(
+        &mut self,
+        op: u64,
+        end: OpEnd<'_>,
+        call: &Call<'_>,
+        effects: &mut Vec<u8>,
+    ) -> Result<Progress, CodeError> {
+        let (outcome, result) = match end {
+            OpEnd::Done(reply) => (Outcome::DONE, reply),
+            OpEnd::Timeout => (Outcome::TIMEOUT, [].as_slice()),
+            OpEnd::Gone => (Outcome::GONE, [].as_slice()),
+            OpEnd::Refused(why) => (Outcome::REFUSED, why.as_bytes()),
+        };
+        let host = Borrowed(call.host);
+        let info = info(call, &host);
+        // SAFETY: the table keeps its contract; `&mut self` makes this the only call.
+        self.run(effects, |out| unsafe {
+            let result = Bytes::new(result);
+            (self.table.resume)(self.raw.as_ptr(), op, outcome, result, &raw const info, out)
+        })
+    }
+
+    fn size(&self) -> u64 {
+        // SAFETY: the table keeps its contract; this type is not Sync, so this is the only call.
+        unsafe { (self.table.instance_size)(self.raw.as_ptr()) }
+    }
+
+    fn save(&self, state_version: u32) -> Result<Vec<u8>, CodeError> {
+        // SAFETY: the table keeps its contract; this type is not Sync, so this is the only call.
+        let (_, filled) = Filled::by(self.table, |out| unsafe {
+            (self.table.save)(self.raw.as_ptr(), state_version, out)
+        })?;
+        let state = filled.bytes().to_vec();
+        filled.keep();
+        Ok(state)
+    }
+}
+
+impl Drop for NativeInstance {
+    fn drop(&mut self) {
+        // SAFETY: made by this table, and never used after this.
+        unsafe { (self.table.drop)(self.raw.as_ptr()) }
+    }
+}
+
+fn info(call: &Call<'_>, host: &Borrowed<'_>) -> CallInfo {
+    let mut flags = 0;
+    if call.from.is_some() {
+        flags |= CallInfo::HAS_FROM;
+    }
+    if call.reply_to.is_some() {
+        flags |= CallInfo::HAS_CALL;
+    }
+    CallInfo {
+        size: CallInfo::SIZE,
+        flags,
+        host_data: host.as_data(),
+        me: call.me.into(),
+        from: call.from.map(RawPid::from).unwrap_or_default(),
+        call: call.reply_to.unwrap_or_default(),
+    }
+}

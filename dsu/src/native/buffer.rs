@@ -1,0 +1,74 @@
+//! Buffers that the other side fills, owns and frees; one is kept per thread to be filled again.
+
+use std::cell::Cell;
+
+use midflight_abi::Status;
+use midflight_abi::raw::Buffer;
+use midflight_abi::table::TableV1;
+
+use crate::code::CodeError;
+
+/// A larger one goes back to its owner at once.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    static SPARE: Cell<Option<Filled>> = const { Cell::new(None) };
+}
+
+/// A buffer of the code behind `table`. Dropping it has that side free it.
+pub(super) struct Filled {
+    table: &'static TableV1,
+    buffer: Buffer,
+}
+
+impl Filled {
+    /// Has `call` fill a buffer. A status below zero becomes the error it means.
+    pub(super) fn by(
+        table: &'static TableV1,
+        call: impl FnOnce(*mut Buffer) -> Status,
+    ) -> Result<(Status, Self), CodeError> {
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        let mut filled = spare
+            .filter(|spare| std::ptr::eq(spare.table, table))
+            .unwrap_or(Self { table, buffer: Buffer::EMPTY });
+        let status = call(&raw mut filled.buffer);
+        if status.is_ok() { Ok((status, filled)) } else { Err(filled.into_error(status)) }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the buffer is empty or was filled by its table, and is not freed before `drop`.
+        unsafe { self.buffer.as_slice() }
+    }
+
+    /// Keeps it for this thread's next call.
+    pub(super) fn keep(self) {
+        if self.buffer.capacity() <= KEPT_BYTES_MAX {
+            // While the thread ends there is nowhere to keep it: then it is dropped.
+            let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+        }
+    }
+
+    fn into_error(self, status: Status) -> CodeError {
+        let text = String::from_utf8_lossy(self.bytes()).into_owned();
+        match status {
+            Status::DECODE => CodeError::Decode(text),
+            Status::PANIC => CodeError::Panicked(text),
+            Status::REFUSED => CodeError::Refused(text),
+            Status::UNKNOWN => CodeError::Unknown(text),
+            Status::BUSY => CodeError::Busy,
+            Status::CONVERT => CodeError::Convert(text),
+            Status::STUCK => CodeError::Stuck(text),
+            Status::LOST => CodeError::Lost,
+            Status(other) => CodeError::Contract(format!("it answers with status {other}: {text}")),
+        }
+    }
+}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        if self.buffer.capacity() > 0 {
+            // SAFETY: filled by this table, whose code stays loaded, and freed only here.
+            unsafe { (self.table.free)(&raw mut self.buffer) }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The probe's child: loads the library, lets it test and describe itself, converts the states.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::limits;
+use super::wire::{Answer, ProbeReport, ProbeRequest, ProbeState, StateVerdict};
+use crate::code::{Code, CodeError};
+use crate::hash::CodeId;
+use crate::library;
+use crate::store::StoredLibrary;
+
+const REQUEST_BYTES_MAX: u64 = 64 << 20;
+
+/// What a program does that is started as a probe: all of it, the exit code included. Call it before
+/// anything else, and before a runtime or a thread is started.
+///
+/// Reads `--library PATH` from the arguments and the request from standard input, and prints the
+/// answer.
+#[must_use]
+pub fn child_main() -> ExitCode {
+    // Before the library can: what it prints must not pass for the answer.
+    let answer_to = match take_stdout() {
+        Ok(file) => file,
+        Err(error) => {
+            eprintln!("the probe cannot keep its standard output: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let answer = run().map_or_else(Answer::Failed, Answer::Ok);
+    print(answer_to, &answer).map_or_else(
+        |error| {
+            eprintln!("the probe cannot answer: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+/// Keeps standard output for the answer; what anyone else prints there goes to standard error.
+fn take_stdout() -> std::io::Result<File> {
+    let kept = rustix::io::dup(rustix::stdio::stdout())?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(File::from(kept))
+}
+
+fn print(mut to: File, answer: &Answer) -> std::io::Result<()> {
+    to.write_all(&serde_json::to_vec(answer)?)
+}
+
+fn run() -> Result<ProbeReport, String> {
+    let path = library_argument().ok_or("the probe needs `--library PATH`")?;
+    let mut request = Vec::new();
+    std::io::stdin()
+        .take(REQUEST_BYTES_MAX)
+        .read_to_end(&mut request)
+        .map_err(|e| format!("the request cannot be read: {e}"))?;
+    let request: ProbeRequest =
+        serde_json::from_slice(&request).map_err(|e| format!("the request is not one: {e}"))?;
+    let bytes = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let stored = StoredLibrary { id: CodeId::of(&bytes), path };
+    drop(bytes);
+    limits::set().map_err(|e| format!("the limits cannot be set: {e}"))?;
+    let code = library::load(&stored).map_err(|e| chain(&e))?;
+    let states = request.states.iter().map(|state| try_state(&code, state)).collect();
+    Ok(ProbeReport { description: code.description().clone(), rustc: code.rustc(), states })
+}
+
+fn library_argument() -> Option<PathBuf> {
+    let mut arguments = std::env::args_os();
+    arguments.find(|argument| argument == "--library")?;
+    arguments.next().map(PathBuf::from)
+}
+
+/// Forward, and back where there is a way.
+fn try_state(code: &dyn Code, state: &ProbeState) -> StateVerdict {
+    let Some((index, behaviour)) = code.description().behaviour(&state.behaviour) else {
+        return StateVerdict::Unknown { why: format!("no behaviour `{}`", state.behaviour) };
+    };
+    let own = behaviour.state.version();
+    let forward = code
+        .restore(index, state.version, &state.bytes)
+        .and_then(|instance| instance.save(own).map(|_bytes| instance));
+    let instance = match forward {
+        Ok(instance) => instance,
+        Err(CodeError::Unknown(why)) => return StateVerdict::Unknown { why },
+        Err(error) => return StateVerdict::FailsForward { why: error.to_string() },
+    };
+    if behaviour.saves(state.version).is_none() {
+        return StateVerdict::Converts { back: None };
+    }
+    match instance.save(state.version) {
+        Ok(bytes) => StateVerdict::Converts { back: Some(bytes == state.bytes) },
+        Err(error) => StateVerdict::FailsBack { why: error.to_string() },
+    }
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! What the probe's two processes say to each other: one JSON value each way.
+
+use midflight_abi::Description;
+use serde::{Deserialize, Serialize};
+
+/// What to try besides loading.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeRequest {
+    /// Copies of states, to be converted.
+    pub states: Vec<ProbeState>,
+}
+
+/// A state of a living process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeState {
+    /// The behaviour's name.
+    pub behaviour: String,
+    /// The version it was saved as.
+    pub version: u32,
+    /// Its bytes.
+    #[serde(with = "hex")]
+    pub bytes: Vec<u8>,
+}
+
+/// What a library does when it is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// What it says of itself.
+    pub description: Description,
+    /// The compiler that made it.
+    pub rustc: String,
+    /// What became of each state, in the order of the request.
+    pub states: Vec<StateVerdict>,
+}
+
+/// What became of a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StateVerdict {
+    /// It became a state of the new version and, where there is a way back, the same bytes again or
+    /// others (what the new version has no place for is lost on the way back).
+    Converts {
+        /// Whether there is a way back, and whether it gave the very bytes.
+        back: Option<bool>,
+    },
+    /// There is no behaviour or no conversion for it.
+    Unknown {
+        /// Which.
+        why: String,
+    },
+    /// The conversion to the new version fails.
+    FailsForward {
+        /// Why.
+        why: String,
+    },
+    /// The conversion back fails.
+    FailsBack {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What the child prints.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Answer {
+    Ok(ProbeReport),
+    Failed(String),
+}

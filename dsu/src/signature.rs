@@ -1,0 +1,226 @@
+//! Who vouches for a bundle: Ed25519 signatures over its content address.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::Signer as _;
+use midflight_runtime::Runtime;
+use serde::{Deserialize, Serialize};
+
+use crate::hash::ContentAddress;
+
+/// Signed in front of the address, so that no signature is ever good for anything else.
+const DOMAIN: &[u8] = b"midflight bundle signature v1\0";
+/// The most signatures of one bundle.
+const SIGNATURES_MAX: usize = 16;
+
+/// A public key. Its text is 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
+
+/// A text is not a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a public key is 64 hexadecimal digits, as in keys/development.pub")]
+pub struct KeyError;
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut key).map_err(|_not_hex| KeyError)?;
+        ed25519_dalek::VerifyingKey::from_bytes(&key).map_err(|_no_point| KeyError)?;
+        Ok(Self(key))
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+/// A key to sign with. Its text, in a key file, is 64 hexadecimal digits.
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    /// A new key.
+    #[must_use]
+    pub fn generate(runtime: &dyn Runtime) -> Self {
+        let mut secret = [0; 32];
+        runtime.fill_random(&mut secret);
+        Self(ed25519_dalek::SigningKey::from_bytes(&secret))
+    }
+
+    /// What others check its signatures with.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// The text for a key file.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        hex::encode(self.0.to_bytes())
+    }
+
+    pub(crate) fn sign(&self, address: ContentAddress) -> Signature {
+        let signature = self.0.sign(&signed_bytes(address));
+        Signature {
+            key: hex::encode(self.public().0),
+            signature: hex::encode(signature.to_bytes()),
+        }
+    }
+}
+
+impl FromStr for SigningKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut secret = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut secret).map_err(|_not_hex| KeyError)?;
+        Ok(Self(ed25519_dalek::SigningKey::from_bytes(&secret)))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey(of {})", self.public())
+    }
+}
+
+/// A signature, as the bundle carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    /// The public key's text.
+    pub key: String,
+    /// The signature, in hexadecimal digits.
+    pub signature: String,
+}
+
+/// The signatures of a bundle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signatures {
+    signatures: Vec<Signature>,
+}
+
+impl Signatures {
+    pub(crate) fn put(&mut self, signature: Signature) {
+        self.signatures.retain(|other| other.key != signature.key);
+        self.signatures.push(signature);
+    }
+
+    pub(crate) fn all(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    pub(crate) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+/// The keys a node trusts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedKeys {
+    keys: BTreeSet<PublicKey>,
+}
+
+impl TrustedKeys {
+    /// Whether there are none: then no bundle is taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Looks for a good signature by one of the keys.
+    ///
+    /// # Errors
+    /// [`SignatureError`]. A bad signature that claims a trusted key is an error, also next to a good
+    /// one.
+    pub fn verify(
+        &self,
+        address: ContentAddress,
+        signatures: &[Signature],
+    ) -> Result<PublicKey, SignatureError> {
+        if signatures.is_empty() {
+            return Err(SignatureError::Unsigned);
+        }
+        if signatures.len() > SIGNATURES_MAX {
+            return Err(SignatureError::TooMany);
+        }
+        let mut good = None;
+        for signature in signatures {
+            let key: PublicKey = signature.key.parse()?;
+            if self.keys.contains(&key) {
+                verify_one(&key, address, signature)?;
+                good.get_or_insert(key);
+            }
+        }
+        good.ok_or_else(|| SignatureError::Untrusted {
+            keys: signatures.iter().map(|s| s.key.clone()).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+impl FromIterator<PublicKey> for TrustedKeys {
+    fn from_iter<I: IntoIterator<Item = PublicKey>>(keys: I) -> Self {
+        Self { keys: keys.into_iter().collect() }
+    }
+}
+
+/// Why nobody trusted vouches for a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// Nobody signed it.
+    #[error("the bundle is not signed")]
+    Unsigned,
+    /// Those who signed it are not trusted here.
+    #[error("the bundle is signed by {keys}, which this node does not trust")]
+    Untrusted {
+        /// The keys that signed it.
+        keys: String,
+    },
+    /// A signature does not fit the bundle.
+    #[error("the signature by {key} does not fit the bundle: it was changed after signing")]
+    Bad {
+        /// The key it claims.
+        key: PublicKey,
+    },
+    /// A key is not one.
+    #[error("the bundle is signed by what is no key")]
+    Key(#[from] KeyError),
+    /// There are more signatures than anyone checks.
+    #[error("the bundle has more than {SIGNATURES_MAX} signatures")]
+    TooMany,
+}
+
+fn verify_one(
+    key: &PublicKey,
+    address: ContentAddress,
+    signature: &Signature,
+) -> Result<(), SignatureError> {
+    let bad = || SignatureError::Bad { key: *key };
+    let mut bytes = [0; 64];
+    hex::decode_to_slice(&signature.signature, &mut bytes).map_err(|_not_hex| bad())?;
+    let signature = ed25519_dalek::Signature::from_bytes(&bytes);
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&key.0).map_err(|_no_point| bad())?;
+    key.verify_strict(&signed_bytes(address), &signature).map_err(|_unfit| bad())
+}
+
+fn signed_bytes(address: ContentAddress) -> Vec<u8> {
+    [DOMAIN, address.as_bytes().as_slice()].concat()
+}
