@@ -4,10 +4,17 @@
 //! `midflight_transport_api::conformance_suite!(ItsFixture);` in a test file: that makes one `#[test]`
 //! of each case. A case that cannot run says why, and the reason is printed.
 
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    reason = "every case panics when the backend fails it, and answers an error to be skipped"
+)]
+
 pub mod connecting;
 pub mod failing;
 mod fixture;
 mod party;
+pub mod script;
 pub mod sending;
 
 pub use fixture::{CaseFuture, Fixture, Outcome, report};
@@ -30,7 +37,8 @@ macro_rules! conformance_suite {
                 break_link_from_both_sides, abort, polite_close_delivers_first,
                 polite_close_from_both_sides, end_point_close, dropped_end_point,
                 silent_peer_noticed, idle_link_lives, a_paused_reader_is_not_silent,
-                who_waits_for_room_learns_of_the_loss;
+                who_waits_for_room_learns_of_the_loss, closing_and_connecting_again;
+            script: scripts_of_two, scripts_of_three;
         }
     };
     (@cases $fixture:ty; $($group:ident: $($case:ident),*;)*) => {

@@ -13,6 +13,8 @@
 //! This crate knows no socket, no clock and no runtime. Backends are crates of their own and are
 //! proven by the suite behind the feature `conformance`.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod capabilities;
 mod error;

@@ -162,6 +162,20 @@ impl Outbox {
         self.lock().bye_heard
     }
 
+    /// Whether it can still be written to: it is not lost, and nobody has begun to close it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        !self.is_lost() && !self.lock().closing
+    }
+
+    /// The peer makes another link, so that this one has ended for it. One that is being closed
+    /// politely ends by itself: what the peer has sent before its bye may still be on its way.
+    pub fn supersede(&self) {
+        if self.is_usable() {
+            self.fail(LinkLoss::new(LossKind::Broken, "the peer has made another link"));
+        }
+    }
+
     /// Ends the link; answers whether this was what ended it.
     pub fn fail(&self, loss: LinkLoss) -> bool {
         let mut state = self.lock();

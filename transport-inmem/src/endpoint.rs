@@ -92,7 +92,7 @@ impl MemoryEndPoint {
         }
         let mut ours = local.links.lock();
         if let Some(side) = ours.get(peer) {
-            let usable = side.is_up() && !side.outbox.is_lost();
+            let usable = side.is_up() && side.outbox.is_usable();
             return usable.then(|| Found::Link(side.clone()));
         }
         if hub.is_cut(&local.address, peer) {
@@ -104,7 +104,7 @@ impl MemoryEndPoint {
         let mut theirs = other.links.lock();
         if let Some(old) = theirs.get(&local.address) {
             // We have told the loss of it already: they must, before there is another.
-            old.outbox.fail(LinkLoss::new(LossKind::Broken, "the peer connects anew"));
+            old.outbox.supersede();
             return None;
         }
         let (here, there) = Side::pair(local, other);

@@ -5,6 +5,8 @@
 //! wire: the bytes of a batch are handed to the peer's reader and decoded there. Under the simulator
 //! the same seeds give the same run.
 
+#![forbid(unsafe_code)]
+
 mod endpoint;
 mod hub;
 mod link;

@@ -1,4 +1,5 @@
 //! The suite on the hub, under the simulator: each case with several seeds.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -4,6 +4,8 @@
 //! are pure and stand in `handshake` and `table`, the codec and the batch in
 //! [`midflight_transport_api`]; the rest carries bytes.
 
+#![forbid(unsafe_code)]
+
 mod accept;
 mod config;
 mod dial;

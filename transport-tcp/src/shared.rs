@@ -6,9 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use midflight_runtime::Handle;
-use midflight_transport_api::{
-    Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId, LinkLoss, LossKind,
-};
+use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId};
 use parking_lot::Mutex;
 
 use crate::TcpConfig;
@@ -144,10 +142,10 @@ impl fmt::Debug for Shared {
 
 impl Entry for Arc<TcpLink> {
     fn is_usable(&self) -> bool {
-        self.is_up() && !self.outbox.is_lost()
+        self.is_up() && self.outbox.is_usable()
     }
 
     fn replace(&self) {
-        self.outbox.fail(LinkLoss::new(LossKind::Broken, "the peer has made another link"));
+        self.outbox.supersede();
     }
 }

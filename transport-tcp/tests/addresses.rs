@@ -1,4 +1,5 @@
 //! T10: IPv4, IPv6, host names, an advertised address, port 0.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The suite over sockets on the loopback.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Peers that do not keep to the protocol: each costs itself its socket and nobody else anything.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io;
 use std::time::Duration;

@@ -152,6 +152,26 @@ pub async fn polite_close_from_both_sides<F: Fixture>(f: F) -> Outcome {
     Ok(())
 }
 
+/// Who connects while the old link is being closed gets a new one, and nothing of the old is lost.
+pub async fn closing_and_connecting_again<F: Fixture>(f: F) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    for round in 0..10_u8 {
+        let link = a.connect(&b).await;
+        let connection = link.open().expect("a new link can be written to");
+        send_large(&*link, connection, Bytes::from(vec![round; 100_000])).await.expect("sent");
+        link.close();
+        if round % 2 == 0 {
+            b.link(usize::from(round)).await.close();
+        }
+    }
+    for round in 0..10_u8 {
+        assert_eq!(b.received().await.1[0], round);
+        assert_eq!(a.lost().await.1.kind, LossKind::Closed);
+        assert_eq!(b.lost().await.1.kind, LossKind::Closed);
+    }
+    Ok(())
+}
+
 /// Closing an endpoint closes its links politely, and can be done twice.
 pub async fn end_point_close<F: Fixture>(f: F) -> Outcome {
     let a = Party::open(&f, "a").await;

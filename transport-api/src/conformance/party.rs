@@ -153,6 +153,12 @@ impl Party {
         self.until(|state| state.links.get(nth).cloned()).await
     }
 
+    /// All links that it was shown.
+    #[must_use]
+    pub fn links(&self) -> Vec<Arc<dyn Link>> {
+        self.log.lock().links.clone()
+    }
+
     /// Everything told and not picked yet.
     #[must_use]
     pub fn seen(&self) -> Vec<(LinkId, Seen)> {

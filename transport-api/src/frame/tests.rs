@@ -17,7 +17,8 @@ fn whole(bytes: &[u8]) -> Frame<'_> {
 #[test]
 fn golden_bytes() {
     let id = ConnectionId(0x0403_0201);
-    let golden: [(Kind, bool, ConnectionId, &[u8], &[u8]); 8] = [
+    type Golden = (Kind, bool, ConnectionId, &'static [u8], &'static [u8]);
+    let golden: [Golden; 8] = [
         (Kind::Data, false, id, b"hi", b"\x02\0\0\x00\x01\x02\x03\x04hi"),
         (Kind::Data, true, id, b"hi", b"\x02\0\0\x10\x01\x02\x03\x04hi"),
         (Kind::Open, false, id, b"", b"\0\0\0\x01\x01\x02\x03\x04"),
