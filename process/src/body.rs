@@ -22,10 +22,12 @@ pub trait Body: Send + Any {
 }
 
 /// How a turn ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flow {
-    /// Wait for the next message or wake-up.
+    /// Wait for the next message or wake-up; what is left in the batch is handled at once.
     Wait,
+    /// Wait for something new or a wake-up; what is left in the batch is not for now.
+    Suspend,
     /// Wait for a wake-up only: messages stay where they are.
     Park,
     /// The process is done.

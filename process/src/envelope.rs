@@ -40,6 +40,9 @@ pub(crate) enum Envelope {
     Parcel { from: Sender, parcel: Box<Parcel> },
 }
 
+/// What a small message counts beside its payload, in bytes.
+pub(crate) const SMALL_OVERHEAD: u32 = 32;
+
 /// A message's content, either form.
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -123,7 +126,7 @@ impl Envelope {
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
             Self::Value { .. } => (1, 64),
-            Self::Small { len, .. } => (1, 32 + len),
+            Self::Small { len, .. } => (1, SMALL_OVERHEAD + len),
             Self::Parcel { parcel, .. } => match &**parcel {
                 Parcel::Large { bytes, .. } => (1, clamp(bytes.len())),
                 Parcel::Call { content, .. } => (1, 64 + content.len()),

@@ -47,7 +47,7 @@ pub struct MonitorRef(pub u64);
 
 /// The one message of a monitor: the watched process is gone, or out of reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
-#[message(name = "midflight.Down", version = 1)]
+#[message(name = "midflight.process.Down", version = 1)]
 pub struct Down {
     /// Which monitor.
     pub monitor: MonitorRef,

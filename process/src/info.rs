@@ -76,7 +76,7 @@ impl Node {
             names: rare.map(|rare| rare.names.clone()).unwrap_or_default(),
             mailbox: slot.mailbox.messages,
             status: match slot.run {
-                Run::Idle | Run::Free => Status::Waiting,
+                Run::Idle | Run::Free | Run::Reserved => Status::Waiting,
                 Run::Queued => Status::Runnable,
                 Run::Running => Status::Running,
                 Run::Parked => Status::Suspended,

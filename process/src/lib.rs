@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod actions;
 mod body;
 mod builder;
 mod connect;
@@ -73,6 +74,7 @@ mod wire;
 pub use midflight_message as message;
 pub use midflight_message::{NodeId, Pid, ProcessRef};
 
+pub use actions::{Readable, Unsent};
 pub use body::{Body, Flow, Label};
 pub use builder::{NodeBuilder, StartError};
 pub use connect::{JoinError, WhereisError};

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::envelope::{Envelope, Sender};
+use crate::envelope::{Envelope, SMALL_OVERHEAD, Sender};
 use crate::types::TypeNo;
 
 /// A buffer of entries with the segment their small payloads lie in.
@@ -29,7 +29,7 @@ impl Inbox {
     }
 
     /// Appends all of `other`, which is left empty.
-    fn append(&mut self, other: &mut Self) {
+    pub(crate) fn append(&mut self, other: &mut Self) {
         let base = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
         self.segment.append(&mut other.segment);
         self.entries.extend(other.entries.drain(..).map(|entry| match entry {
@@ -70,6 +70,14 @@ impl Mailbox {
             None if self.head.is_none() => self.head = Some(entry),
             rest => rest.get_or_insert_with(|| pool.take()).entries.push_back(entry),
         }
+    }
+
+    /// Appends a small encoded message.
+    pub(crate) fn push_small(&mut self, from: Sender, ty: TypeNo, payload: &[u8], pool: &InboxPool) {
+        self.messages += 1;
+        let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(SMALL_OVERHEAD);
+        self.rest.get_or_insert_with(|| pool.take()).push_small(from, ty, payload);
     }
 
     /// Appends a run of entries; an empty mailbox takes over the buffer as it is.

@@ -295,7 +295,10 @@ impl IntoExitReason for Never {
 /// The type `!`, which can be had today only as what a function returns.
 type Never = <fn() -> ! as Answer>::Type;
 
-trait Answer {
+/// Gives a function's return type a name.
+#[doc(hidden)]
+pub trait Answer {
+    /// What the function returns.
     type Type;
 }
 

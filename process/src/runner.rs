@@ -98,7 +98,7 @@ fn take_turn(node: &Node, index: u32) {
     });
     match flow {
         Flow::Exit(reason) => end(inner, place, body, batch, reason),
-        flow => rest(inner, place, body, batch, flow == Flow::Park),
+        flow => rest(inner, place, body, batch, &flow),
     }
 }
 
@@ -112,19 +112,17 @@ fn begin(inner: &Inner, index: u32) -> Option<Begun> {
     let body = slot.body.take()?;
     slot.run = Run::Running;
     slot.woken = false;
-    let inbox = match slot.front.take() {
-        Some(front) => front,
-        None => {
-            let mut inbox = inner.table.pool.take();
-            slot.mailbox.take(&mut inbox);
-            inbox
-        }
-    };
+    let mut inbox = inner.table.pool.take();
+    slot.mailbox.take(&mut inbox);
+    if let Some(mut front) = slot.front.take() {
+        front.append(&mut inbox);
+        inner.table.pool.give(std::mem::replace(&mut inbox, front));
+    }
     Some(Begun { generation: slot.generation, body, inbox })
 }
 
 /// Puts the body back after a turn.
-fn rest(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, park: bool) {
+fn rest(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, flow: &Flow) {
     let Batch { inbox, mut handled } = batch;
     let mut spare = Some(inbox);
     let mut room = Vec::new();
@@ -137,7 +135,7 @@ fn rest(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, par
         }
         slot.mailbox.handled(handled.messages, handled.bytes);
         account(inner, &mut slot, &mut handled, &mut room, &mut owed);
-        put_back(inner, place, &mut slot, body, park)
+        put_back(inner, place, &mut slot, body, flow)
     };
     if let Some(inbox) = spare {
         inner.table.pool.give(inbox);
@@ -189,10 +187,10 @@ fn put_back(
     place: Place,
     slot: &mut Slot,
     body: Box<dyn Body>,
-    park: bool,
+    flow: &Flow,
 ) -> bool {
     let woken = std::mem::take(&mut slot.woken);
-    slot.body = match hand_over(inner, place, slot, body, park) {
+    slot.body = match hand_over(inner, place, slot, body) {
         Some(body) => Some(body),
         None => {
             slot.run = Run::Frozen;
@@ -200,11 +198,16 @@ fn put_back(
             return false;
         }
     };
-    let queue = woken || (!park && slot.has_mail());
-    slot.run = match (queue, park) {
-        (true, _) => Run::Queued,
-        (false, true) => Run::Parked,
-        (false, false) => Run::Idle,
+    let more = match flow {
+        Flow::Park => false,
+        Flow::Suspend => !slot.mailbox.is_empty(),
+        Flow::Wait | Flow::Exit(_) => slot.has_mail(),
+    };
+    let queue = woken || more;
+    slot.run = match flow {
+        _ if queue => Run::Queued,
+        Flow::Park => Run::Parked,
+        _ => Run::Idle,
     };
     queue
 }
@@ -216,10 +219,9 @@ fn hand_over(
     place: Place,
     slot: &mut Slot,
     body: Box<dyn Body>,
-    park: bool,
 ) -> Option<Box<dyn Body>> {
     let waiting = slot.rare.as_ref().is_some_and(|rare| rare.freeze.is_some());
-    if !waiting || park || !body.is_quiescent() {
+    if !waiting || !body.is_quiescent() {
         return Some(body);
     }
     let rare = slot.rare();

@@ -17,6 +17,8 @@ pub(crate) enum Run {
     /// No process.
     #[default]
     Free,
+    /// A process that is to come has its pid already.
+    Reserved,
     /// Nothing to do.
     Idle,
     /// On a run queue.

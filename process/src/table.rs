@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::body::Body;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Sender};
 use crate::mailbox::{Inbox, InboxPool};
 use crate::slot::{Run, Slot};
+use crate::types::TypeNo;
 
 const CHUNK: usize = 8_192;
 
@@ -43,6 +44,10 @@ pub(crate) enum NotDelivered {
     Dead(Envelope),
     Full(Envelope),
 }
+
+/// The mailbox has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoRoom;
 
 /// Bounds a local sender keeps to.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +83,27 @@ impl Table {
         body: impl FnOnce(u32, u32) -> Box<dyn Body>,
         run: Run,
     ) -> Result<(u32, u32), TableFull> {
+        let (index, generation) = self.reserve()?;
+        let body = body(index, generation);
+        let filled = self.fill(index, generation, body, run);
+        debug_assert!(filled, "a reserved cell waits for its body");
+        Ok((index, generation))
+    }
+
+    /// Gives a reserved cell its body. Answers false when it is not reserved any more.
+    pub(crate) fn fill(&self, index: u32, generation: u32, body: Box<dyn Body>, run: Run) -> bool {
+        let Some(slot) = self.slot(index) else { return false };
+        let mut slot = slot.lock();
+        if !slot.is(generation) || slot.run != Run::Reserved {
+            return false;
+        }
+        slot.body = Some(body);
+        slot.run = run;
+        true
+    }
+
+    /// Takes a free cell for a process that is to come; messages to it wait.
+    pub(crate) fn reserve(&self) -> Result<(u32, u32), TableFull> {
         let index = {
             let mut free = self.free.lock();
             match free.slots.pop() {
@@ -92,14 +118,11 @@ impl Table {
         self.chunks[index as usize / CHUNK]
             .get_or_init(|| (0..CHUNK).map(|_| Mutex::new(Slot::default())).collect());
         let slot = self.slot(index).expect("its chunk has just been made");
-        let generation = slot.lock().generation;
-        let body = body(index, generation);
         let mut slot = slot.lock();
         debug_assert_eq!(slot.run, Run::Free);
-        slot.body = Some(body);
-        slot.run = run;
+        slot.run = Run::Reserved;
         self.living.fetch_add(1, Ordering::Relaxed);
-        Ok((index, generation))
+        Ok((index, slot.generation))
     }
 
     /// Empties the cell of a process that has ended. Answers what it held, to be dropped outside
@@ -144,6 +167,26 @@ impl Table {
         Ok(queue(&mut slot))
     }
 
+    /// As [`Table::deliver`], for a small encoded message, which is copied into the mailbox.
+    /// `None`: no such process; `Some(Err)`: no room.
+    pub(crate) fn deliver_small(
+        &self,
+        index: u32,
+        generation: u32,
+        (from, ty, payload): (Sender, TypeNo, &[u8]),
+        room: Room,
+    ) -> Option<Result<bool, NoRoom>> {
+        let mut slot = self.slot(index)?.lock();
+        if !slot.is(generation) {
+            return None;
+        }
+        if slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes {
+            return Some(Err(NoRoom));
+        }
+        slot.mailbox.push_small(from, ty, payload, &self.pool);
+        Some(Ok(queue(&mut slot)))
+    }
+
     /// Puts a run of entries into a mailbox, which leaves `run` empty. `None`: no such process.
     pub(crate) fn deliver_run(
         &self,
@@ -172,7 +215,7 @@ impl Table {
                 slot.run = Run::Queued;
                 true
             }
-            Run::Running | Run::Frozen => {
+            Run::Running | Run::Frozen | Run::Reserved => {
                 slot.woken = true;
                 false
             }
@@ -204,7 +247,6 @@ fn queue(slot: &mut Slot) -> bool {
 mod tests {
     use super::*;
     use crate::body::{Flow, Label};
-    use crate::envelope::Sender;
     use crate::turn::{Batch, Turn};
 
     struct Nothing;

@@ -132,6 +132,20 @@ impl Batch {
         })
     }
 
+    /// Takes the oldest reply or exit; everything else stays, in order.
+    pub fn next_urgent(&mut self) -> Option<Delivery<'_>> {
+        let urgent = |entry: &Envelope| match entry {
+            Envelope::Parcel { parcel, .. } => {
+                matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. })
+            }
+            _ => false,
+        };
+        let at = self.inbox.entries.iter().position(urgent)?;
+        let entry = self.inbox.entries.remove(at)?;
+        self.inbox.entries.push_front(entry);
+        self.next()
+    }
+
     /// Whether anything is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {

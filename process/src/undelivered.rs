@@ -7,7 +7,7 @@ use crate::envelope::Refusal;
 
 /// A message of this process's was not taken by its receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
-#[message(name = "midflight.Undelivered", version = 1)]
+#[message(name = "midflight.process.Undelivered", version = 1)]
 pub struct Undelivered {
     /// The receiver.
     pub to: Pid,

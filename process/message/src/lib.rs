@@ -38,6 +38,8 @@ mod parse;
 mod path;
 mod pid;
 mod plan;
+#[cfg(test)]
+mod prediction;
 mod process_ref;
 mod resolve;
 mod resolve_parts;

@@ -105,7 +105,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn fixed(&mut self, theirs: Fixed<'a>, ours: Fixed<'a>) -> Result<(), Mismatch> {
-        if let (Fixed::Array(their, _), Fixed::Array(our, _)) = (theirs, ours) {
+        if let (Fixed::Array(their, 1..), Fixed::Array(our, _)) = (theirs, ours) {
             return self.within(Step::Element, |inner| inner.compare(their, our));
         }
         // One of them is written out, so its length is bounded by the schema's.
@@ -119,6 +119,7 @@ impl<'a> Comparison<'a> {
     fn fixed_as_list(&mut self, theirs: Fixed<'a>, our: &'a Type) -> Result<(), Mismatch> {
         self.verbatim = false;
         match theirs {
+            Fixed::Array(_, 0) => Ok(()),
             Fixed::Array(their, _) => self.within(Step::Element, |inner| inner.compare(their, our)),
             Fixed::Items(items) => items.iter().enumerate().try_for_each(|(index, their)| {
                 self.within(Step::Index(index), |inner| inner.compare(their, our))
@@ -132,6 +133,7 @@ impl<'a> Comparison<'a> {
         let mut compare =
             |our| self.within(Step::Element, |inner: &mut Self| inner.compare(their, our));
         match ours {
+            Fixed::Array(_, 0) => Ok(()),
             Fixed::Array(our, _) => compare(our),
             Fixed::Items(items) => items.iter().try_for_each(compare),
         }

@@ -1,0 +1,282 @@
+//! What nodes and operators say to a node's control process: code travels as typed messages, like
+//! everything else.
+//!
+//! The control process is registered as [`CONTROL`]. All requests are calls.
+
+use midflight_message::{Message, Pid, Schema};
+use serde::{Deserialize, Serialize};
+
+/// The name of every node's control process.
+pub const CONTROL: &str = "midflight.control";
+
+/// Bytes of a bundle in one message: small enough to let other messages through, large enough that
+/// the messages themselves cost nothing.
+pub const CHUNK_BYTES: usize = 64 * 1_024;
+
+/// A bundle's content address, in hexadecimal.
+pub type Address = String;
+
+/// Announces a bundle that the sender is going to send in chunks. The reply is [`Wanted`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Offer", version = 1)]
+pub struct Offer {
+    /// The bundle.
+    pub address: Address,
+    /// The whole file's size, in bytes.
+    pub size: u64,
+}
+
+/// Whether a bundle is wanted, and from where on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Wanted", version = 1)]
+pub enum Wanted {
+    /// It is here already.
+    No,
+    /// Send from this byte on.
+    From(u64),
+    /// It is refused, with the reason.
+    Refused(String),
+}
+
+/// A part of an offered bundle. The reply is [`Wanted`]: the next byte wanted, or `No` when the
+/// bundle is whole and has been verified.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Chunk", version = 1)]
+pub struct Chunk {
+    /// The bundle.
+    pub address: Address,
+    /// Where in the file it begins.
+    pub offset: u64,
+    /// At most [`CHUNK_BYTES`].
+    pub bytes: Vec<u8>,
+}
+
+/// Asks a node for a part of a bundle it has. The reply is [`Part`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Fetch", version = 1)]
+pub struct Fetch {
+    /// The bundle.
+    pub address: Address,
+    /// Where in the file to begin.
+    pub offset: u64,
+}
+
+/// A part of a bundle.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Part", version = 1)]
+pub struct Part {
+    /// The whole file's size, in bytes; 0 when the bundle is not here.
+    pub size: u64,
+    /// At most [`CHUNK_BYTES`]; none at the end.
+    pub bytes: Vec<u8>,
+}
+
+/// Asks a node to fetch a bundle from another, to check, probe and load it, and to say whether it
+/// could run it. Nothing runs in it yet. The reply is [`Vote`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Stage", version = 1)]
+pub struct Stage {
+    /// The bundle.
+    pub address: Address,
+    /// The control process of a node that has it.
+    pub from: Pid,
+}
+
+/// Whether a node could run a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Vote", version = 1)]
+pub enum Vote {
+    /// It could.
+    Yes {
+        /// Milliseconds each step took: fetch, check, probe, load.
+        millis: [u64; 4],
+    },
+    /// It could not.
+    No(Objection),
+}
+
+/// Why a node does not take a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Objection {
+    /// The node.
+    pub node: String,
+    /// At which step: fetch, check, schemas, probe, load, switch.
+    pub step: String,
+    /// The reason, in words.
+    pub reason: String,
+    /// The message or state at which versions are incompatible, where that is the reason.
+    pub type_name: Option<String>,
+    /// Its field, likewise.
+    pub field: Option<String>,
+}
+
+/// Asks a node to run a staged bundle: new processes start in it, those of other versions are
+/// switched, with their state and mailbox. The reply is [`Activated`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Activate", version = 1)]
+pub struct Activate {
+    /// The bundle.
+    pub address: Address,
+}
+
+/// What came of an activation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Activated", version = 1)]
+pub struct Activated {
+    /// Processes that run in the bundle now.
+    pub switched: u64,
+    /// Why it was undone, if it was: then everything runs as before.
+    pub undone: Option<Objection>,
+    /// Milliseconds it took.
+    pub millis: u64,
+}
+
+/// Asks a node that has a bundle to bring it to every member: all stage it, and when every one
+/// could run it, all activate it. The reply is [`Deployed`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Deploy", version = 1)]
+pub struct Deploy {
+    /// The bundle.
+    pub address: Address,
+    /// Who wants to be told of each step, by [`Progress`] messages.
+    pub watcher: Option<Pid>,
+}
+
+/// A step of a deployment is done on a node.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Progress", version = 1)]
+pub struct Progress {
+    /// The node.
+    pub node: String,
+    /// `staged` or `activated`.
+    pub step: String,
+    /// More, in words.
+    pub detail: String,
+}
+
+/// What came of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Deployed", version = 1)]
+pub enum Deployed {
+    /// Every member runs it.
+    Everywhere {
+        /// The bundle's name.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// Processes switched on all nodes.
+        switched: u64,
+        /// The nodes.
+        nodes: Vec<String>,
+    },
+    /// Nobody runs it; everything is as it was.
+    Refused(Vec<Objection>),
+    /// Some nodes could not be reached in the middle of the switch; the others run it.
+    Partly {
+        /// Nodes that run it.
+        nodes: Vec<String>,
+        /// Those that do not, and why.
+        missing: Vec<Objection>,
+    },
+}
+
+/// Asks a node to start processes of a behaviour. The reply is [`Started`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Start", version = 1)]
+pub struct Start {
+    /// The behaviour.
+    pub behaviour: String,
+    /// How many.
+    pub count: u32,
+    /// The encoded message from which each starts.
+    pub start: Vec<u8>,
+}
+
+/// Processes that were started.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Started", version = 1)]
+pub struct Started {
+    /// The processes.
+    pub pids: Vec<Pid>,
+    /// Why there are not as many as asked for.
+    pub refused: Option<String>,
+}
+
+/// Asks how a node is. The reply is [`Status`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.StatusRequest", version = 1)]
+pub struct StatusRequest;
+
+/// How a node is.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Status", version = 1)]
+pub struct Status {
+    /// The node's name.
+    pub node: String,
+    /// Its incarnation.
+    pub id: String,
+    /// Its address.
+    pub address: Option<String>,
+    /// Its processes, all kinds.
+    pub processes: u64,
+    /// Nodes it has a link to, by name.
+    pub peers: Vec<String>,
+    /// Members it knows, by name, with their address.
+    pub members: Vec<(String, Option<String>)>,
+    /// Versions that are loaded.
+    pub versions: Vec<VersionStatus>,
+    /// Messages that were not taken: type, sender's version, how often.
+    pub refused: Vec<(String, u32, u64)>,
+}
+
+/// A version of a bundle on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct VersionStatus {
+    /// The bundle's name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// Its content address.
+    pub address: Address,
+    /// Whether new processes start in it.
+    pub current: bool,
+    /// Processes that run in it.
+    pub processes: u64,
+    /// Whether its library stays in memory.
+    pub mapped: bool,
+}
+
+/// Asks for a node's processes. The reply is [`Processes`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.ProcessesRequest", version = 1)]
+pub struct ProcessesRequest {
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A node's processes.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Processes", version = 1)]
+pub struct Processes {
+    /// How many there are.
+    pub total: u64,
+    /// The first of them.
+    pub processes: Vec<ProcessStatus>,
+}
+
+/// A process.
+#[derive(Debug, Clone, Serialize, Deserialize, Schema)]
+pub struct ProcessStatus {
+    /// The process.
+    pub pid: Pid,
+    /// What it runs.
+    pub name: String,
+    /// The version of its code; 0 for a plain function.
+    pub version: u32,
+    /// Its registered names.
+    pub names: Vec<String>,
+    /// Messages that wait for it.
+    pub mailbox: u32,
+    /// What it does: waiting, runnable, running, suspended, frozen.
+    pub status: String,
+}

@@ -1,0 +1,141 @@
+//! What is predicted of two schemas is what decoding does: for schemas that no one wrote.
+//!
+//! A writer's schema is drawn at random and a reader's made from it by a few edits. A reader that
+//! behaves as derived code does then reads every value twice: from the bytes by the writer's schema,
+//! and from JSON, where serde's own rules are at home. Both must agree with the prediction.
+
+mod edit;
+mod model;
+mod reading;
+mod value;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::decode::{Failure, follow};
+use crate::{MismatchReason, Resolution, SchemaTree, Type, TypeInfo, resolve};
+use edit::edited;
+use model::{Chance, Model, model};
+use reading::Reading;
+use serde::de::DeserializeSeed;
+use value::{Value, covering, random};
+
+#[derive(Debug, Default)]
+struct Tally(BTreeMap<&'static str, usize>);
+
+fn info(model: &Model) -> TypeInfo {
+    TypeInfo::parse("p.Msg", 1, &model.tree().to_string()).unwrap()
+}
+
+fn from_bytes(theirs: &SchemaTree, ours: &SchemaTree, value: &Value) -> Result<Value, Failure> {
+    let mut bytes = Vec::new();
+    value.write(theirs, &theirs.root, &mut bytes);
+    follow(theirs, &bytes, Reading { tree: ours, ty: &ours.root })
+}
+
+fn from_json(theirs: &SchemaTree, ours: &SchemaTree, value: &Value) -> Option<Value> {
+    let json = value.json(theirs, &theirs.root).to_string();
+    let mut deserializer = serde_json::Deserializer::from_str(&json);
+    let value = Reading { tree: ours, ty: &ours.root }.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    Some(value)
+}
+
+/// Checks one pair, and says which class it was.
+fn check(theirs: &Model, ours: &Model, seed: u64) -> Result<&'static str, TestCaseError> {
+    let (their_info, our_info) = (info(theirs), info(ours));
+    let (writer, reader) = (their_info.tree(), our_info.tree());
+    let mut chance = Chance(seed);
+    let mut values = covering(writer, &writer.root);
+    values.extend((0..12).map(|_| random(writer, &writer.root, &mut chance)));
+
+    let resolution = resolve(&their_info, &our_info);
+    let risks = match &resolution {
+        Resolution::Same => &[][..],
+        Resolution::Structural(plan) => plan.risks(),
+        Resolution::Incompatible(mismatch) => {
+            // A set cannot be told from a list when bytes are read; the prediction is the stricter.
+            let stricter =
+                mismatch.why == MismatchReason::Kind && mismatch.ours.starts_with("set<");
+            let fails = values.iter().any(|value| from_bytes(writer, reader, value).is_err());
+            prop_assert!(fails || stricter, "{mismatch}\n{writer}\n{reader}");
+            return Ok("never");
+        }
+    };
+    for value in &values {
+        let read = from_bytes(writer, reader, value);
+        let judge = from_json(writer, reader, value);
+        match read {
+            Ok(read) => prop_assert_eq!(Some(read), judge, "{}\n{}", writer, reader),
+            Err(failure) => {
+                let text = failure.to_string();
+                let path = failure.path();
+                let known = risks.iter().any(|risk| risk.path == path);
+                prop_assert!(known, "{path}: {text}, {risks:?}\n{writer}\n{reader}");
+                prop_assert_eq!(None, judge, "{}\n{}\n{}", text, writer, reader);
+            }
+        }
+    }
+    Ok(match resolution {
+        Resolution::Same => "same",
+        Resolution::Structural(plan) if plan.is_verbatim() => {
+            for value in &values {
+                let mut bytes = Vec::new();
+                value.write(writer, &writer.root, &mut bytes);
+                let as_ours = follow(reader, &bytes, Reading { tree: reader, ty: &reader.root });
+                let judge = from_json(writer, reader, value);
+                prop_assert_eq!(as_ours.ok(), judge, "verbatim\n{}\n{}", writer, reader);
+            }
+            "verbatim"
+        }
+        Resolution::Structural(_) if risks.is_empty() => "always",
+        Resolution::Structural(_) => "may fail",
+        Resolution::Incompatible(_) => "never",
+    })
+}
+
+#[test]
+fn prediction_and_decoding_agree() {
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 60_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let tally = std::cell::RefCell::new(Tally::default());
+    let cases = (model(), 1_u32..4, any::<u64>());
+    runner
+        .run(&cases, |(theirs, edits, seed)| {
+            let mut chance = Chance(seed);
+            let mut ours = theirs.clone();
+            for _ in 0..edits {
+                edited(&mut ours, &mut chance);
+            }
+            let class = check(&theirs, &ours, seed)?;
+            *tally.borrow_mut().0.entry(class).or_default() += 1;
+            Ok(())
+        })
+        .unwrap();
+    // Every class must have been met often enough to mean something.
+    let tally = tally.into_inner();
+    for class in ["always", "may fail", "never", "verbatim"] {
+        assert!(tally.0.get(class).is_some_and(|&count| count >= 40), "{tally:?}");
+    }
+}
+
+#[test]
+fn canonical_text_is_a_tree_and_back() {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(model in model())| {
+        let tree = model.tree();
+        prop_assert_eq!(SchemaTree::parse(&tree.to_string()).unwrap(), tree);
+    });
+}
+
+/// What a named type is made of; the tests' trees have no other wrappers.
+fn body_of<'a>(tree: &'a SchemaTree, ty: &Type) -> Option<&'a crate::Body<Type>> {
+    match ty {
+        Type::Named(number) => Some(&tree.definition(*number).body),
+        _ => None,
+    }
+}
