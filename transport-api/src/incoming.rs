@@ -193,3 +193,6 @@ impl Incoming {
 const fn place(connection: ConnectionId) -> usize {
     connection.0 as usize & (CONNECTIONS_MAX - 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,10 +60,11 @@ pub trait EndPoint: Debug + Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// The link to `peer`: the living one, or a new one. When both sides connect at once, both get
-    /// the same single link.
+    /// the same single link. While an old link is being closed or its loss is still to be told, this
+    /// waits for that. An endpoint has no link to itself.
     ///
     /// # Errors
-    /// See [`ConnectErrorKind`](crate::ConnectErrorKind).
+    /// See [`ConnectErrorKind`](crate::ConnectErrorKind); `BadAddress` for the own address.
     ///
     /// # Cancel safety
     /// Dropping the future may leave a link that nobody asked for, shown to the acceptor like any
@@ -99,8 +100,9 @@ impl Peer {
 
 /// One incarnation of the link between two endpoints.
 ///
-/// Nothing here blocks. Everything after the loss answers
-/// [`SendErrorKind::LinkLost`](crate::SendErrorKind::LinkLost).
+/// Nothing here blocks. Everything after the loss, or after either side has begun a polite close,
+/// answers [`SendErrorKind::LinkLost`](crate::SendErrorKind::LinkLost); what comes in is given to the
+/// sink until the loss is told.
 pub trait Link: Debug + Send + Sync {
     /// Which incarnation this is.
     fn id(&self) -> LinkId;
@@ -160,7 +162,7 @@ pub trait LinkSink: Send {
     fn batch_end(&mut self) {}
 
     /// Whether more events can be taken. While it is pending the link reads nothing, so that the
-    /// peer slows down; the task of `cx` is the reader.
+    /// peer slows down; the task of `cx` is the reader. The loss of the link is told all the same.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())

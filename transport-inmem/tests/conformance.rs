@@ -22,10 +22,12 @@ const BOUND: Duration = Duration::from_millis(500);
 
 impl Fixture for Simulated {
     fn run(case: impl Fn(Self) -> CaseFuture) {
-        for seed in 0..4 {
+        // `MIDFLIGHT_SEEDS=500` for a soak.
+        let seeds = std::env::var("MIDFLIGHT_SEEDS").ok().and_then(|n| n.parse().ok());
+        for seed in 0..seeds.unwrap_or(4_u64) {
             let sim = SimRuntime::new(seed);
             let hub = Hub::new(seed);
-            hub.set_delay(Duration::from_millis(seed));
+            hub.set_delay(Duration::from_millis(seed % 8));
             let limits = Limits { max_message: 8 << 20, ..Limits::default() };
             let transport = hub.transport(sim.handle()).heartbeat(BOUND).limits(limits);
             let fixture = Self {

@@ -53,6 +53,9 @@ async fn dial(
             Attempt::Link(link) => return Ok(link),
             Attempt::Crossed(name) => name,
         };
+        if shared.look(|links| links.is_closed()) {
+            return Err(ConnectErrorKind::Closed.into());
+        }
         let theirs = shared.until(|links| links.link(&name).filter(|link| link.is_usable()));
         if let Ok(link) = timeout(&*shared.runtime, pause, theirs).await {
             return Ok(link);

@@ -233,6 +233,10 @@ impl<L: Entry, D: Clone> Table<L, D> {
         !std::mem::replace(&mut self.closed, true)
     }
 
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     fn key(&self, peer: &Address) -> Address {
         self.aliases.get(peer).unwrap_or(peer).clone()
     }

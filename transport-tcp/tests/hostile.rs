@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use midflight_runtime::{Handle, TokioRuntime, timeout};
-use midflight_transport_api::conformance::{Party, Seen, send};
+use midflight_transport_api::conformance::{Party, Seen, send, send_large};
 use midflight_transport_api::{Address, Bind, ConnectErrorKind, LossKind};
 use midflight_transport_tcp::{TcpConfig, TcpTransport};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,8 +17,9 @@ struct Loopback {
 
 fn config() -> TcpConfig {
     let mut config = TcpConfig::default();
-    config.heartbeat = Duration::from_millis(400);
+    config.heartbeat = Duration::from_secs(1);
     config.handshake_deadline = Duration::from_millis(500);
+    config.drain_deadline = Duration::from_millis(300);
     config.half_open_max = 8;
     config
 }
@@ -68,7 +69,7 @@ fn message(kind: u8, versions: (u16, u16), body: &[u8]) -> Vec<u8> {
 fn introduction(address: &str) -> Vec<u8> {
     let mut body = vec![9; 16];
     body.extend_from_slice(&400_u32.to_le_bytes());
-    body.extend_from_slice(&1_000_000_u32.to_le_bytes());
+    body.extend_from_slice(&100_000_000_u32.to_le_bytes());
     body.push(address.len() as u8);
     body.extend_from_slice(address.as_bytes());
     body
@@ -273,5 +274,22 @@ fn an_old_link_is_lost_before_the_new_one_is_up() {
         assert!(matches!(loss, Seen::Lost(loss) if loss.kind == LossKind::Broken));
         let (second, up) = victim.next().await;
         assert!(up == Seen::Up && second > first);
+    });
+}
+
+/// A polite close of a peer that says nothing, and reads nothing, ends by its deadline.
+#[test]
+fn no_goodbye() {
+    Loopback::attack(async |fixture, victim| {
+        let _rude = shake_hands(victim, "tcp:nowhere:1").await;
+        let link = victim.link(0).await;
+        let connection = link.open().unwrap();
+        let large = bytes::Bytes::from(vec![0; 20 << 20]);
+        send_large(&*link, connection, large).await.unwrap();
+        let began = fixture.now();
+        link.close();
+        let (_, loss) = victim.lost().await;
+        assert_eq!(loss.kind, LossKind::Cut, "{loss}");
+        assert!(fixture.now() - began >= config().drain_deadline);
     });
 }

@@ -178,10 +178,14 @@ pub async fn large_message_does_not_starve_small<F: Fixture>(f: F) -> Outcome {
     let link = client.connect(&server).await;
     let (bulk, quick) = (link.open().expect("it opens"), link.open().expect("it opens"));
     let large = Bytes::from(vec![7; link_max(&f).min(8 << 20)]);
+    // While the server takes nothing, the large one is under way but cannot end.
+    server.pause(true);
     send_large(&*link, bulk, large.clone()).await.expect("it is sent");
+    f.sleep(Duration::from_millis(20)).await;
     for n in 0..100_u8 {
         send(&*link, quick, &[n]).await.expect("it is sent");
     }
+    server.pause(false);
     for n in 0..100_u8 {
         assert_eq!(
             server.received().await,
