@@ -3,7 +3,14 @@
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::Ident;
+use syn::{Ident, LitStr, Path};
+
+/// The path that an attribute states.
+pub(crate) fn given_crate(path: &LitStr) -> syn::Result<Path> {
+    // Not the literal's own span: lints would take the generated code for the user's.
+    let bad = |error| syn::Error::new(path.span(), error);
+    syn::parse_str(&path.value()).map_err(bad)
+}
 
 /// The path of `midflight-message`, directly or through a crate that re-exports it as `message`.
 pub(crate) fn message_crate() -> syn::Result<TokenStream> {

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{DeriveInput, LitInt, LitStr, Path};
 
-use crate::krate::message_crate;
+use crate::krate::{given_crate, message_crate};
 use crate::schema;
 
 const MAX_NAME_BYTES: usize = 200;
@@ -73,7 +73,7 @@ impl Attributes {
                         return Err(syn::Error::new(number.span(), "versions start at 1"));
                     }
                 } else if meta.path.is_ident("crate") {
-                    read.krate = Some(meta.value()?.parse::<LitStr>()?.parse()?);
+                    read.krate = Some(given_crate(&meta.value()?.parse()?)?);
                 } else {
                     return Err(meta.error("`name`, `version` and `crate` are known here"));
                 }

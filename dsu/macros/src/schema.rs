@@ -1,15 +1,13 @@
 //! `#[derive(Schema)]`: from a type's fields and serde attributes to its descriptor.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{
-    Data, DataEnum, DeriveInput, Fields, GenericParam, LitStr, Path, Type, Variant, parse_quote,
-};
+use syn::{Data, DataEnum, DeriveInput, Fields, GenericParam, Type, Variant, parse_quote};
 
 use crate::case::Case;
-use crate::krate::message_crate;
+use crate::krate::{given_crate, message_crate};
 use crate::serde_attributes::{Container, Part};
 
 /// The derive itself: a type that is only ever a part of messages has no version.
@@ -59,7 +57,7 @@ fn read_crate(input: &DeriveInput) -> syn::Result<TokenStream> {
             if !meta.path.is_ident("crate") {
                 return Err(meta.error("only `crate = \"path\"` is known here"));
             }
-            path = Some(meta.value()?.parse::<LitStr>()?.parse::<Path>()?);
+            path = Some(given_crate(&meta.value()?.parse()?)?);
             Ok(())
         })?;
     }
@@ -211,7 +209,7 @@ impl Rules {
                     let (name, aliases) = part.names(renamed);
                     let default = self.default || part.default;
                     let ty = &field.ty;
-                    quote_spanned! { ty.span() =>
+                    quote_spanned! { seen_at(ty) =>
                         #krate::Field::new::<#ty>(#name, #default, &[#(#aliases),*])
                     }
                 });
@@ -223,6 +221,14 @@ impl Rules {
     }
 }
 
-fn function(ty: &Type, krate: &TokenStream) -> TokenStream {
-    quote_spanned!(ty.span() => #krate::Descriptor::function::<#ty>())
+/// Errors point at the type, but lints know that the code around it is ours.
+fn seen_at(ty: &Type) -> Span {
+    ty.span().resolved_at(Span::call_site())
 }
+
+fn function(ty: &Type, krate: &TokenStream) -> TokenStream {
+    quote_spanned!(seen_at(ty) => #krate::Descriptor::function::<#ty>())
+}
+
+#[cfg(test)]
+mod tests;

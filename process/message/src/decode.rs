@@ -16,8 +16,9 @@ use crate::codec::decode_reason;
 use crate::cursor::Cursor;
 use crate::decode_parts::{Elements, Fields, Pairs, VariantOf};
 use crate::error::{DecodeError, DecodeReason};
+use crate::failure::Failure;
 use crate::limits::MAX_VALUE_DEPTH;
-use crate::path::{MAX_TEXT_BYTES, Path, Step, shorten};
+use crate::path::{MAX_TEXT_BYTES, shorten};
 use crate::resolve_parts::{Fixed, Parts};
 use crate::scan::skip;
 use crate::tree::{Scalar, SchemaTree, Type};
@@ -46,13 +47,10 @@ pub fn decode_resolved<M: Message>(
             Err(DecodeReason::Incompatible(Box::new(mismatch.clone())).into())
         }
     };
-    done.map_err(|mut failure: Failure| {
-        failure.outwards.reverse();
-        DecodeError {
-            type_name: M::type_info().to_string(),
-            field_path: Path(&failure.outwards).text(),
-            reason: failure.reason,
-        }
+    done.map_err(|failure: Failure| DecodeError {
+        type_name: M::type_info().to_string(),
+        field_path: failure.path(),
+        reason: failure.reason,
     })
 }
 
@@ -66,50 +64,6 @@ pub(crate) fn follow<'de, S: DeserializeSeed<'de>>(
     let value = seed.deserialize(Driven::new(&mut cursor, writer, &writer.root, 0)?)?;
     cursor.finish()?;
     Ok(value)
-}
-
-/// What went wrong, and where, from the inside out.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    reason: DecodeReason,
-    outwards: Vec<Step>,
-}
-
-impl Failure {
-    /// The same, seen from one step further out.
-    pub(crate) fn within(mut self, step: Step) -> Self {
-        self.outwards.push(step);
-        self
-    }
-}
-
-#[cfg(test)]
-impl Failure {
-    /// Where it went wrong.
-    pub(crate) fn path(mut self) -> String {
-        self.outwards.reverse();
-        Path(&self.outwards).text()
-    }
-}
-
-impl From<DecodeReason> for Failure {
-    fn from(reason: DecodeReason) -> Self {
-        Self { reason, outwards: Vec::new() }
-    }
-}
-
-impl Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Display::fmt(&self.reason, f)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl de::Error for Failure {
-    fn custom<T: Display>(message: T) -> Self {
-        DecodeReason::Refused(shorten(message.to_string(), MAX_TEXT_BYTES)).into()
-    }
 }
 
 /// One value of the writer's, about to be read.

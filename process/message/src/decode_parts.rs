@@ -3,8 +3,9 @@
 use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use crate::cursor::Cursor;
-use crate::decode::{Driven, Failure, name_of};
+use crate::decode::{Driven, name_of};
 use crate::error::DecodeReason;
+use crate::failure::Failure;
 use crate::path::Step;
 use crate::resolve_parts::Fixed;
 use crate::scan::skip;

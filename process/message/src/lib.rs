@@ -30,6 +30,7 @@ mod decode;
 mod decode_parts;
 mod descriptor;
 mod error;
+mod failure;
 mod fingerprint;
 mod limits;
 mod message;

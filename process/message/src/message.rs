@@ -13,6 +13,37 @@ use crate::{Schema, TypeInfo};
 /// on every node and in every version; `<package>.<Type>` unless `#[message(name = "…")]` says
 /// otherwise. The version is the author's word on meaning: as long as it stays, serde's own rules may
 /// bridge a changed structure; once it rises, the author's conversion must.
+///
+/// A message is one concrete type, and the derive refuses what its schema could not follow:
+///
+/// ```compile_fail
+/// # use midflight_message::Message; use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize, Message)]
+/// struct Generic<T> {
+///     of: T,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use midflight_message::Message; use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize, Message)]
+/// #[serde(untagged)]
+/// enum Untagged {
+///     Number(u8),
+///     Text(String),
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use midflight_message::Message; use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize)]
+/// struct Part;
+///
+/// #[derive(Serialize, Deserialize, Message)]
+/// struct Whole {
+///     part: Part, // the schema of `Part` is not known
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     note = "write `#[derive(Serialize, Deserialize, Message)]` on it"

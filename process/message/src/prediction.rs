@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::decode::{Failure, follow};
+use crate::decode::follow;
+use crate::failure::Failure;
 use crate::{MismatchReason, Resolution, SchemaTree, Type, TypeInfo, resolve};
 use edit::edited;
 use model::{Chance, Model, model};
@@ -98,7 +99,7 @@ fn check(theirs: &Model, ours: &Model, seed: u64) -> Result<&'static str, TestCa
 #[test]
 fn prediction_and_decoding_agree() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 60_000,
+        cases: 1500,
         failure_persistence: None,
         ..ProptestConfig::default()
     });

@@ -1,9 +1,13 @@
 //! The promises of `midflight-message`, from outside.
+#![allow(clippy::unwrap_used, reason = "a test program")]
 
+mod by_hand;
 mod codec;
 mod golden;
 mod hostile;
 mod pairs;
 mod pairs_enums;
+mod pairs_parts;
 mod sensitivity;
 mod serde_rules;
+mod tidy;

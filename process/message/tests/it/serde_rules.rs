@@ -20,16 +20,16 @@ struct Fields {
 #[derive(Serialize, Deserialize, Schema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 enum Variants {
-    FirstOne,
-    SecondOne {
+    PlainFirst,
+    NextInLine {
         some_field: u8,
     },
     #[serde(rename_all = "UPPERCASE")]
-    ThirdOne {
+    AfterThat {
         some_field: u8,
     },
     #[serde(rename = "4")]
-    FourthOne(u8),
+    LastOfAll(u8),
 }
 
 fn json_keys(value: &impl Serialize) -> Vec<String> {
@@ -57,15 +57,15 @@ fn field_names_are_serdes() {
 fn variant_names_are_serdes() {
     let tree = SchemaTree::of::<Variants>().unwrap();
     let Body::Enum(variants) = &tree.definitions()[0].body else { panic!("{tree}") };
-    let first = serde_json::to_value(Variants::FirstOne).unwrap();
+    let first = serde_json::to_value(Variants::PlainFirst).unwrap();
     assert_eq!(first, variants[0].name.as_str());
     let values = [
-        Variants::SecondOne { some_field: 0 },
-        Variants::ThirdOne { some_field: 0 },
-        Variants::FourthOne(0),
+        Variants::NextInLine { some_field: 0 },
+        Variants::AfterThat { some_field: 0 },
+        Variants::LastOfAll(0),
     ];
     for (value, variant) in values.iter().zip(&variants[1..]) {
-        assert_eq!(json_keys(value), [variant.name.clone()]);
+        assert_eq!(json_keys(value), std::slice::from_ref(&variant.name));
         if let Shape::Struct { .. } = variant.shape {
             let json = serde_json::to_value(value).unwrap();
             assert_eq!(names(&variant.shape), json_keys(&json[&variant.name]));
