@@ -1,0 +1,164 @@
+//! The command line, and what can be measured.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Measures Midflight beside plain tokio and, with `--peers`, beside others. Prints
+/// `<who> <metric> <value> <unit>` a line.
+#[derive(Debug, Parser)]
+#[command(name = "midflight-bench", args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    /// What to measure; everything when none is named.
+    #[arg(value_name = "METRIC", value_parser = PossibleValuesParser::new(Workload::all_metrics()))]
+    pub(crate) metrics: Vec<String>,
+    /// Print one JSON value.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Fewer rounds, a tenth of the work: a first look.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Run those peers that are installed, too.
+    #[arg(long)]
+    pub(crate) peers: bool,
+    #[command(subcommand)]
+    pub(crate) role: Option<Role>,
+}
+
+/// What the bench executes itself as.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Role {
+    /// Runs one workload once and prints what it measured.
+    #[command(hide = true)]
+    Sample {
+        who: Own,
+        workload: Workload,
+        #[arg(long)]
+        quick: bool,
+    },
+    /// The far side of a remote workload; ends when its standard input does.
+    #[command(hide = true)]
+    Serve { who: Own },
+}
+
+/// Whoever is measured inside this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Own {
+    Midflight,
+    Raw,
+}
+
+impl Own {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Midflight => "midflight",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// What is run. Each is described in `reference/peers.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Workload {
+    LocalPingpong,
+    LocalCall,
+    LocalFanin,
+    Ring,
+    SpawnRate,
+    ProcessMemory,
+    RemotePingpong,
+    #[value(name = "remote_stream_64B")]
+    Stream64B,
+    #[value(name = "remote_stream_64KiB")]
+    Stream64KiB,
+    #[value(name = "remote_stream_1MiB")]
+    Stream1MiB,
+    UpgradeOne,
+}
+
+impl Workload {
+    /// The word by which the program asks itself, or a peer's script, for it.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// What it measures.
+    pub(crate) const fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::LocalPingpong => &["local_pingpong"],
+            Self::LocalCall => &["local_call"],
+            Self::LocalFanin => &["local_fanin"],
+            Self::Ring => &["ring"],
+            Self::SpawnRate => &["spawn_rate"],
+            Self::ProcessMemory => &["process_memory"],
+            Self::RemotePingpong => {
+                &["remote_pingpong_rtt_median", "remote_pingpong_rtt_p99", "remote_pingpong_rate"]
+            }
+            Self::Stream64B => &["remote_stream_64B"],
+            Self::Stream64KiB => &["remote_stream_64KiB"],
+            Self::Stream1MiB => &["remote_stream_1MiB"],
+            Self::UpgradeOne => &["upgrade_one_pause", "upgrade_one_client_gap"],
+        }
+    }
+
+    /// Whether it takes two OS processes.
+    pub(crate) const fn is_remote(self) -> bool {
+        matches!(
+            self,
+            Self::RemotePingpong | Self::Stream64B | Self::Stream64KiB | Self::Stream1MiB
+        )
+    }
+
+    /// Whether this program itself runs it, and not only a peer: see `UPGRADES.md`.
+    pub(crate) const fn is_own(self) -> bool {
+        !matches!(self, Self::UpgradeOne)
+    }
+
+    fn all_metrics() -> impl Iterator<Item = &'static str> {
+        Self::value_variants().iter().flat_map(|workload| workload.metrics()).copied()
+    }
+
+    /// The workloads that measure one of `metrics`; all when none is named.
+    pub(crate) fn chosen(metrics: &[String]) -> Vec<Self> {
+        let wanted = |workload: &&Self| {
+            let mut own = workload.metrics().iter();
+            metrics.is_empty() || own.any(|own| metrics.iter().any(|metric| metric == own))
+        };
+        Self::value_variants().iter().filter(wanted).copied().collect()
+    }
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    quick: bool,
+}
+
+impl Size {
+    pub(crate) const fn new(quick: bool) -> Self {
+        Self { quick }
+    }
+
+    /// `full`, or a tenth of it.
+    pub(crate) const fn of(self, full: usize) -> usize {
+        if self.quick { full / 10 } else { full }
+    }
+
+    pub(crate) const fn rounds(self) -> usize {
+        if self.quick { 3 } else { 5 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+        let args = Args::parse_from(["bench", "ring", "remote_pingpong_rate", "--quick"]);
+        let chosen = Workload::chosen(&args.metrics);
+        assert_eq!(chosen, [Workload::Ring, Workload::RemotePingpong]);
+    }
+}

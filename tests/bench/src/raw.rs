@@ -1,0 +1,391 @@
+//! Plain tokio: what a program reaches that uses tasks, channels and a socket with care, and has
+//! none of what processes are for. The limit that Midflight is measured against.
+//!
+//! Channels are bounded at 1,024 and received from in batches; sockets have `TCP_NODELAY`, and are
+//! written and read 64 KiB at a time.
+#![expect(clippy::disallowed_methods, reason = "plain tokio and its clock are the point here")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::args::{Own, Size, Workload};
+use crate::far_side::{self, FarSide};
+use crate::memory;
+use crate::payload::SMALL;
+use crate::remote::{round_trip_figures, throughput};
+use crate::report::{Figure, Report};
+
+/// Messages in a channel.
+const CHANNEL: usize = 1_024;
+/// Bytes written and read at once.
+const CHUNK: usize = 64 << 10;
+/// Bytes of a frame's length.
+const HEAD: usize = 4;
+
+/// What this file reached on the machine of `reference/peers.md`; the worse end of each range.
+const REACHED: &[(&str, f64)] = &[
+    ("local_pingpong", 4.9e6),
+    ("local_fanin", 10e6),
+    ("ring", 4.6e6),
+    ("spawn_rate", 0.74e6),
+    ("process_memory", 1_288.0),
+    ("remote_pingpong_rtt_median", 88.0),
+    ("remote_pingpong_rtt_p99", 181.0),
+    ("remote_stream_64B", 4.5e6),
+    ("remote_stream_64KiB", 1_930.0),
+    ("remote_stream_1MiB", 2_330.0),
+];
+
+/// The metrics of which this file is more than 30 % short: a ratio to them says little.
+pub(crate) fn weak(report: &Report) -> Vec<String> {
+    let falls_short = |(metric, reached): &(&str, f64)| {
+        let figure = report.median(Own::Raw.name(), metric)?;
+        let share = figure.value / reached;
+        let share = if figure.unit.more_is_better() { share } else { share.recip() };
+        (share < 0.7).then(|| format!("{metric} at {:.0} %", share * 100.0))
+    };
+    REACHED.iter().filter_map(falls_short).collect()
+}
+
+/// Runs a workload once.
+pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>, String> {
+    let rate = |count, seconds| Ok(vec![Figure::rate(&workload.name(), count, seconds)]);
+    let stream = |len, count| stream(count, Bytes::from(vec![7; len]));
+    match workload {
+        Workload::LocalPingpong => {
+            let count = size.of(1_000_000);
+            rate(count, pingpong(size.of(50_000), count).await?)
+        }
+        Workload::LocalCall => {
+            let count = size.of(500_000);
+            rate(count, calls(count).await?)
+        }
+        Workload::LocalFanin => {
+            let each = size.of(1_000_000);
+            rate(4 * each, fanin(4, each).await?)
+        }
+        Workload::Ring => {
+            let laps = size.of(1_000);
+            rate(1_000 * laps, ring(1_000, laps).await?)
+        }
+        Workload::SpawnRate => {
+            let batches = size.of(1_000);
+            rate(1_000 * batches, spawn_rate(batches).await?)
+        }
+        Workload::ProcessMemory => idle_tasks(memory::processes(size)).await,
+        Workload::RemotePingpong => {
+            let nanos = round_trips(size.of(10_000), size.of(100_000)).await?;
+            Ok(round_trip_figures(nanos))
+        }
+        Workload::Stream64B => {
+            let count = size.of(2_000_000);
+            rate(count, stream(SMALL, count).await?)
+        }
+        Workload::Stream64KiB | Workload::Stream1MiB => {
+            let len = if workload == Workload::Stream1MiB { 1 << 20 } else { 64 << 10 };
+            let count = size.of(1 << 30) / len;
+            Ok(vec![throughput(workload, count * len, stream(len, count).await?)])
+        }
+        Workload::UpgradeOne => Err("plain tokio upgrades nothing".into()),
+    }
+}
+
+/// The other end has gone, which none does before it is done.
+fn gone<E>(_: E) -> String {
+    "a task ended early".into()
+}
+
+async fn pingpong(warm_up: usize, count: usize) -> Result<f64, String> {
+    let (ping, mut pings) = mpsc::channel::<(mpsc::Sender<u64>, u64)>(CHANNEL);
+    let (pong, mut pongs) = mpsc::channel::<u64>(CHANNEL);
+    tokio::spawn(async move {
+        while let Some((reply_to, number)) = pings.recv().await {
+            if reply_to.send(number).await.is_err() {
+                return;
+            }
+        }
+    });
+    let pinger = tokio::spawn(async move {
+        let mut began = Instant::now();
+        for number in 0..warm_up + count {
+            if number == warm_up {
+                began = Instant::now();
+            }
+            ping.send((pong.clone(), number as u64)).await.map_err(gone)?;
+            pongs.recv().await.ok_or("no pong")?;
+        }
+        Ok(began.elapsed().as_secs_f64())
+    });
+    pinger.await.map_err(gone)?
+}
+
+async fn calls(count: usize) -> Result<f64, String> {
+    let (call, mut received) = mpsc::channel::<(u64, oneshot::Sender<u64>)>(CHANNEL);
+    tokio::spawn(async move {
+        let mut sum = 0;
+        while let Some((amount, reply)) = received.recv().await {
+            sum += amount;
+            // Whoever has stopped waiting needs no answer.
+            let _ = reply.send(sum);
+        }
+    });
+    let caller = tokio::spawn(async move {
+        let began = Instant::now();
+        for _ in 0..count {
+            let (reply, replied) = oneshot::channel();
+            call.send((1, reply)).await.map_err(gone)?;
+            replied.await.map_err(gone)?;
+        }
+        Ok(began.elapsed().as_secs_f64())
+    });
+    caller.await.map_err(gone)?
+}
+
+async fn fanin(senders: usize, each: usize) -> Result<f64, String> {
+    let (send, mut received) = mpsc::channel::<[u8; SMALL]>(CHANNEL);
+    let began = Instant::now();
+    let receiver = tokio::spawn(async move {
+        let (mut count, mut batch) = (0, Vec::with_capacity(CHANNEL));
+        while count < senders * each {
+            count += received.recv_many(&mut batch, CHANNEL).await;
+            batch.clear();
+        }
+    });
+    for _ in 0..senders {
+        let send = send.clone();
+        tokio::spawn(async move {
+            for _ in 0..each {
+                if send.send([7; SMALL]).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    receiver.await.map_err(gone)?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+async fn ring(members: usize, laps: usize) -> Result<f64, String> {
+    let (home, mut returned) = mpsc::channel::<usize>(CHANNEL);
+    let mut next = home;
+    for _ in 1..members {
+        let (send, mut received) = mpsc::channel::<usize>(CHANNEL);
+        let to = std::mem::replace(&mut next, send);
+        tokio::spawn(async move {
+            while let Some(hops_left) = received.recv().await {
+                if to.send(hops_left - 1).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let starter = tokio::spawn(async move {
+        let began = Instant::now();
+        let mut hops_left = members * laps;
+        while hops_left > 0 {
+            next.send(hops_left - 1).await.map_err(gone)?;
+            hops_left = returned.recv().await.ok_or("the ring is broken")?;
+        }
+        Ok(began.elapsed().as_secs_f64())
+    });
+    starter.await.map_err(gone)?
+}
+
+async fn spawn_rate(batches: usize) -> Result<f64, String> {
+    let (done, mut ended) = mpsc::channel::<()>(CHANNEL);
+    let parent = tokio::spawn(async move {
+        let began = Instant::now();
+        for _ in 0..batches {
+            for _ in 0..1_000 {
+                let (mailbox, received) = mpsc::channel::<()>(CHANNEL);
+                let done = done.clone();
+                tokio::spawn(async move {
+                    let _mailbox = (mailbox, received);
+                    // The parent waits for all of them.
+                    let _ = done.send(()).await;
+                });
+            }
+            for _ in 0..1_000 {
+                ended.recv().await.ok_or("no child is left")?;
+            }
+        }
+        Ok(began.elapsed().as_secs_f64())
+    });
+    parent.await.map_err(gone)?
+}
+
+async fn idle_tasks(count: usize) -> Result<Vec<Figure>, String> {
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    let before = memory::resident()?;
+    let mut mailboxes = Vec::with_capacity(count);
+    for number in 0..count as u64 {
+        let (mailbox, mut received) = mpsc::channel::<u64>(CHANNEL);
+        mailboxes.push(mailbox);
+        tokio::spawn(async move {
+            let mut held = number;
+            BEGUN.fetch_add(1, Ordering::Relaxed);
+            while let Some(more) = received.recv().await {
+                held += more;
+            }
+            held
+        });
+    }
+    while BEGUN.load(Ordering::Relaxed) < count {
+        tokio::task::yield_now().await;
+    }
+    Ok(vec![memory::figure(before, memory::resident()?, count)])
+}
+
+/// The far side. The first message of a connection says what it is for: 0 has every message sent
+/// back, another number is a count of messages to be taken and then acknowledged.
+pub(crate) async fn serve() -> Result<(), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
+    let address = listener.local_addr().map_err(text)?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream));
+        }
+    });
+    far_side::serve_until_abandoned(&address.to_string())
+}
+
+fn text(error: std::io::Error) -> String {
+    error.to_string()
+}
+
+async fn answer(stream: TcpStream) -> Result<(), String> {
+    let Ends { send, mut received } = Ends::of(stream)?;
+    let purpose = received.recv().await.ok_or("nothing came")?.get_u64_le();
+    let (mut count, mut batch) = (0, Vec::with_capacity(CHANNEL));
+    while purpose == 0 || count < purpose {
+        let came = received.recv_many(&mut batch, CHANNEL).await;
+        if came == 0 {
+            return Ok(());
+        }
+        count += came as u64;
+        if purpose == 0 {
+            for message in batch.drain(..) {
+                send.send(message).await.map_err(gone)?;
+            }
+        }
+        batch.clear();
+    }
+    send.send(Bytes::copy_from_slice(&count.to_le_bytes())).await.map_err(gone)
+}
+
+/// The far side, and a connection to it that is for `purpose`.
+async fn connect(purpose: u64) -> Result<(FarSide, Ends), String> {
+    let far_side = FarSide::start(Own::Raw)?;
+    let ends = Ends::of(TcpStream::connect(&far_side.address).await.map_err(text)?)?;
+    ends.send.send(Bytes::copy_from_slice(&purpose.to_le_bytes())).await.map_err(gone)?;
+    Ok((far_side, ends))
+}
+
+async fn round_trips(warm_up: usize, count: usize) -> Result<Vec<u64>, String> {
+    let (_far_side, Ends { send, mut received }) = connect(0).await?;
+    let pinger = tokio::spawn(async move {
+        let mut nanos = Vec::with_capacity(count);
+        for number in 0..(warm_up + count) as u64 {
+            let began = Instant::now();
+            // As long as Midflight's: a pid and a number.
+            let mut message = [0; 24];
+            message[16..].copy_from_slice(&number.to_le_bytes());
+            send.send(Bytes::copy_from_slice(&message)).await.map_err(gone)?;
+            let reply = received.recv().await.ok_or("no reply")?;
+            if reply != message[..] {
+                return Err("a reply is not the one to the last ping".into());
+            }
+            if number >= warm_up as u64 {
+                nanos.push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            }
+        }
+        Ok(nanos)
+    });
+    pinger.await.map_err(gone)?
+}
+
+async fn stream(count: usize, message: Bytes) -> Result<f64, String> {
+    let (_far_side, Ends { send, mut received }) = connect(count as u64).await?;
+    let sender = tokio::spawn(async move {
+        let began = Instant::now();
+        for _ in 0..count {
+            send.send(message.clone()).await.map_err(gone)?;
+        }
+        let counted = received.recv().await.ok_or("no acknowledgement")?.get_u64_le();
+        if counted != count as u64 {
+            return Err("the far side has counted otherwise".into());
+        }
+        Ok(began.elapsed().as_secs_f64())
+    });
+    sender.await.map_err(gone)?
+}
+
+/// The ends of a connection's channels; a task reads and one writes.
+struct Ends {
+    send: mpsc::Sender<Bytes>,
+    received: mpsc::Receiver<Bytes>,
+}
+
+impl Ends {
+    fn of(stream: TcpStream) -> Result<Self, String> {
+        stream.set_nodelay(true).map_err(text)?;
+        let (read, write) = stream.into_split();
+        let (send, to_write) = mpsc::channel(CHANNEL);
+        let (has_read, received) = mpsc::channel(CHANNEL);
+        tokio::spawn(reads(read, has_read));
+        tokio::spawn(writes(write, to_write));
+        Ok(Self { send, received })
+    }
+}
+
+async fn writes(mut write: OwnedWriteHalf, mut to_write: mpsc::Receiver<Bytes>) {
+    let (mut batch, mut buffer) = (Vec::with_capacity(CHANNEL), BytesMut::with_capacity(CHUNK));
+    while to_write.recv_many(&mut batch, CHANNEL).await > 0 {
+        for message in batch.drain(..) {
+            let head = u32::try_from(message.len()).unwrap_or(u32::MAX);
+            buffer.extend_from_slice(&head.to_le_bytes());
+            let large = message.len() > CHUNK / 4;
+            if !large {
+                buffer.extend_from_slice(&message);
+            }
+            if large || buffer.len() >= CHUNK {
+                let mut both = (&mut buffer).chain(if large { message } else { Bytes::new() });
+                if write.write_all_buf(&mut both).await.is_err() {
+                    return;
+                }
+            }
+        }
+        if write.write_all_buf(&mut buffer).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn reads(mut read: OwnedReadHalf, has_read: mpsc::Sender<Bytes>) {
+    let mut buffer = BytesMut::with_capacity(CHUNK);
+    loop {
+        let mut missing = CHUNK;
+        while let Some(head) = buffer.first_chunk::<HEAD>() {
+            let len = u32::from_le_bytes(*head) as usize;
+            if buffer.len() < HEAD + len {
+                missing = (HEAD + len - buffer.len()).max(CHUNK);
+                break;
+            }
+            buffer.advance(HEAD);
+            if has_read.send(buffer.split_to(len).freeze()).await.is_err() {
+                return;
+            }
+        }
+        buffer.reserve(missing);
+        match read.read_buf(&mut buffer).await {
+            Ok(count) if count > 0 => {}
+            _ => return,
+        }
+    }
+}

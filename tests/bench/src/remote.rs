@@ -1,0 +1,150 @@
+//! Workloads on two nodes, each in an OS process of its own, over loopback TCP.
+
+use bytes::Bytes;
+use midflight_process::message::Message;
+use midflight_process::{Context, Node, Pid};
+use midflight_runtime::TokioRuntime;
+use midflight_transport_api::Address;
+use midflight_transport_tcp::{TcpConfig, TcpTransport};
+
+use crate::args::{Own, Size, Workload};
+use crate::far_side::{self, FarSide};
+use crate::local::{ponger, run, send, spawn};
+use crate::payload::{Begin, Block, Done, Large, Packet, Ping, Pong, SMALL, Small};
+use crate::report::{Figure, Unit};
+
+const PONGER: &str = "ponger";
+const COUNTER: &str = "counter";
+
+/// Runs a remote workload once.
+pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>, String> {
+    let far_side = FarSide::start(Own::Midflight)?;
+    let node = start("near").await?;
+    let address: Address = far_side.address.parse().map_err(|error| format!("{error:?}"))?;
+    let peer = node.connect(&address).await.map_err(|error| error.to_string())?;
+    let name = if workload == Workload::RemotePingpong { PONGER } else { COUNTER };
+    let found = node.whereis_on(peer, name).await.map_err(|error| error.to_string())?;
+    let target = found.ok_or("the far side has not what it should")?;
+    let figures = match workload {
+        Workload::RemotePingpong => round_trips(&node, target, size).await,
+        Workload::Stream64B => {
+            let count = size.of(2_000_000);
+            let packet = || Packet(Small([7; SMALL]));
+            let seconds = stream(&node, target, count, packet).await?;
+            Ok(vec![Figure::rate(&workload.name(), count, seconds)])
+        }
+        Workload::Stream64KiB => blocks(&node, target, workload, 64 << 10, size).await,
+        Workload::Stream1MiB => blocks(&node, target, workload, 1 << 20, size).await,
+        other => Err(format!("{other:?} is no remote workload")),
+    };
+    node.shutdown().await;
+    figures
+}
+
+/// The far side.
+pub(crate) async fn serve() -> Result<(), String> {
+    let node = start("far").await?;
+    for (name, pid) in [(PONGER, spawn(&node, ponger)?), (COUNTER, spawn(&node, counter)?)] {
+        node.register(name, pid).map_err(|error| error.to_string())?;
+    }
+    let address = node.address().ok_or("the node does not listen")?;
+    far_side::serve_until_abandoned(&address.to_string())
+}
+
+/// A node on loopback TCP.
+pub(crate) async fn start(name: &str) -> Result<Node, String> {
+    let runtime = TokioRuntime::current();
+    let transport = TcpTransport::new(TcpConfig::default(), runtime.clone());
+    let address = Address::new("tcp", "127.0.0.1:0").map_err(|error| format!("{error:?}"))?;
+    let builder = Node::builder(name).listen(address);
+    builder.start(&transport, runtime).await.map_err(|error| error.to_string())
+}
+
+async fn round_trips(node: &Node, ponger: Pid, size: Size) -> Result<Vec<Figure>, String> {
+    let (warm_up, count) = (size.of(10_000), size.of(100_000));
+    let nanos = run(node, async move |cx| {
+        let mut nanos = Vec::with_capacity(count);
+        for number in 0..(warm_up + count) as u64 {
+            let began = cx.now();
+            send(&cx, ponger, Ping { reply_to: cx.me(), number }).await?;
+            if cx.expect::<Pong>().await.number != number {
+                return Err("a reply is not the one to the last ping".into());
+            }
+            if nanos.len() < count && number >= warm_up as u64 {
+                nanos.push(cx.now().as_nanos() - began.as_nanos());
+            }
+        }
+        Ok(nanos)
+    })
+    .await?;
+    Ok(round_trip_figures(nanos))
+}
+
+/// Median, 99th percentile and rate of sequential round trips.
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds of a few minutes")]
+pub(crate) fn round_trip_figures(mut nanos: Vec<u64>) -> Vec<Figure> {
+    let sum: u64 = nanos.iter().sum();
+    nanos.sort_unstable();
+    let at = |share: usize| nanos.get(nanos.len() * share / 100).copied().unwrap_or_default();
+    let micros = |nanos: u64| nanos as f64 / 1e3;
+    vec![
+        Figure::new("remote_pingpong_rtt_median", micros(at(50)), Unit::Microseconds),
+        Figure::new("remote_pingpong_rtt_p99", micros(at(99)), Unit::Microseconds),
+        Figure::rate("remote_pingpong_rate", nanos.len(), sum as f64 / 1e9),
+    ]
+}
+
+/// Counts streams, and acknowledges each.
+async fn counter(cx: Context) -> Result<(), String> {
+    loop {
+        let Begin { count, reply_to } = cx.expect().await;
+        for _ in 0..count {
+            cx.receive::<()>()
+                .on(|packet: midflight_process::Received<Packet>| drop(packet))
+                .on(|block: midflight_process::Received<Block>| drop(block))
+                .forever()
+                .await;
+        }
+        send(&cx, reply_to, Done { count }).await?;
+    }
+}
+
+async fn blocks(
+    node: &Node,
+    counter: Pid,
+    workload: Workload,
+    len: usize,
+    size: Size,
+) -> Result<Vec<Figure>, String> {
+    let count = size.of(1 << 30) / len;
+    let bytes = Bytes::from(vec![7; len]);
+    let seconds = stream(node, counter, count, move || Block(Large(bytes.clone()))).await?;
+    Ok(vec![throughput(workload, count * len, seconds)])
+}
+
+/// Bytes per second, in MB of 10^6.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(crate) fn throughput(workload: Workload, bytes: usize, seconds: f64) -> Figure {
+    Figure::new(&workload.name(), bytes as f64 / 1e6 / seconds, Unit::MegabytesPerSecond)
+}
+
+async fn stream<M: Message>(
+    node: &Node,
+    counter: Pid,
+    count: usize,
+    message: impl Fn() -> M + Send + 'static,
+) -> Result<f64, String> {
+    run(node, async move |cx| {
+        let began = cx.now();
+        let count = count as u64;
+        send(&cx, counter, Begin { count, reply_to: cx.me() }).await?;
+        for _ in 0..count {
+            send(&cx, counter, message()).await?;
+        }
+        if cx.expect::<Done>().await.count != count {
+            return Err("the far side has counted otherwise".into());
+        }
+        Ok(cx.now().since(began).as_secs_f64())
+    })
+    .await
+}
