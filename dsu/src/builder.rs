@@ -39,6 +39,8 @@ pub struct BuildOptions {
     pub key: Option<PathBuf>,
     /// Runs the library to have it describe itself.
     pub prober: Prober,
+    /// The cargo to use; that of the variable `CARGO`, else of the path, when there is none.
+    pub cargo: Option<PathBuf>,
 }
 
 /// How to compile.
@@ -77,6 +79,7 @@ impl BuildOptions {
             release: None,
             key: None,
             prober,
+            cargo: None,
         }
     }
 }

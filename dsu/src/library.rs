@@ -100,10 +100,14 @@ pub(crate) fn load(library: &StoredLibrary) -> Result<NativeCode, LoadError> {
 fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
     let io = |source| LoadError::Io { path: path.to_owned(), source };
     let path = path.canonicalize().map_err(io)?;
-    let found = CodeId::of(&read(&path).map_err(io)?);
+    let bytes = read(&path).map_err(io)?;
+    let found = CodeId::of(&bytes);
     if found != id {
         return Err(LoadError::Changed { expected: id, found });
     }
+    // Once more, whoever calls: from the next step on it is too late.
+    check_library(&bytes, TARGET).map_err(LoadError::Check)?;
+    drop(bytes);
     // Nobody writes to it from here on. On a file that is someone else's it stays as it is.
     let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o500));
     let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_LOCAL;

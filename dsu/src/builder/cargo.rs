@@ -18,9 +18,9 @@ pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildErro
     let manifest = manifest.canonicalize().map_err(|e| io(&manifest, e))?;
     std::fs::create_dir_all(&options.data).map_err(|e| io(&options.data, e))?;
     let data = options.data.canonicalize().map_err(|e| io(&options.data, e))?;
-    let workspace = look_at(folder, &manifest).await?;
+    let workspace = look_at(options, &manifest).await?;
 
-    let mut command = Command::new(cargo());
+    let mut command = Command::new(cargo(options));
     command.arg("rustc").arg("--manifest-path").arg(&manifest);
     command.args(["--lib", "--crate-type", "cdylib"]);
     command.args(["--message-format", "json-render-diagnostics"]);
@@ -44,12 +44,12 @@ pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildErro
 }
 
 /// The root of the crate's workspace, once it is clear that the crate has a library.
-async fn look_at(folder: &Path, manifest: &Path) -> Result<PathBuf, BuildError> {
-    let mut command = Command::new(cargo());
+async fn look_at(options: &BuildOptions, manifest: &Path) -> Result<PathBuf, BuildError> {
+    let mut command = Command::new(cargo(options));
     command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
     command.arg(manifest).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let output = run(command).await?;
-    let wrong = |why: String| BuildError::Metadata { folder: folder.to_owned(), why };
+    let wrong = |why: String| BuildError::Metadata { folder: options.crate_folder.clone(), why };
     if !output.status.success() {
         return Err(wrong(format!("cargo metadata ended with {}", output.status)));
     }
@@ -127,6 +127,7 @@ fn artifact(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     found
 }
 
-fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+fn cargo(options: &BuildOptions) -> OsString {
+    let named = options.cargo.clone().map(PathBuf::into_os_string);
+    named.or_else(|| std::env::var_os("CARGO")).unwrap_or_else(|| "cargo".into())
 }

@@ -1,0 +1,192 @@
+//! What a plain handler does, and that a failed one did nothing.
+
+use std::time::Duration;
+
+use midflight_abi::effect::{Effect, UNIT_REPLY};
+use midflight_abi::prelude::*;
+use midflight_dsu::code::{CodeError, Progress};
+use midflight_dsu::compiled::compiled;
+use midflight_message::{decode, encode};
+use serde::{Deserialize, Serialize};
+
+use crate::fixtures::{Process, pid};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+pub(crate) struct Begin {
+    pub(crate) value: u32,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+pub(crate) struct Tick {
+    pub(crate) value: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+pub(crate) struct DoAll {}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+pub(crate) struct Fail {
+    pub(crate) panic: bool,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+pub(crate) struct Seen {
+    pub(crate) me: Pid,
+    pub(crate) caller: Option<Pid>,
+    pub(crate) known: Option<Pid>,
+    pub(crate) unknown: Option<Pid>,
+    pub(crate) now: Duration,
+    pub(crate) random: Vec<u8>,
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+pub(crate) struct Look {}
+
+#[derive(Debug, Serialize, Deserialize, State)]
+#[state(version = 1)]
+pub(crate) struct Doer {
+    value: u32,
+}
+
+#[behaviour(name = "doer", version = 1, sends(Tick, Begin))]
+impl Doer {
+    fn init(cx: &mut Context<Self>, start: Begin) -> Result<Self, String> {
+        if start.value == 0 {
+            return Err("nothing to do".into());
+        }
+        cx.send(pid(5), &Tick { value: start.value });
+        Ok(Doer { value: start.value })
+    }
+
+    #[handle]
+    fn tick(&mut self, _cx: &mut Context<Self>, msg: Tick) {
+        self.value = msg.value;
+    }
+
+    #[handle]
+    fn do_all(&mut self, cx: &mut Context<Self>, _msg: DoAll) {
+        cx.send(pid(5), &Tick { value: 1 });
+        cx.send_after(Duration::from_micros(1_500), &Tick { value: 2 });
+        cx.monitor(pid(6));
+        let spawned = cx.spawn("doer", &Begin { value: 3 }).unwrap();
+        cx.send(spawned, &Tick { value: 4 });
+        cx.log(Level::Warn, "done all");
+        cx.exit("enough");
+    }
+
+    #[handle]
+    fn fail(&mut self, cx: &mut Context<Self>, msg: Fail) {
+        self.value = 1_000;
+        cx.send(pid(5), &Tick { value: 1 });
+        assert!(!msg.panic, "asked to");
+    }
+
+    #[handle]
+    fn down(&mut self, cx: &mut Context<Self>, msg: Down) {
+        cx.log(Level::Info, msg.reason);
+    }
+
+    #[handle]
+    fn look(&mut self, cx: &mut Context<Self>, _msg: Look) -> Seen {
+        let mut random = vec![0; 3];
+        cx.fill_random(&mut random);
+        Seen {
+            me: cx.me(),
+            caller: cx.caller(),
+            known: cx.whereis("known"),
+            unknown: cx.whereis("unknown"),
+            now: cx.now(),
+            random,
+        }
+    }
+}
+
+fn doer() -> Process {
+    let code = compiled::<(Doer,)>().unwrap();
+    Process::create(&*code, 0, &Begin { value: 7 })
+}
+
+fn encoded<M: Message>(message: &M) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(message, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn init_has_effects_and_may_refuse() {
+    let process = doer();
+    let tick = encoded(&Tick { value: 7 });
+    assert_eq!(process.effects(), [Effect::Send { to: pid(5), type_index: 0, payload: &tick }]);
+    let code = compiled::<(Doer,)>().unwrap();
+    let host = crate::fixtures::TestHost::default();
+    let call = midflight_dsu::code::Call { me: pid(1), from: None, reply_to: None, host: &host };
+    let mut effects = Vec::new();
+    let refused = code.create(0, &encoded(&Begin { value: 0 }), &call, &mut effects).err();
+    assert_eq!(refused, Some(CodeError::Refused("nothing to do".into())));
+}
+
+#[test]
+fn all_effects_leave_in_their_order() {
+    let mut process = doer();
+    assert_eq!(process.start(&DoAll {}), Ok(Progress::Done));
+    let ticks: Vec<_> = (0..5).map(|value| encoded(&Tick { value })).collect();
+    assert_eq!(
+        process.effects(),
+        [
+            Effect::Send { to: pid(5), type_index: 0, payload: &ticks[1] },
+            Effect::SendAfter { millis: 2, type_index: 0, payload: &ticks[2] },
+            Effect::Monitor { target: pid(6) },
+            Effect::Spawn { pid: pid(99), behaviour: "doer", type_index: 1, payload: &ticks[3] },
+            Effect::Send { to: pid(99), type_index: 0, payload: &ticks[4] },
+            Effect::Exit { reason: "enough" },
+            Effect::Reply { call: 41, type_index: UNIT_REPLY, payload: &[] },
+        ]
+    );
+    assert_eq!(*process.host.log.lock().unwrap(), ["Warn: done all"]);
+}
+
+#[test]
+fn a_panic_leaves_no_effect_and_no_state() {
+    let mut process = doer();
+    let before = process.instance.save(1).unwrap();
+    let error = process.start(&Fail { panic: true }).unwrap_err();
+    let CodeError::Panicked(text) = error else { panic!("{error:?}") };
+    assert!(text.starts_with("asked to (at ") && text.contains("effects.rs"), "{text}");
+    assert!(process.effects.is_empty());
+    assert_eq!(process.start(&Look {}), Err(CodeError::Lost));
+    assert_eq!(process.instance.save(1), Err(CodeError::Lost));
+    assert_eq!(process.instance.size(), 0);
+    let code = compiled::<(Doer,)>().unwrap();
+    let mut restored = Process::restore(&*code, 0, 1, &before).unwrap();
+    assert_eq!(restored.start(&Fail { panic: false }), Ok(Progress::Done));
+}
+
+#[test]
+fn a_handler_sees_its_process_and_node() {
+    let seen: Seen = doer().call(&Look {});
+    assert_eq!(
+        seen,
+        Seen {
+            me: pid(1),
+            caller: Some(pid(2)),
+            known: Some(pid(77)),
+            unknown: None,
+            now: Duration::from_secs(5),
+            random: vec![4; 3],
+        }
+    );
+}
+
+#[test]
+fn the_description_says_it_all() {
+    let code = compiled::<(Doer,)>().unwrap();
+    let doer = &code.description().behaviours[0];
+    assert_eq!((doer.name.as_str(), doer.code_version), ("doer", 1));
+    assert_eq!(doer.start, *Begin::type_info());
+    assert_eq!(doer.sends, [Tick::type_info().clone(), Begin::type_info().clone()]);
+    let accepts: Vec<_> = doer.accepts.iter().map(|accept| accept.message.name()).collect();
+    assert_eq!(accepts[3], "midflight.Down");
+    assert_eq!(doer.accepts[4].reply.as_ref(), Some(Seen::type_info()));
+    assert!(doer.accepts.iter().all(|accept| !accept.is_async));
+    assert_eq!(decode::<Tick>(&encoded(&Tick { value: 3 })).unwrap(), Tick { value: 3 });
+}

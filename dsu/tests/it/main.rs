@@ -1,0 +1,13 @@
+//! Bundles from real crates: built, checked, probed, loaded, and their states converted.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod async_handlers;
+mod building;
+mod bundles;
+mod checks;
+mod effects;
+mod fixtures;
+mod probing;
+mod signatures;
+mod storing;
+mod updates;
