@@ -6,6 +6,7 @@ mod elf;
 use midflight_abi::table::{ABI_MAJOR, MAGIC, PANIC_UNWIND, SYMBOL, TableV1};
 
 use crate::bundle::{Bundle, LibraryEntry, PanicStrategy};
+use crate::code::CodeFormat;
 use crate::signature::{PublicKey, SignatureError, TrustedKeys};
 
 pub(crate) use elf::table_offset;
@@ -116,7 +117,7 @@ pub enum CheckError {
     },
 }
 
-/// Checks a bundle for a node of `target` that trusts `keys`. Hashes were checked when the bundle was
+/// Checks a bundle for a node that takes code of `format` and trusts `keys`. Hashes were checked when the bundle was
 /// read; nothing of the bundle runs.
 ///
 /// # Errors
@@ -124,15 +125,16 @@ pub enum CheckError {
 pub fn check<'a>(
     bundle: &'a Bundle,
     keys: &TrustedKeys,
-    target: &str,
+    format: &dyn CodeFormat,
 ) -> Result<Checked<'a>, CheckError> {
+    let target = format.target();
     let signed_by = keys.verify(bundle.address(), bundle.signatures())?;
     let manifest = bundle.manifest();
     let (entry, library) = bundle.library(target).ok_or_else(|| CheckError::NoTarget {
         target: target.to_owned(),
         has: manifest.libraries.iter().map(|l| &*l.target).collect::<Vec<_>>().join(", "),
     })?;
-    let facts = check_library(library, target)?;
+    let facts = format.check(library)?;
     same("ABI major", manifest.abi_major, facts.abi_major)?;
     same("ABI minor", manifest.abi_minor, facts.abi_minor)?;
     if manifest.panic_strategy != facts.panic_strategy {

@@ -49,12 +49,6 @@ pub enum Readable {
 }
 
 impl Turn<'_> {
-    /// The number of a type; `None` when the node knows as many types as it may.
-    #[must_use]
-    pub fn type_no(&self, info: &TypeInfo) -> Option<TypeNo> {
-        self.node.inner.types.intern(info).ok()
-    }
-
     /// A type's name and version.
     #[must_use]
     pub fn type_name(&self, ty: TypeNo) -> (Arc<str>, u32) {
@@ -239,6 +233,17 @@ impl Turn<'_> {
 }
 
 impl Node {
+    /// The number of a type; `None` when the node knows as many types as it may.
+    #[must_use]
+    pub fn type_no(&self, info: &TypeInfo) -> Option<TypeNo> {
+        self.inner.types.intern(info).ok()
+    }
+
+    /// Tells a caller that there is no reply, and why.
+    pub fn refuse_call(&self, caller: Caller, refusal: Refusal) {
+        self.inner.reply(Place::NOBODY, caller.from, caller.call, Err(refusal));
+    }
+
     /// A pid for a process that is to come. Messages to it wait until [`Node::fill`] gives it a
     /// body; [`Node::unreserve`] gives it up.
     ///

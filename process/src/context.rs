@@ -199,7 +199,6 @@ impl Context {
     }
 
     /// Receives the oldest message that one of several clauses takes.
-    #[must_use]
     pub fn receive<T>(&self) -> Receive<'_, T> {
         Receive::new(self)
     }

@@ -99,10 +99,6 @@ impl Inner {
         CallRef(self.next())
     }
 
-    pub(crate) fn message_max(&self) -> usize {
-        self.end_point.get().map_or(usize::MAX, |end_point| end_point.capabilities().max_message)
-    }
-
     pub(crate) fn peer(&self, id: NodeId) -> Option<Arc<Peer>> {
         crate::stage::current_peer(id).or_else(|| self.peers.read().get(&id).cloned())
     }

@@ -115,6 +115,7 @@ impl Mailbox {
 /// Buffers that nobody uses at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct InboxPool {
+    #[expect(clippy::vec_box, reason = "the boxes move between mailboxes as they are")]
     free: Mutex<Vec<Box<Inbox>>>,
 }
 
@@ -125,13 +126,8 @@ impl InboxPool {
     const ENTRIES_MAX: usize = 1_024;
     const SEGMENT_MAX: usize = 128 * 1_024;
 
-    #[expect(clippy::vec_box, reason = "the boxes move between mailboxes as they are")]
-    fn lock(&self) -> parking_lot::MutexGuard<'_, Vec<Box<Inbox>>> {
-        self.free.lock()
-    }
-
     pub(crate) fn take(&self) -> Box<Inbox> {
-        self.lock().pop().unwrap_or_default()
+        self.free.lock().pop().unwrap_or_default()
     }
 
     pub(crate) fn give(&self, mut inbox: Box<Inbox>) {
@@ -142,7 +138,7 @@ impl InboxPool {
         {
             return;
         }
-        let mut free = self.lock();
+        let mut free = self.free.lock();
         if free.len() < Self::KEPT_MAX {
             free.push(inbox);
         }

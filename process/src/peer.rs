@@ -32,6 +32,8 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) address: Option<String>,
     pub(crate) link: Arc<dyn Link>,
+    /// The longest message both sides take, in bytes.
+    pub(crate) message_max: usize,
     control: ConnectionId,
     lanes: Vec<ConnectionId>,
     out: Mutex<Out>,
@@ -94,6 +96,9 @@ impl Peer {
         lanes: Vec<ConnectionId>,
     ) -> Self {
         let announced = vec![Vec::new(); lanes.len()];
+        let mut message_max = 0;
+        // A link that refuses is lost or full: then nothing is sent on it anyway.
+        let _ = link.write(&mut |batch| message_max = batch.max_message());
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             unique: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -102,6 +107,7 @@ impl Peer {
             name: member.name,
             address: member.address,
             link,
+            message_max,
             control,
             lanes,
             out: Mutex::new(Out { announced, overflow: VecDeque::new() }),

@@ -115,11 +115,11 @@ impl Queues {
         {
             return Some(index);
         }
-        if ticks.last_woken_in_a_row < LAST_WOKEN_MAX {
-            if let Some(index) = take_last_woken(runner) {
-                ticks.last_woken_in_a_row += 1;
-                return Some(index);
-            }
+        if ticks.last_woken_in_a_row < LAST_WOKEN_MAX
+            && let Some(index) = take_last_woken(runner)
+        {
+            ticks.last_woken_in_a_row += 1;
+            return Some(index);
         }
         ticks.last_woken_in_a_row = 0;
         let own = runner.queue.lock().pop_front();

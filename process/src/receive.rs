@@ -32,7 +32,7 @@ pub struct Received<M> {
 enum Taken<T> {
     /// It is another clause's.
     NotMine(Letter),
-    Taken(T),
+    Value(T),
     /// It is this clause's and cannot be read.
     Unreadable(Letter, Refusal),
     /// It may be this clause's: the writer's schema is on its way.
@@ -107,7 +107,7 @@ impl<'a, T> Receive<'a, T> {
         loop {
             let Some((at, letter)) = self.next_letter() else { return Poll::Pending };
             match self.offer(letter) {
-                Taken::Taken(value) => return Poll::Ready(value),
+                Taken::Value(value) => return Poll::Ready(value),
                 Taken::NotMine(letter) => self.put_back(at, letter, true),
                 Taken::Unreadable(letter, refusal) => {
                     self.book(&letter);
@@ -157,9 +157,9 @@ impl<'a, T> Receive<'a, T> {
             }
             match clause.take(self.context, letter) {
                 Taken::NotMine(given_back) => letter = given_back,
-                Taken::Taken(value) => {
+                Taken::Value(value) => {
                     self.context.shared.arrived.lock().handled.add(from, weight);
-                    return Taken::Taken(value);
+                    return Taken::Value(value);
                 }
                 other => return other,
             }
@@ -207,7 +207,7 @@ impl<T, M: Message, F: FnMut(Received<M>) -> T> Clause<T> for On<M, F> {
             Read::Message(message) => {
                 let reply_to = call.map(|call| ReplyTo::new(context, from, call));
                 let from = context.node.inner.pid(from);
-                Taken::Taken((self.then)(Received { message, from, reply_to }))
+                Taken::Value((self.then)(Received { message, from, reply_to }))
             }
             Read::Unreadable(content, refusal) => {
                 Taken::Unreadable(Letter { from, call, content, weight }, refusal)

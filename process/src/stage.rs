@@ -68,7 +68,6 @@ impl Stage {
     fn add(
         &mut self,
         limits: &Limits,
-        message_max: usize,
         peer: &Arc<Peer>,
         request: Request<'_>,
     ) -> Result<(), NotStaged> {
@@ -81,9 +80,9 @@ impl Stage {
             return Err(NotStaged::Encode(error));
         }
         let size = self.bytes.len() - start + request.large.as_ref().map_or(0, Bytes::len);
-        if size > message_max {
+        if size > peer.message_max {
             self.bytes.truncate(start);
-            return Err(NotStaged::TooLarge { max: message_max });
+            return Err(NotStaged::TooLarge { max: peer.message_max });
         }
         if let Some(place) = request.credit
             && !self.take_credit(limits, peer, place, size)
@@ -147,7 +146,7 @@ pub(crate) fn stage(
         if stage.peer.as_ref().is_some_and(|staged| !Arc::ptr_eq(staged, peer)) {
             stage.write(inner);
         }
-        stage.add(&inner.limits, inner.message_max(), peer, request)?;
+        stage.add(&inner.limits, peer, request)?;
         if stage.peer.is_none() {
             stage.peer = Some(peer.clone());
         }

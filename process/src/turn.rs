@@ -80,6 +80,14 @@ pub struct Caller {
     pub(crate) call: CallRef,
 }
 
+impl Caller {
+    /// The caller's number for the call.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.call.0
+    }
+}
+
 /// Something that has come.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -110,7 +118,7 @@ pub struct Origin(pub(crate) Sender);
 
 impl Batch {
     /// Takes the oldest.
-    pub fn next(&mut self) -> Option<Delivery<'_>> {
+    pub fn take_next(&mut self) -> Option<Delivery<'_>> {
         let entry = self.inbox.entries.pop_front()?;
         self.handled.add(entry.from(), entry.weight());
         Some(match entry {
@@ -133,7 +141,7 @@ impl Batch {
     }
 
     /// Takes the oldest reply or exit; everything else stays, in order.
-    pub fn next_urgent(&mut self) -> Option<Delivery<'_>> {
+    pub fn take_urgent(&mut self) -> Option<Delivery<'_>> {
         let urgent = |entry: &Envelope| match entry {
             Envelope::Parcel { parcel, .. } => {
                 matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. })
@@ -143,7 +151,7 @@ impl Batch {
         let at = self.inbox.entries.iter().position(urgent)?;
         let entry = self.inbox.entries.remove(at)?;
         self.inbox.entries.push_front(entry);
-        self.next()
+        self.take_next()
     }
 
     /// Whether anything is left.

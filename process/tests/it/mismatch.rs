@@ -15,15 +15,15 @@ mod theirs {
     use super::{Deserialize, Message, Schema, Serialize};
 
     #[derive(Debug, Serialize, Deserialize, Schema)]
-    pub struct Item {
-        pub cents: String,
+    pub(crate) struct Item {
+        pub(crate) cents: String,
     }
 
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(name = "shop.Order", version = 1)]
-    pub struct Order {
-        pub id: u64,
-        pub item: Item,
+    pub(crate) struct Order {
+        pub(crate) id: u64,
+        pub(crate) item: Item,
     }
 }
 
@@ -32,24 +32,24 @@ mod ours {
     use super::{Deserialize, Message, Schema, Serialize};
 
     #[derive(Debug, Serialize, Deserialize, Schema)]
-    pub struct Item {
-        pub cents: u64,
+    pub(crate) struct Item {
+        pub(crate) cents: u64,
     }
 
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(name = "shop.Order", version = 1)]
-    pub struct Order {
-        pub id: u64,
-        pub item: Item,
+    pub(crate) struct Order {
+        pub(crate) id: u64,
+        pub(crate) item: Item,
     }
 
     /// Still the same as far as serde can see.
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(name = "shop.Cancel", version = 1)]
-    pub struct Cancel {
+    pub(crate) struct Cancel {
         #[serde(default)]
-        pub reason: String,
-        pub id: u64,
+        pub(crate) reason: String,
+        pub(crate) id: u64,
     }
 }
 

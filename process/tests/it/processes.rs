@@ -10,15 +10,15 @@ use crate::world::{World, run, simulate};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
 #[message(name = "test.Ping", version = 1)]
-pub struct Ping {
-    pub n: u64,
-    pub from: Pid,
+pub(crate) struct Ping {
+    pub(crate) n: u64,
+    pub(crate) from: Pid,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
 #[message(name = "test.Pong", version = 1)]
-pub struct Pong {
-    pub n: u64,
+pub(crate) struct Pong {
+    pub(crate) n: u64,
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -12,25 +12,25 @@ use midflight_transport_inmem::Hub;
 const STEPS_MAX: u64 = 5_000_000;
 
 #[derive(Clone)]
-pub struct World {
-    pub hub: Hub,
-    pub runtime: Handle,
+pub(crate) struct World {
+    pub(crate) hub: Hub,
+    pub(crate) runtime: Handle,
 }
 
 impl World {
-    pub fn address(name: &str) -> Address {
+    pub(crate) fn address(name: &str) -> Address {
         Address::new("mem", name).unwrap()
     }
 
-    pub async fn node(&self, name: &str) -> Node {
+    pub(crate) async fn node(&self, name: &str) -> Node {
         self.start(Node::builder(name).listen(Self::address(name))).await
     }
 
-    pub async fn node_with(&self, name: &str, limits: Limits) -> Node {
+    pub(crate) async fn node_with(&self, name: &str, limits: Limits) -> Node {
         self.start(Node::builder(name).listen(Self::address(name)).limits(limits)).await
     }
 
-    pub async fn node_with_secret(&self, name: &str, secret: &str) -> Node {
+    pub(crate) async fn node_with_secret(&self, name: &str, secret: &str) -> Node {
         let secret = Secret::new(secret.as_bytes()).unwrap();
         self.start(Node::builder(name).listen(Self::address(name)).secret(secret)).await
     }
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// Two nodes with a link between them.
-    pub async fn pair(&self) -> (Node, Node) {
+    pub(crate) async fn pair(&self) -> (Node, Node) {
         let (a, b) = (self.node("a").await, self.node("b").await);
         a.connect(&Self::address("b")).await.unwrap();
         (a, b)
@@ -49,7 +49,7 @@ impl World {
 }
 
 /// Runs a scenario under each of a few seeds; a failure names its seed.
-pub fn simulate<F>(scenario: impl Fn(World) -> F)
+pub(crate) fn simulate<F>(scenario: impl Fn(World) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -59,7 +59,7 @@ where
 }
 
 /// Runs a scenario under one seed; answers the steps it took.
-pub fn run<F>(seed: u64, scenario: impl Fn(World) -> F) -> u64
+pub(crate) fn run<F>(seed: u64, scenario: impl Fn(World) -> F) -> u64
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -1,0 +1,396 @@
+//! The code server: everything one node does about code, apart from talking to others
+//! (that is [`control`](crate::control)).
+//!
+//! A bundle comes in steps, and each may refuse: it is *accepted* (read, signature, checks from the
+//! file), *staged* (compared with what runs, probed in a child process with copies of real states,
+//! loaded) and *activated* (new processes start in it, living ones are switched).
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use midflight_message::Pid;
+use midflight_process::Node;
+use parking_lot::Mutex;
+
+use crate::bundle::{Bundle, BundleError};
+use crate::check::{CheckError, check};
+use crate::code::CodeFormat;
+use crate::compare::{Conflict, compare};
+use crate::convert::for_restoring;
+use crate::hash::ContentAddress;
+use crate::hosted::{self, StartError};
+use crate::library::LoadError;
+use crate::probe::{ProbeError, ProbeRequest, ProbeState, StateVerdict};
+use crate::signature::TrustedKeys;
+use crate::store::{Store, StoreError};
+use crate::switch::{SwitchError, SwitchLimits, Switched, Switcher, copy_state};
+use crate::versions::{Version, Versions};
+
+/// Copies of real states that a probe converts.
+const PROBED_STATES_MAX: usize = 32;
+/// How long a process may take to give a copy of its state to the probe.
+const COPY_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How a node's code server is made.
+#[derive(Debug)]
+pub struct CodeServerConfig {
+    /// The folder for bundles and libraries.
+    pub data: PathBuf,
+    /// Whose bundles are taken.
+    pub trusted: TrustedKeys,
+    /// How code is checked, probed and loaded.
+    pub format: Arc<dyn CodeFormat>,
+    /// Bounds of switches.
+    pub switch: SwitchLimits,
+}
+
+/// The code server of one node. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct CodeServer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    node: Node,
+    store: Store,
+    trusted: TrustedKeys,
+    format: Arc<dyn CodeFormat>,
+    versions: Arc<Versions>,
+    switcher: Switcher,
+    /// The bundle names at which something is being staged or activated.
+    busy: Mutex<BTreeSet<String>>,
+    /// The file of the bundle that was asked for last: it is asked for in many parts.
+    served: Mutex<Option<(ContentAddress, Bytes)>>,
+}
+
+/// A bundle was not taken. The node is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The bytes are no bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// They are another bundle than was announced.
+    #[error("the bundle is {found}, not {announced}, which was announced")]
+    OtherBundle {
+        /// What was announced.
+        announced: ContentAddress,
+        /// What came.
+        found: ContentAddress,
+    },
+    /// It may not run here.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// It cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A bundle was not staged. The node is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// It is not here, or not whole.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It may not run here.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// Something else is being done with the bundle's name.
+    #[error("another update of `{0}` is under way on this node")]
+    Busy(String),
+    /// It cannot take the place of the version that runs.
+    #[error("incompatible with version {running}: {}", .conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Conflicts {
+        /// The version that runs.
+        running: u32,
+        /// Every conflict.
+        conflicts: Vec<Conflict>,
+    },
+    /// The library failed in the child process.
+    #[error("the probe failed: {0}")]
+    Probe(#[from] ProbeError),
+    /// A copy of a real state does not convert.
+    #[error("a copy of the state of {pid} does not convert: {why}")]
+    State {
+        /// Whose state.
+        pid: Pid,
+        /// Why.
+        why: String,
+    },
+    /// The library cannot be loaded.
+    #[error("{}", with_sources(.0))]
+    Load(#[from] LoadError),
+}
+
+/// A bundle was not activated. Everything runs as before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActivateError {
+    /// It was not staged.
+    #[error("the bundle {0} is not loaded: stage it first")]
+    NotStaged(ContentAddress),
+    /// Something else is being done with the bundle's name.
+    #[error("another update of `{0}` is under way on this node")]
+    Busy(String),
+    /// Processes could not be switched; those that had been were switched back.
+    #[error("{} processes could not be switched, the first: {}", .0.len(), .0.first().map(with_sources).unwrap_or_default())]
+    Switch(Vec<SwitchError>),
+}
+
+/// An error with what is behind it, in one line.
+fn with_sources(error: &impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// What staging took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StageTimes {
+    /// Checking the file and comparing it with what runs.
+    pub check: Duration,
+    /// Probing it.
+    pub probe: Duration,
+    /// Loading it.
+    pub load: Duration,
+}
+
+impl CodeServer {
+    /// The code server of `node`.
+    #[must_use]
+    pub fn new(config: CodeServerConfig, node: Node) -> Self {
+        let versions = Arc::new(Versions::default());
+        let inner = Inner {
+            store: Store::new(node.runtime(), config.data),
+            trusted: config.trusted,
+            format: config.format,
+            switcher: Switcher::new(node.clone(), versions.clone(), config.switch),
+            versions,
+            node,
+            busy: Mutex::default(),
+            served: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.inner.node
+    }
+
+    /// The versions of code the node has.
+    #[must_use]
+    pub fn versions(&self) -> &Arc<Versions> {
+        &self.inner.versions
+    }
+
+    /// Whether a bundle is kept here, whole.
+    pub async fn has(&self, address: ContentAddress) -> bool {
+        self.inner.store.bundle(address).await.is_ok()
+    }
+
+    /// Takes a bundle's file: reads it, checks who signed it and whether its library may run here,
+    /// and keeps it. Nothing of it runs.
+    ///
+    /// # Errors
+    /// [`AcceptError`].
+    pub async fn accept(&self, announced: ContentAddress, file: &[u8]) -> Result<(), AcceptError> {
+        let bundle = Bundle::read(file)?;
+        if bundle.address() != announced {
+            return Err(AcceptError::OtherBundle { announced, found: bundle.address() });
+        }
+        check(&bundle, &self.inner.trusted, &*self.inner.format)?;
+        self.inner.store.put_bundle(&bundle).await?;
+        Ok(())
+    }
+
+    /// A bundle's file, for others to fetch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn file(&self, address: ContentAddress) -> Result<Bytes, StoreError> {
+        if let Some((served, file)) = &*self.inner.served.lock()
+            && *served == address
+        {
+            return Ok(file.clone());
+        }
+        let file: Bytes = self.inner.store.bundle(address).await?.write()?.into();
+        *self.inner.served.lock() = Some((address, file.clone()));
+        Ok(file)
+    }
+
+    /// Brings a kept bundle to where it could run: compares it with what runs, probes it, loads it.
+    ///
+    /// # Errors
+    /// [`StageError`]; the node is as it was.
+    pub async fn stage(&self, address: ContentAddress) -> Result<StageTimes, StageError> {
+        let inner = &*self.inner;
+        if inner.versions.get(address).is_some() {
+            // Loaded before: what it says and does is known. What runs now may be another version.
+            return self.restage(address);
+        }
+        let now = || inner.node.runtime().now();
+        let began = now();
+        let bundle = inner.store.bundle(address).await?;
+        let manifest = bundle.manifest();
+        let busy = || StageError::Busy(manifest.name.clone());
+        let _busy = Busy::at(inner, &manifest.name).ok_or_else(busy)?;
+        let checked = check(&bundle, &inner.trusted, &*inner.format)?;
+        let running = inner.versions.current(&manifest.name);
+        refuse_conflicts(running.as_deref(), &manifest.description())?;
+        let library = inner.store.put_library(checked.library).await?;
+        let checked_at = now();
+        // A version to ask whether a state must be converted by the old code before: the library
+        // is probed before it is loaded, so there is none of the new one yet.
+        let (pids, request) = self.copies(running.as_deref(), &manifest.description()).await;
+        let report = inner.format.probe(&library, &request).await?;
+        for (pid, verdict) in pids.into_iter().zip(report.states) {
+            if let StateVerdict::FailsForward { why } | StateVerdict::FailsBack { why } = verdict {
+                return Err(StageError::State { pid, why });
+            }
+        }
+        let probed_at = now();
+        let code = inner.format.load(&library, &manifest.description()).await?;
+        let (name, number) = (&manifest.name, manifest.version);
+        inner.versions.add(Version::new(&inner.node, name, number, address, code));
+        inner.node.code_switched(inner.versions.catalogue());
+        tracing::info!(bundle = %name, version = number, %address, "staged");
+        Ok(StageTimes {
+            check: checked_at.since(began),
+            probe: probed_at.since(checked_at),
+            load: now().since(probed_at),
+        })
+    }
+
+    fn restage(&self, address: ContentAddress) -> Result<StageTimes, StageError> {
+        let versions = &self.inner.versions;
+        if let Some(version) = versions.get(address) {
+            let running = versions.current(&version.name);
+            refuse_conflicts(running.as_deref(), version.code.description())?;
+        }
+        Ok(StageTimes::default())
+    }
+
+    /// Copies of real states, in a form the new code says it restores.
+    async fn copies(
+        &self,
+        running: Option<&Version>,
+        new: &midflight_abi::Description,
+    ) -> (Vec<Pid>, ProbeRequest) {
+        let mut pids = Vec::new();
+        let mut request = ProbeRequest::default();
+        let Some(running) = running else { return (pids, request) };
+        for pid in running.processes().into_iter().take(PROBED_STATES_MAX) {
+            let copy = copy_state(&self.inner.node, pid, COPY_TIMEOUT).await;
+            let Some((old, behaviour, saved)) = copy else { continue };
+            // What the old code makes of it fails aloud when the process itself is switched.
+            let Ok(saved) = for_restoring(&old, new, &behaviour, saved) else { continue };
+            pids.push(pid);
+            let (version, bytes) = (saved.version, saved.bytes);
+            request.states.push(ProbeState { behaviour, version, bytes });
+        }
+        (pids, request)
+    }
+
+    /// Lets new processes start in a staged bundle, and switches the living ones of its other
+    /// versions. All or none: when one cannot be switched, those that were are switched back.
+    /// Answers how many run in it.
+    ///
+    /// # Errors
+    /// [`ActivateError`]; everything runs as before.
+    pub async fn activate(&self, address: ContentAddress) -> Result<usize, ActivateError> {
+        let inner = &*self.inner;
+        let new = inner.versions.get(address).ok_or(ActivateError::NotStaged(address))?;
+        let busy = || ActivateError::Busy(new.name.clone());
+        let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
+        let before = inner.versions.make_current(&new);
+        let pids = self.processes_of_others(&new);
+        let Switched { done, failed } = inner.switcher.switch_all(&pids, &new).await;
+        let result = if failed.is_empty() {
+            tracing::info!(bundle = %new.name, version = new.version, switched = done.len(), "activated");
+            Ok(new.process_count())
+        } else {
+            match &before {
+                Some(before) => drop(inner.versions.make_current(before)),
+                None => inner.versions.clear_current(&new.name),
+            }
+            self.switch_back(done).await;
+            Err(ActivateError::Switch(failed))
+        };
+        inner.node.code_switched(inner.versions.catalogue());
+        result
+    }
+
+    fn processes_of_others(&self, new: &Version) -> Vec<Pid> {
+        let all = self.inner.versions.all();
+        let others = all.iter().map(|(version, _)| version);
+        let others = others.filter(|v| v.name == new.name && v.address != new.address);
+        others.flat_map(|version| version.processes()).collect()
+    }
+
+    async fn switch_back(&self, done: Vec<(Pid, Arc<Version>)>) {
+        for (pid, old) in done {
+            if let Err(error) = self.inner.switcher.switch(pid, &old).await {
+                let error = with_sources(&error);
+                tracing::error!(%pid, version = old.version, error, "not switched back");
+            }
+        }
+    }
+
+    /// The address of the version that is current for a bundle's name.
+    #[must_use]
+    pub fn current(&self, name: &str) -> Option<ContentAddress> {
+        self.inner.versions.current(name).map(|version| version.address)
+    }
+
+    /// Starts a process of a behaviour in the current version, from its encoded start message.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(&self, behaviour: &str, start: &[u8]) -> Result<Pid, StartError> {
+        hosted::start(&self.inner.node, &self.inner.versions, behaviour, start)
+    }
+}
+
+fn refuse_conflicts(
+    running: Option<&Version>,
+    new: &midflight_abi::Description,
+) -> Result<(), StageError> {
+    let Some(running) = running else { return Ok(()) };
+    let conflicts = compare(running.code.description(), new);
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    Err(StageError::Conflicts { running: running.version, conflicts })
+}
+
+/// Keeps others away from a bundle's name while something is done with it.
+struct Busy<'a> {
+    inner: &'a Inner,
+    name: String,
+}
+
+impl<'a> Busy<'a> {
+    /// `None`: somebody is at it already.
+    fn at(inner: &'a Inner, name: &str) -> Option<Self> {
+        let first = inner.busy.lock().insert(name.to_owned());
+        first.then(|| Self { inner, name: name.to_owned() })
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.inner.busy.lock().remove(&self.name);
+    }
+}

@@ -1,0 +1,197 @@
+//! A node's control process: takes bundles, passes them on, answers operators.
+//!
+//! Code travels as the typed messages of [`protocol`](crate::protocol). The process itself never
+//! waits: what takes long runs in a process of its own.
+
+mod answers;
+mod deploy;
+mod fetch;
+
+use std::sync::Arc;
+
+use midflight_process::message::Message;
+use midflight_process::{Context, Pid, Received, ReplyTo, SpawnError};
+use parking_lot::Mutex;
+
+use crate::code_server::{AcceptError, CodeServer};
+use crate::hash::ContentAddress;
+use crate::incoming::{Incoming, Took};
+use crate::protocol::{
+    Activate, Chunk, Deploy, Fetch, Offer, ProcessesRequest, Stage, Start, StatusRequest, Wanted,
+    CONTROL,
+};
+
+/// The control process could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The node has no room.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The node has a control process already.
+    #[error(transparent)]
+    Register(#[from] midflight_process::RegisterError),
+}
+
+/// One request to the control process.
+enum Request {
+    Offer(Received<Offer>),
+    Chunk(Received<Chunk>),
+    Fetch(Received<Fetch>),
+    Stage(Received<Stage>),
+    Activate(Received<Activate>),
+    Deploy(Received<Deploy>),
+    Start(Received<Start>),
+    Status(Received<StatusRequest>),
+    Processes(Received<ProcessesRequest>),
+}
+
+/// What the control process and its helpers share.
+#[derive(Clone)]
+pub(crate) struct Control {
+    pub(crate) server: CodeServer,
+    incoming: Arc<Mutex<Incoming>>,
+}
+
+impl CodeServer {
+    /// Starts the node's control process, registered as [`CONTROL`].
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn serve(&self) -> Result<Pid, ServeError> {
+        let control = Control { server: self.clone(), incoming: Arc::default() };
+        let pid = self.node().spawn(CONTROL, move |cx| async move {
+            loop {
+                let request = next(&cx).await;
+                control.take(request).await;
+            }
+        })?;
+        self.node().register(CONTROL, pid)?;
+        Ok(pid)
+    }
+}
+
+async fn next(cx: &Context) -> Request {
+    cx.receive()
+        .on(Request::Offer)
+        .on(Request::Chunk)
+        .on(Request::Fetch)
+        .on(Request::Stage)
+        .on(Request::Activate)
+        .on(Request::Deploy)
+        .on(Request::Start)
+        .on(Request::Status)
+        .on(Request::Processes)
+        .forever()
+        .await
+}
+
+impl Control {
+    async fn take(&self, request: Request) {
+        match request {
+            Request::Offer(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.offer(&message).await);
+            }
+            Request::Chunk(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.chunk(&message).await);
+            }
+            Request::Fetch(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.part(&message).await);
+            }
+            Request::Start(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.start(&message));
+            }
+            Request::Status(Received { reply_to, .. }) => reply(reply_to, self.status()),
+            Request::Processes(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.processes(&message));
+            }
+            Request::Stage(Received { message, reply_to, .. }) => {
+                let control = self.clone();
+                self.apart("midflight.stage", reply_to, move |cx| async move {
+                    control.stage(&cx, message).await
+                });
+            }
+            Request::Activate(Received { message, reply_to, .. }) => {
+                let control = self.clone();
+                self.apart("midflight.activate", reply_to, move |_cx| async move {
+                    control.activate(message).await
+                });
+            }
+            Request::Deploy(Received { message, reply_to, .. }) => {
+                let control = self.clone();
+                self.apart("midflight.deploy", reply_to, move |cx| async move {
+                    control.deploy(&cx, message).await
+                });
+            }
+        }
+    }
+
+    /// Answers from a process of its own. One that cannot be started drops the call, which tells
+    /// the caller so.
+    fn apart<R, F>(
+        &self,
+        name: &'static str,
+        reply_to: Option<ReplyTo>,
+        answer: impl FnOnce(Context) -> F,
+    ) where
+        R: Message,
+        F: Future<Output = R> + Send + 'static,
+    {
+        let spawned = self.server.node().spawn(name, |cx| {
+            let answer = answer(cx);
+            async move { reply(reply_to, answer.await) }
+        });
+        if let Err(error) = spawned {
+            tracing::error!(name, %error, "a request was dropped");
+        }
+    }
+
+    async fn offer(&self, offer: &Offer) -> Wanted {
+        let address = match offer.address.parse::<ContentAddress>() {
+            Ok(address) => address,
+            Err(error) => return Wanted::Refused(error.to_string()),
+        };
+        if self.server.has(address).await {
+            return Wanted::No;
+        }
+        let now = self.server.node().runtime().now();
+        self.incoming.lock().offer(address, offer.size, now)
+    }
+
+    async fn chunk(&self, chunk: &Chunk) -> Wanted {
+        let address = match chunk.address.parse::<ContentAddress>() {
+            Ok(address) => address,
+            Err(error) => return Wanted::Refused(error.to_string()),
+        };
+        let now = self.server.node().runtime().now();
+        let took = self.incoming.lock().chunk(address, chunk.offset, &chunk.bytes, now);
+        match took {
+            Took::Wanted(wanted) => wanted,
+            Took::Whole(file) => match self.accept(address, &file).await {
+                Ok(()) => Wanted::No,
+                Err(error) => Wanted::Refused(error.to_string()),
+            },
+        }
+    }
+
+    /// Takes a bundle's whole file.
+    pub(crate) async fn accept(
+        &self,
+        address: ContentAddress,
+        file: &[u8],
+    ) -> Result<(), AcceptError> {
+        let accepted = self.server.accept(address, file).await;
+        match &accepted {
+            Ok(()) => tracing::info!(%address, bytes = file.len(), "bundle accepted"),
+            Err(error) => tracing::warn!(%address, %error, "bundle refused"),
+        }
+        accepted
+    }
+}
+
+fn reply<R: Message>(reply_to: Option<ReplyTo>, answer: R) {
+    // Without a caller there is nobody to tell.
+    if let Some(reply_to) = reply_to {
+        reply_to.reply(answer);
+    }
+}

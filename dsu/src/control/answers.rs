@@ -1,0 +1,78 @@
+//! Answers about the node, and starting processes.
+
+use midflight_process::Status as ProcessState;
+
+use super::Control;
+use crate::protocol::{
+    ProcessStatus, Processes, ProcessesRequest, Start, Started, Status, VersionStatus,
+};
+
+/// Processes started or listed by one request.
+const AT_ONCE_MAX: u32 = 100_000;
+
+impl Control {
+    pub(super) fn start(&self, request: &Start) -> Started {
+        let mut pids = Vec::new();
+        for _ in 0..request.count.min(AT_ONCE_MAX) {
+            match self.server.start(&request.behaviour, &request.start) {
+                Ok(pid) => pids.push(pid),
+                Err(error) => return Started { pids, refused: Some(error.to_string()) },
+            }
+        }
+        let refused = (request.count > AT_ONCE_MAX)
+            .then(|| format!("one request starts at most {AT_ONCE_MAX} processes"));
+        Started { pids, refused }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let node = self.server.node();
+        let versions = self.server.versions().all();
+        let version = |(version, current): (std::sync::Arc<crate::versions::Version>, bool)| {
+            VersionStatus {
+                name: version.name.clone(),
+                version: version.version,
+                address: version.address.to_string(),
+                current,
+                processes: version.process_count() as u64,
+                mapped: true,
+            }
+        };
+        let refused = node.refused().into_iter();
+        Status {
+            node: node.name().to_owned(),
+            id: node.id().to_string(),
+            address: node.address().map(|address| address.to_string()),
+            processes: node.process_count() as u64,
+            peers: node.peers().into_iter().map(|peer| peer.name).collect(),
+            members: node.members().into_iter().map(|m| (m.name, m.address)).collect(),
+            versions: versions.into_iter().map(version).collect(),
+            refused: refused.map(|((name, version), times)| (name, version, times)).collect(),
+        }
+    }
+
+    pub(super) fn processes(&self, request: &ProcessesRequest) -> Processes {
+        let node = self.server.node();
+        let limit = request.limit.min(AT_ONCE_MAX) as usize;
+        let processes = node.processes().into_iter().take(limit).map(|info| {
+            let label = info.label;
+            ProcessStatus {
+                pid: info.pid,
+                name: label.as_ref().map(|label| label.name.clone()).unwrap_or_default(),
+                version: label.map_or(0, |label| label.version),
+                names: info.names,
+                mailbox: info.mailbox,
+                status: match info.status {
+                    ProcessState::Waiting => "waiting",
+                    ProcessState::Runnable => "runnable",
+                    ProcessState::Running => "running",
+                    ProcessState::Suspended => "suspended",
+                    ProcessState::Frozen => "frozen",
+                    _ => "unknown",
+                }
+                .to_owned(),
+            }
+        });
+        let processes = processes.collect();
+        Processes { total: node.process_count() as u64, processes }
+    }
+}

@@ -1,0 +1,244 @@
+//! Bringing a bundle to every member: all stage it, and when every one could run it, all activate
+//! it. One no, and everything is as it was.
+//!
+//! Thin for now: the decision lives in this process and dies with it. The rollout's state machine
+//! with its log takes this place.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use midflight_process::message::{Message, NodeId};
+use midflight_process::{Context, Member, Pid};
+
+use super::Control;
+use crate::code_server::{ActivateError, StageError};
+use crate::hash::ContentAddress;
+use crate::protocol::{
+    Activate, Activated, CONTROL, Deploy, Deployed, Objection, Progress, Stage, Vote,
+};
+use crate::switch::SwitchError;
+
+/// How long a node may take to fetch, check, probe and load.
+const STAGE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a node may take to switch its processes.
+const ACTIVATE_TIMEOUT: Duration = Duration::from_secs(300);
+
+impl Control {
+    /// Fetches, checks, probes and loads a bundle on this node.
+    pub(super) async fn stage(&self, cx: &Context, stage: Stage) -> Vote {
+        let no = |step: &str, reason: String| Vote::No(self.objection(step, reason));
+        let Ok(address) = stage.address.parse::<ContentAddress>() else {
+            return no("fetch", format!("`{}` is no content address", stage.address));
+        };
+        let now = || self.server.node().runtime().now();
+        let began = now();
+        if let Err(why) = self.fetch(cx, address, stage.from).await {
+            return no("fetch", why);
+        }
+        let fetched = now().since(began);
+        match self.server.stage(address).await {
+            Ok(times) => {
+                let all = [fetched, times.check, times.probe, times.load];
+                Vote::Yes { millis: all.map(millis) }
+            }
+            Err(error) => {
+                tracing::warn!(%address, %error, "not staged");
+                Vote::No(self.stage_objection(&error))
+            }
+        }
+    }
+
+    /// Switches this node to a staged bundle.
+    pub(super) async fn activate(&self, activate: Activate) -> Activated {
+        let began = self.server.node().runtime().now();
+        let activated = match activate.address.parse::<ContentAddress>() {
+            Ok(address) => self.server.activate(address).await,
+            Err(error) => {
+                let undone = Some(self.objection("switch", error.to_string()));
+                return Activated { switched: 0, undone, millis: 0 };
+            }
+        };
+        let millis = millis(self.server.node().runtime().now().since(began));
+        match activated {
+            Ok(switched) => Activated { switched: switched as u64, undone: None, millis },
+            Err(error) => {
+                tracing::warn!(%error, "not activated");
+                let undone = Some(self.activate_objection(&error));
+                Activated { switched: 0, undone, millis }
+            }
+        }
+    }
+
+    /// Brings a bundle that is here to every member.
+    pub(super) async fn deploy(&self, cx: &Context, deploy: Deploy) -> Deployed {
+        let refused = |reason: String| Deployed::Refused(vec![self.objection("deploy", reason)]);
+        let Ok(address) = deploy.address.parse::<ContentAddress>() else {
+            return refused(format!("`{}` is no content address", deploy.address));
+        };
+        if !self.server.has(address).await {
+            return refused("the bundle is not on this node: push it first".into());
+        }
+        // Nodes that only dial, such as an operator's, run no code of the cluster's.
+        let members = self.server.node().members().into_iter();
+        let members: Vec<_> = members.filter(|member| member.address.is_some()).collect();
+        let deployment = Deployment { control: self, cx, address, watcher: deploy.watcher };
+        let objections = deployment.stage_everywhere(&members).await;
+        if !objections.is_empty() {
+            return Deployed::Refused(objections);
+        }
+        deployment.activate_everywhere(&members).await
+    }
+
+    fn objection(&self, step: &str, reason: String) -> Objection {
+        let node = self.server.node().name().to_owned();
+        Objection { node, step: step.to_owned(), reason, type_name: None, field: None }
+    }
+
+    fn stage_objection(&self, error: &StageError) -> Objection {
+        let step = match error {
+            StageError::Conflicts { .. } => "schemas",
+            StageError::Probe(_) | StageError::State { .. } => "probe",
+            StageError::Load(_) => "load",
+            _ => "check",
+        };
+        let mut objection = self.objection(step, error.to_string());
+        if let StageError::Conflicts { conflicts, .. } = error
+            && let Some((type_name, field)) = conflicts.iter().find_map(|c| c.type_and_field())
+        {
+            objection.type_name = Some(type_name.to_owned());
+            objection.field = Some(field.to_owned());
+        }
+        objection
+    }
+
+    fn activate_objection(&self, error: &ActivateError) -> Objection {
+        let mut objection = self.objection("switch", error.to_string());
+        if let ActivateError::Switch(failed) = error
+            && let Some(SwitchError::Convert { source, .. }) = failed.first()
+            && let crate::convert::ConvertError::Mismatch(mismatch) = source
+        {
+            objection.type_name = Some(mismatch.type_name.clone());
+            objection.field = Some(mismatch.field_path.clone());
+        }
+        objection
+    }
+}
+
+/// One deployment, as its coordinator sees it.
+struct Deployment<'a> {
+    control: &'a Control,
+    cx: &'a Context,
+    address: ContentAddress,
+    watcher: Option<Pid>,
+}
+
+impl Deployment<'_> {
+    /// Answers every objection.
+    async fn stage_everywhere(&self, members: &[Member]) -> Vec<Objection> {
+        let from = self.control.server.node().whereis(CONTROL).unwrap_or_else(|| self.cx.me());
+        let address = self.address.to_string();
+        let votes = join_all(members.iter().map(|member| async {
+            let stage = Stage { address: address.clone(), from };
+            let vote = self.ask::<_, Vote>(member, stage, STAGE_TIMEOUT).await;
+            if let Ok(Vote::Yes { millis: [fetch, check, probe, load] }) = &vote {
+                let detail = format!(
+                    "fetched in {fetch} ms, checked in {check} ms, probed in {probe} ms, loaded in {load} ms"
+                );
+                self.tell(member, "staged", detail);
+            }
+            match vote {
+                Ok(Vote::Yes { .. }) => None,
+                Ok(Vote::No(objection)) => Some(objection),
+                Err(reason) => Some(about(member, "stage", reason)),
+            }
+        }));
+        votes.await.into_iter().flatten().collect()
+    }
+
+    async fn activate_everywhere(&self, members: &[Member]) -> Deployed {
+        let Some(version) = self.control.server.versions().get(self.address) else {
+            let reason = String::from("the bundle is not loaded here any more");
+            return Deployed::Refused(vec![self.control.objection("switch", reason)]);
+        };
+        let before = self.control.server.current(&version.name);
+        let results = self.activate(members, self.address).await;
+        let mut nodes = Vec::new();
+        let (mut switched, mut undone, mut unreached) = (0, Vec::new(), Vec::new());
+        let mut active = Vec::new();
+        for (member, result) in members.iter().zip(results) {
+            match result {
+                Ok(Activated { undone: Some(objection), .. }) => undone.push(objection),
+                Ok(activated) => {
+                    switched += activated.switched;
+                    nodes.push(member.name.clone());
+                    active.push(member.clone());
+                }
+                Err(reason) => unreached.push(about(member, "switch", reason)),
+            }
+        }
+        if !undone.is_empty() {
+            // One could not: all go back to what ran before.
+            if let Some(before) = before {
+                self.activate(&active, before).await;
+            }
+            return Deployed::Refused(undone);
+        }
+        if !unreached.is_empty() {
+            return Deployed::Partly { nodes, missing: unreached };
+        }
+        let (name, version) = (version.name.clone(), version.version);
+        Deployed::Everywhere { name, version, switched, nodes }
+    }
+
+    async fn activate(
+        &self,
+        members: &[Member],
+        address: ContentAddress,
+    ) -> Vec<Result<Activated, String>> {
+        let address = address.to_string();
+        join_all(members.iter().map(|member| async {
+            let activate = Activate { address: address.clone() };
+            let result = self.ask::<_, Activated>(member, activate, ACTIVATE_TIMEOUT).await;
+            if let Ok(Activated { switched, undone: None, millis }) = &result {
+                let detail = format!("{switched} processes run in it, in {millis} ms");
+                self.tell(member, "activated", detail);
+            }
+            result
+        }))
+        .await
+    }
+
+    /// Asks a member's control process.
+    async fn ask<M: Message, R: Message>(
+        &self,
+        member: &Member,
+        message: M,
+        timeout: Duration,
+    ) -> Result<R, String> {
+        let control = self.control_of(member.id).await?;
+        self.cx.call(control, message, timeout).await.map_err(|error| error.to_string())
+    }
+
+    async fn control_of(&self, node: NodeId) -> Result<Pid, String> {
+        let found = self.cx.node().whereis_on(node, CONTROL).await;
+        let found = found.map_err(|error| error.to_string())?;
+        found.ok_or_else(|| "the node has no control process".into())
+    }
+
+    /// Tells whoever watches, if there is room: it is only news.
+    fn tell(&self, member: &Member, step: &str, detail: String) {
+        if let Some(watcher) = self.watcher {
+            let progress = Progress { node: member.name.clone(), step: step.into(), detail };
+            let _ = self.cx.try_send(watcher, progress);
+        }
+    }
+}
+
+fn about(member: &Member, step: &str, reason: String) -> Objection {
+    let node = member.name.clone();
+    Objection { node, step: step.to_owned(), reason, type_name: None, field: None }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

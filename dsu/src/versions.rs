@@ -1,0 +1,172 @@
+//! The versions of code that a node has: any number of them side by side (U2).
+//!
+//! New processes of a behaviour start in its current version. Every process is listed with the
+//! version it runs in, so that the processes of a version are found without asking each (U11).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use midflight_abi::BehaviourDescription;
+use midflight_message::{NodeId, Pid};
+use midflight_process::Node;
+use parking_lot::Mutex;
+
+use crate::code::Code;
+use crate::hash::ContentAddress;
+use crate::hosted::BehaviourTypes;
+
+/// A loaded version of a bundle.
+#[derive(Debug)]
+pub struct Version {
+    /// The bundle's name.
+    pub name: String,
+    /// The bundle's version.
+    pub version: u32,
+    /// The bundle.
+    pub address: ContentAddress,
+    /// Its code.
+    pub code: Arc<dyn Code>,
+    /// The types of its behaviours, by their index.
+    pub(crate) types: Vec<BehaviourTypes>,
+    processes: Mutex<BTreeSet<Place>>,
+}
+
+/// A pid in an order of its own: by place in its node's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u32, u32, NodeId);
+
+impl Version {
+    /// A version in which nothing runs yet.
+    #[must_use]
+    pub fn new(
+        node: &Node,
+        name: impl Into<String>,
+        version: u32,
+        address: ContentAddress,
+        code: Arc<dyn Code>,
+    ) -> Arc<Self> {
+        let name = name.into();
+        let behaviours = &code.description().behaviours;
+        let types = behaviours.iter().map(|b| BehaviourTypes::new(node, b)).collect();
+        Arc::new(Self { name, version, address, code, types, processes: Mutex::default() })
+    }
+
+    /// The index and description of a behaviour of it.
+    #[must_use]
+    pub fn behaviour(&self, name: &str) -> Option<(u32, &BehaviourDescription)> {
+        self.code.description().behaviour(name)
+    }
+
+    /// The processes that run in it, by place.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Pid> {
+        let processes = self.processes.lock();
+        let pid = |&Place(index, generation, node): &Place| Pid { node, index, generation };
+        processes.iter().map(pid).collect()
+    }
+
+    /// How many processes run in it.
+    #[must_use]
+    pub fn process_count(&self) -> usize {
+        self.processes.lock().len()
+    }
+}
+
+/// A process's entry in the list of its version; ends with the process's body.
+#[derive(Debug)]
+pub(crate) struct Residence {
+    pub(crate) version: Arc<Version>,
+    place: Place,
+}
+
+impl Residence {
+    pub(crate) fn new(version: Arc<Version>, pid: Pid) -> Self {
+        let place = Place(pid.index, pid.generation, pid.node);
+        version.processes.lock().insert(place);
+        Self { version, place }
+    }
+}
+
+impl Drop for Residence {
+    fn drop(&mut self) {
+        self.version.processes.lock().remove(&self.place);
+    }
+}
+
+/// All versions of a node, and which are current.
+#[derive(Debug, Default)]
+pub struct Versions {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    loaded: BTreeMap<ContentAddress, Arc<Version>>,
+    current: BTreeMap<String, ContentAddress>,
+}
+
+impl Versions {
+    /// Enters a loaded version. One that is there already stays: its code is the same.
+    pub fn add(&self, version: Arc<Version>) -> Arc<Version> {
+        self.inner.lock().loaded.entry(version.address).or_insert(version).clone()
+    }
+
+    /// The version of this address, if it is loaded.
+    #[must_use]
+    pub fn get(&self, address: ContentAddress) -> Option<Arc<Version>> {
+        self.inner.lock().loaded.get(&address).cloned()
+    }
+
+    /// The version in which new processes of a bundle start.
+    #[must_use]
+    pub fn current(&self, bundle: &str) -> Option<Arc<Version>> {
+        let inner = self.inner.lock();
+        inner.loaded.get(inner.current.get(bundle)?).cloned()
+    }
+
+    /// The version in which new processes of a behaviour start.
+    #[must_use]
+    pub fn current_of_behaviour(&self, behaviour: &str) -> Option<Arc<Version>> {
+        let inner = self.inner.lock();
+        let mut versions = inner.current.values().filter_map(|address| inner.loaded.get(address));
+        versions.find(|version| version.behaviour(behaviour).is_some()).cloned()
+    }
+
+    /// Lets new processes of a bundle start in this version. Answers the one that was current.
+    pub fn make_current(&self, version: &Version) -> Option<Arc<Version>> {
+        let mut inner = self.inner.lock();
+        let before = inner.current.insert(version.name.clone(), version.address)?;
+        inner.loaded.get(&before).cloned()
+    }
+
+    /// No version of the bundle is current any more.
+    pub fn clear_current(&self, bundle: &str) {
+        self.inner.lock().current.remove(bundle);
+    }
+
+    /// All loaded versions with whether each is current, by name and version.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Arc<Version>, bool)> {
+        let inner = self.inner.lock();
+        let is_current = |v: &Version| inner.current.get(&v.name) == Some(&v.address);
+        let mut all: Vec<_> = inner.loaded.values().map(|v| (v.clone(), is_current(v))).collect();
+        all.sort_by(|(a, _), (b, _)| (&a.name, a.version).cmp(&(&b.name, b.version)));
+        all
+    }
+
+    /// A hash over what is loaded and what is current, for the node's handshake.
+    #[must_use]
+    pub fn catalogue(&self) -> [u8; 32] {
+        let inner = self.inner.lock();
+        let mut hasher = blake3::Hasher::new();
+        for address in inner.loaded.keys() {
+            hasher.update(address.as_bytes());
+        }
+        for (name, address) in &inner.current {
+            hasher.update(name.as_bytes());
+            hasher.update(&[0]);
+            hasher.update(address.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
