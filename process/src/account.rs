@@ -21,14 +21,16 @@ pub(crate) struct Account {
 
 impl Account {
     /// Takes credit for one message of `bytes` bytes; false when there is none. A message larger
-    /// than the window may pass when nothing else is under way.
+    /// than the window may pass when a quarter of it at the most is under way: so much a receiver
+    /// keeps to itself when it has handled everything.
     pub(crate) fn take(&self, bytes: u32, limits: &Limits) -> bool {
         if self.closed.load(Ordering::Acquire) {
             return true;
         }
         let messages = self.messages.fetch_add(1, Ordering::AcqRel);
         let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits = before == 0 || u64::from(before) + u64::from(bytes) <= u64::from(limits.window_bytes);
+        let fits = before <= limits.window_bytes / 4
+            || u64::from(before) + u64::from(bytes) <= u64::from(limits.window_bytes);
         if messages < limits.window_messages && fits {
             return true;
         }

@@ -126,28 +126,23 @@ impl Envelope {
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
             Self::Value { .. } => (1, 64),
-            Self::Small { len, .. } => (1, SMALL_OVERHEAD + len),
+            Self::Small { len, .. } => (1, encoded_weight(*len as usize)),
             Self::Parcel { parcel, .. } => match &**parcel {
-                Parcel::Large { bytes, .. } => (1, clamp(bytes.len())),
-                Parcel::Call { content, .. } => (1, 64 + content.len()),
+                Parcel::Large { bytes, .. }
+                | Parcel::Call { content: Content::Bytes { bytes, .. }, .. } => {
+                    (1, encoded_weight(bytes.len()))
+                }
+                Parcel::Call { content: Content::Value(_), .. } => (1, 64),
                 Parcel::Reply { .. } | Parcel::Exit { .. } => (0, 0),
             },
         }
     }
 }
 
-impl Content {
-    /// Encoded bytes; a moved value counts nothing beyond its envelope.
-    pub(crate) fn len(&self) -> u32 {
-        match self {
-            Self::Value(_) => 0,
-            Self::Bytes { bytes, .. } => clamp(bytes.len()),
-        }
-    }
-}
-
-fn clamp(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
+/// What an encoded message counts, at its sender as at its receiver: credit that were not given back
+/// as it was taken would be lost, or made of nothing.
+pub(crate) fn encoded_weight(payload: usize) -> u32 {
+    u32::try_from(payload).unwrap_or(u32::MAX).saturating_add(SMALL_OVERHEAD)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub struct Limits {
     /// Messages that one peer's senders may have under way to one process (default 1,024).
     pub window_messages: u32,
     /// Bytes that one peer's senders may have under way to one process (default 1 MiB; one larger
-    /// message may pass alone).
+    /// message may pass when a quarter of that at the most is under way).
     pub window_bytes: u32,
     /// How long `send` waits for room before it answers `Overloaded` (default 5 s).
     pub send_timeout: Duration,

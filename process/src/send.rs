@@ -14,11 +14,11 @@ use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::error::TrySendError;
 use crate::inner::Inner;
 use crate::peer::{Peer, WriteOutcome};
-use crate::stage::{NotStaged, Request, stage};
+use crate::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
 use crate::value::Value;
-use crate::wire::{Place, Signal, put_call, put_message, put_reply};
+use crate::wire::{CALL_HEAD, MESSAGE_HEAD, Place, Signal, put_call, put_message, put_reply};
 
 /// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
 pub(crate) const SMALL_MAX: usize = 4 * 1_024;
@@ -131,7 +131,9 @@ impl Inner {
             }
             encode_small(&content, buffer)
         };
-        let request = Request { lane, ty: Some(ty), credit: Some(to), large, head: &mut head };
+        let head_len = if call.is_some() { CALL_HEAD } else { MESSAGE_HEAD };
+        let credit = Some(Charge { process: to, head: head_len });
+        let request = Request { lane, ty: Some(ty), credit, large, head: &mut head };
         let staged = stage(self, peer, request);
         if let (Err(_), Some(call)) = (&staged, call) {
             peer.calls.lock().remove(&call);
@@ -157,7 +159,8 @@ impl Inner {
             encode(&message, buffer)
         };
         let lane = peer.lane(from, to);
-        let request = Request { lane, ty: Some(ty), credit: Some(to), large: None, head: &mut head };
+        let credit = Some(Charge { process: to, head: MESSAGE_HEAD });
+        let request = Request { lane, ty: Some(ty), credit, large: None, head: &mut head };
         stage(self, peer, request).map_err(|error| match error {
             NotStaged::Full => TrySendError::Full(message),
             NotStaged::TooLarge { max } => TrySendError::TooLarge { max },

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use midflight_message::EncodeError;
 
 use crate::account::Account;
+use crate::envelope::encoded_weight;
 use crate::inner::Inner;
 use crate::limits::Limits;
 use crate::peer::{Lane, Peer, Staged, WriteOutcome};
@@ -46,9 +47,17 @@ pub(crate) struct Request<'a> {
     pub(crate) lane: Lane,
     pub(crate) ty: Option<TypeNo>,
     /// Whose credit it takes; none for what never waits.
-    pub(crate) credit: Option<Place>,
+    pub(crate) credit: Option<Charge>,
     pub(crate) large: Option<Bytes>,
     pub(crate) head: &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
+}
+
+/// The credit a frame takes.
+pub(crate) struct Charge {
+    /// Whose.
+    pub(crate) process: Place,
+    /// Bytes of the frame's head, which count nothing.
+    pub(crate) head: usize,
 }
 
 /// Why nothing was staged.
@@ -84,8 +93,8 @@ impl Stage {
             self.bytes.truncate(start);
             return Err(NotStaged::TooLarge { max: peer.message_max });
         }
-        if let Some(place) = request.credit
-            && !self.take_credit(limits, peer, place, size)
+        if let Some(Charge { process, head }) = request.credit
+            && !self.take_credit(limits, peer, process, encoded_weight(size - head))
         {
             self.bytes.truncate(start);
             return Err(NotStaged::Full);
@@ -95,8 +104,7 @@ impl Stage {
         Ok(())
     }
 
-    fn take_credit(&mut self, limits: &Limits, peer: &Peer, place: Place, size: usize) -> bool {
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
+    fn take_credit(&mut self, limits: &Limits, peer: &Peer, place: Place, size: u32) -> bool {
         match &self.account {
             Some((unique, cached, account)) if (*unique, *cached) == (peer.unique, place) => {
                 account.take(size, limits)

@@ -20,6 +20,8 @@ const SIGNAL: u8 = 4;
 
 /// Bytes of a message's head.
 pub(crate) const MESSAGE_HEAD: usize = 1 + 8 + 8 + 4;
+/// Bytes of a call's head.
+pub(crate) const CALL_HEAD: usize = MESSAGE_HEAD + 8;
 
 /// A process on the one or the other side of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

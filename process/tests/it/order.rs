@@ -116,3 +116,28 @@ fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
         }
     });
 }
+
+#[test]
+fn messages_as_large_as_the_window_go_on_passing() {
+    simulate(|world| async move {
+        let limits = Limits { window_bytes: 10_000, ..Limits::default() };
+        let (a, b) = (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        a.connect(&crate::world::World::address("b")).await.unwrap();
+        let counted = b.run("receiver", move |cx| async move {
+            let me = cx.me();
+            let sender = a.spawn("sender", move |cx| async move {
+                for n in 0..200_usize {
+                    // Those between the large ones leave some credit with the receiver.
+                    let filling = if n % 3 == 0 { 12_000 } else { 100 * (n % 7) };
+                    cx.send(me, vec![0_u8; filling]).await.unwrap();
+                }
+            });
+            cx.monitor(sender.unwrap()).await;
+            for _ in 0..200 {
+                cx.expect::<Vec<u8>>().await;
+            }
+            cx.expect::<Down>().await.reason
+        });
+        assert_eq!(counted.await.unwrap(), ExitReason::Normal);
+    });
+}
