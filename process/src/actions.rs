@@ -123,10 +123,8 @@ impl Turn<'_> {
             && payload.len() <= SMALL_MAX
             && let Route::Local(place) = inner.route(to)
         {
-            let room = Room {
-                messages: inner.limits.mailbox_messages,
-                bytes: inner.limits.mailbox_bytes,
-            };
+            let room =
+                Room { messages: inner.limits.mailbox_messages, bytes: inner.limits.mailbox_bytes };
             let message = (local(self.place), ty, payload);
             return match inner.table.deliver_small(place.index, place.generation, message, room) {
                 Some(Err(_no_room)) => Err(Unsent::Full),

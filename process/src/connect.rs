@@ -1,9 +1,9 @@
 //! Making and cutting links to other nodes.
 
+use futures_channel::oneshot;
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::{spawn, timeout};
 use midflight_transport_api::{Address, ConnectError};
-use futures_channel::oneshot;
 use std::time::Duration;
 
 use crate::node::Node;
@@ -74,7 +74,8 @@ impl Node {
         let end_point = inner.end_point.get().ok_or(JoinError::Closed)?;
         let after = inner.limits.connect_timeout;
         let connecting = async {
-            let unreachable = |source| JoinError::Unreachable { address: address.to_string(), source };
+            let unreachable =
+                |source| JoinError::Unreachable { address: address.to_string(), source };
             let link = end_point.connect(address).await.map_err(unreachable)?;
             let state = inner.links.lock().get(&link.id()).cloned();
             let refused = |reason| JoinError::Refused { address: address.to_string(), reason };

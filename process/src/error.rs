@@ -130,9 +130,7 @@ impl SendError {
     pub(crate) fn from_not_sent(not_sent: NotSent, to: Pid) -> Self {
         match not_sent {
             NotSent::Full(_) => Self::Overloaded(to),
-            NotSent::NotConnected(..) => {
-                Self::Unreachable { to, why: "there is no link".into() }
-            }
+            NotSent::NotConnected(..) => Self::Unreachable { to, why: "there is no link".into() },
             NotSent::TooLarge { max } => Self::TooLarge { max },
             NotSent::Encode(error) => Self::Encode(error),
             NotSent::TooManyTypes => Self::TooManyTypes,

@@ -59,9 +59,7 @@ impl Arrived {
                     letter(from, None, Content::Bytes { ty, bytes })
                 }
                 Envelope::Parcel { from, parcel } => match *parcel {
-                    Parcel::Large { ty, bytes } => {
-                        letter(from, None, Content::Bytes { ty, bytes })
-                    }
+                    Parcel::Large { ty, bytes } => letter(from, None, Content::Bytes { ty, bytes }),
                     Parcel::Call { call, content } => letter(from, Some(call), content),
                     Parcel::Reply { call, result } => {
                         // A reply that comes after its deadline has no caller any more.
@@ -80,9 +78,10 @@ impl Arrived {
     /// Gives back what has not been received, for the runner to refuse: the process has ended.
     fn give_back(&mut self, batch: &mut Batch) {
         let letters = self.letters.drain(..);
-        batch.inbox.entries.extend(letters.map(|Letter { from, call, content, .. }| {
-            crate::send::entry(from, call, content)
-        }));
+        batch.inbox.entries.extend(
+            letters
+                .map(|Letter { from, call, content, .. }| crate::send::entry(from, call, content)),
+        );
     }
 }
 

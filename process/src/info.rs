@@ -45,7 +45,9 @@ impl Node {
     #[must_use]
     pub fn processes(&self) -> Vec<ProcessInfo> {
         let pids = self.inner.table.pids();
-        pids.into_iter().filter_map(|(index, generation)| self.process_at(index, generation)).collect()
+        pids.into_iter()
+            .filter_map(|(index, generation)| self.process_at(index, generation))
+            .collect()
     }
 
     /// How many processes live.

@@ -49,6 +49,7 @@ mod inner;
 mod limits;
 mod link;
 mod locations;
+mod lookout;
 mod mailbox;
 mod membership;
 mod monitor;

@@ -10,7 +10,7 @@ use futures_channel::oneshot;
 use midflight_message::NodeId;
 use midflight_runtime::spawn;
 use midflight_transport_api::{
-    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Payload,
+    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Payload, frame,
 };
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -341,7 +341,11 @@ impl Sink {
 impl LinkSink for Sink {
     fn event(&mut self, event: LinkEvent<'_>) {
         match event {
-            LinkEvent::Received { payload, .. } => {
+            LinkEvent::Received { payload, extensions, .. } => {
+                // No extension is known yet: one that must be understood ends the link.
+                if let Err(error) = frame::refuse_critical(extensions, |_| false) {
+                    return self.violation(&error.to_string());
+                }
                 if !self.handshake.is_done()
                     && matches!(payload.as_slice().first(), Some(1..=3))
                     && let Some(action) = self.handshake.message()
@@ -394,15 +398,11 @@ impl Inner {
     /// A peer is verified and welcomes us.
     fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");
-        let member = Member {
-            id: peer.id,
-            name: peer.name.clone(),
-            address: peer.address.clone(),
-        };
+        let member = Member { id: peer.id, name: peer.name.clone(), address: peer.address.clone() };
         self.peers.write().insert(peer.id, peer.clone());
         let all = {
             let mut membership = self.membership.lock();
-            membership.merge(vec![member]);
+            membership.meet(member);
             membership.all()
         };
         self.tell_members(&all);
@@ -426,7 +426,6 @@ impl Inner {
                 peers.remove(&peer.id);
             }
         }
-        self.membership.lock().remove(peer.id);
         peer.lost();
         self.end_remote_monitors(peer, loss);
         let from = Sender { node: peer.number, index: 0, generation: 0 };
@@ -439,5 +438,6 @@ impl Inner {
             let _ = self.deliver(caller, Envelope::Parcel { from, parcel }, None);
         }
         peer.questions.lock().clear();
+        self.look_after(peer, loss);
     }
 }

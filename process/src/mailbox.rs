@@ -73,7 +73,13 @@ impl Mailbox {
     }
 
     /// Appends a small encoded message.
-    pub(crate) fn push_small(&mut self, from: Sender, ty: TypeNo, payload: &[u8], pool: &InboxPool) {
+    pub(crate) fn push_small(
+        &mut self,
+        from: Sender,
+        ty: TypeNo,
+        payload: &[u8],
+        pool: &InboxPool,
+    ) {
         self.messages += 1;
         let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         self.bytes = self.bytes.saturating_add(bytes).saturating_add(SMALL_OVERHEAD);

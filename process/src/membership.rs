@@ -3,7 +3,7 @@
 //! Thin for now: every node tells its whole list to each peer when they meet and when the list
 //! grows. A gossip crate takes this place behind the same kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use midflight_message::NodeId;
 use serde::{Deserialize, Serialize};
@@ -37,11 +37,18 @@ pub(crate) struct Membership {
     own: NodeId,
     members: BTreeMap<NodeId, Member>,
     members_max: usize,
+    /// Incarnations that are gone, oldest first: what others still tell of them is old news.
+    gone: VecDeque<NodeId>,
 }
 
 impl Membership {
     pub(crate) fn new(own: Member, members_max: usize) -> Self {
-        Self { own: own.id, members: BTreeMap::from([(own.id, own)]), members_max }
+        Self {
+            own: own.id,
+            members: BTreeMap::from([(own.id, own)]),
+            members_max,
+            gone: VecDeque::new(),
+        }
     }
 
     /// Takes over what a peer tells. Answers those that were news.
@@ -51,7 +58,8 @@ impl Membership {
             if self.members.len() >= self.members_max {
                 break;
             }
-            if !Member::is_name(&member.name) || self.members.contains_key(&member.id) {
+            let known = self.members.contains_key(&member.id) || self.gone.contains(&member.id);
+            if known || !Member::is_name(&member.name) {
                 continue;
             }
             self.members.insert(member.id, member.clone());
@@ -67,9 +75,20 @@ impl Membership {
         }
     }
 
-    /// A member has been seen to be gone.
-    pub(crate) fn remove(&mut self, id: NodeId) {
-        self.members.remove(&id);
+    /// A member has been met in person: whatever was thought of it, it is there.
+    pub(crate) fn meet(&mut self, member: Member) {
+        self.gone.retain(|id| *id != member.id);
+        self.merge(vec![member]);
+    }
+
+    /// A member has been seen to be gone for good.
+    pub(crate) fn forget(&mut self, id: NodeId) {
+        if id != self.own && self.members.remove(&id).is_some() {
+            if self.gone.len() >= self.members_max {
+                self.gone.pop_front();
+            }
+            self.gone.push_back(id);
+        }
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<&Member> {
@@ -95,7 +114,19 @@ mod tests {
         let told = vec![member(1, "a"), member(2, "b"), member(3, "no name"), member(4, "d")];
         assert_eq!(membership.merge(told), [member(2, "b"), member(4, "d")]);
         assert_eq!(membership.merge(vec![member(5, "e")]), [], "full");
-        membership.remove(NodeId(2));
+        membership.forget(NodeId(2));
         assert_eq!(membership.all().len(), 2);
+    }
+
+    #[test]
+    fn old_news_does_not_bring_back_who_is_gone_but_meeting_does() {
+        let mut membership = Membership::new(member(1, "a"), 3);
+        membership.merge(vec![member(2, "b")]);
+        membership.forget(NodeId(2));
+        membership.forget(NodeId(1));
+        assert_eq!(membership.merge(vec![member(2, "b")]), []);
+        assert_eq!(membership.all(), [member(1, "a")], "a node never forgets itself");
+        membership.meet(member(2, "b"));
+        assert_eq!(membership.all(), [member(1, "a"), member(2, "b")]);
     }
 }

@@ -9,10 +9,11 @@ use midflight_message::{NodeId, Pid};
 use midflight_runtime::{Handle, Instant};
 use midflight_transport_api::Address;
 
+use crate::ExitReason;
 use crate::body::Body;
 use crate::context::Context;
 use crate::dead_letter::{DeadLetter, Refused};
-use crate::frozen::{Frozen, FreezeError};
+use crate::frozen::{FreezeError, Frozen};
 use crate::function::{FunctionBody, Shared};
 use crate::inner::Inner;
 use crate::membership::Member;
@@ -20,7 +21,6 @@ use crate::registry::{NAME_MAX, RegisterError};
 use crate::slot::Run;
 use crate::turn::process_waker;
 use crate::wire::{Place, Signal};
-use crate::ExitReason;
 
 /// A running node. Clones are the same node. Make one with [`Node::builder`](crate::NodeBuilder).
 #[derive(Clone)]

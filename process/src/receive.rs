@@ -62,7 +62,11 @@ impl<'a, T> Receive<'a, T> {
 
     /// Adds a clause for messages of type `M`.
     pub fn on<M: Message>(mut self, then: impl FnMut(Received<M>) -> T + Send + 'a) -> Self {
-        self.clauses.push(Box::new(On { then, ty: None, message: std::marker::PhantomData::<fn() -> M> }));
+        self.clauses.push(Box::new(On {
+            then,
+            ty: None,
+            message: std::marker::PhantomData::<fn() -> M>,
+        }));
         self
     }
 

@@ -90,8 +90,7 @@ fn take_turn(node: &Node, index: u32) {
     let place = Place { index, generation };
     let mut batch = Batch { inbox, handled: Handled::default() };
     let flow = stage::turn(inner, || {
-        let mut turn =
-            Turn { node, place, waker: None, ended_at: inner.limits.turn_messages };
+        let mut turn = Turn { node, place, waker: None, ended_at: inner.limits.turn_messages };
         // The body is dropped after a panic: nobody sees what it left half done.
         catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn)))
             .unwrap_or_else(|panic| Flow::Exit(ExitReason::Panic(panic_text(&*panic))))

@@ -30,7 +30,9 @@ pub(crate) enum NotSent {
     Full(Content),
     /// There is no link to the receiver's node.
     NotConnected(NodeId, Content),
-    TooLarge { max: usize },
+    TooLarge {
+        max: usize,
+    },
     Encode(EncodeError),
     TooManyTypes,
 }
@@ -192,7 +194,12 @@ impl Inner {
             },
             Err(refusal) => refusal,
         };
-        self.signal_pair(&peer, from, to_place, Signal::Refuse { to: to_place, from, call, refusal });
+        self.signal_pair(
+            &peer,
+            from,
+            to_place,
+            Signal::Refuse { to: to_place, from, call, refusal },
+        );
     }
 
     fn reply_remote(
@@ -204,9 +211,8 @@ impl Inner {
         content: &Content,
     ) -> Result<(), Refusal> {
         let aborted = |reason: String| Refusal::Aborted { reason };
-        let ty = self
-            .type_of(content)
-            .ok_or_else(|| aborted("the node knows too many types".into()))?;
+        let ty =
+            self.type_of(content).ok_or_else(|| aborted("the node knows too many types".into()))?;
         let mut head = |buffer: &mut Vec<u8>| {
             put_reply(buffer, to, from, ty.0, call);
             encode_small(content, buffer)
@@ -228,7 +234,13 @@ impl Inner {
     }
 
     /// Sends a signal on the lane of the pair, behind the messages that were sent before it.
-    pub(crate) fn signal_pair(self: &Arc<Self>, peer: &Arc<Peer>, from: Place, to: Place, signal: Signal) {
+    pub(crate) fn signal_pair(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        from: Place,
+        to: Place,
+        signal: Signal,
+    ) {
         let mut head = |buffer: &mut Vec<u8>| {
             crate::wire::put_signal(buffer, &signal);
             Ok(())

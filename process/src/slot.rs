@@ -5,11 +5,11 @@ use std::task::Waker;
 
 use futures_channel::oneshot;
 
+use crate::MonitorRef;
 use crate::body::{Body, Label};
 use crate::envelope::Sender;
 use crate::frozen::Frozen;
 use crate::mailbox::{Inbox, Mailbox};
-use crate::MonitorRef;
 
 /// Where a cell stands with the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

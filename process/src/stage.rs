@@ -65,7 +65,9 @@ pub(crate) struct Charge {
 pub(crate) enum NotStaged {
     /// No credit, or the link's batch is full.
     Full,
-    TooLarge { max: usize },
+    TooLarge {
+        max: usize,
+    },
     Encode(EncodeError),
 }
 

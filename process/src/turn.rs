@@ -6,6 +6,7 @@ use std::task::{Wake, Waker};
 use bytes::Bytes;
 use midflight_message::Pid;
 
+use crate::ExitReason;
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::inner::Inner;
 use crate::mailbox::Inbox;
@@ -14,7 +15,6 @@ use crate::slot::Owed;
 use crate::types::TypeNo;
 use crate::value::Value;
 use crate::wire::Place;
-use crate::ExitReason;
 
 /// What a process has before it in one turn.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::Undelivered;
 use crate::dead_letter::DeadLetter;
 use crate::envelope::{Content, Refusal};
 use crate::inner::Inner;
 use crate::receive::{Unread, encoded};
 use crate::wire::{Place, Signal};
-use crate::Undelivered;
 
 /// Refuses a message of `me`'s mailbox.
 pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Refusal) {
@@ -47,7 +47,12 @@ pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Ref
     let place = Place { index: from.index, generation: from.generation };
     if from.is_remote() {
         if let Some(peer) = inner.peer_numbered(from.node) {
-            inner.signal_pair(&peer, me, place, Signal::Undelivered { to: place, from: me, refusal });
+            inner.signal_pair(
+                &peer,
+                me,
+                place,
+                Signal::Undelivered { to: place, from: me, refusal },
+            );
         }
     } else if inner.pid(from).is_some() {
         inner.notify(crate::send::local(me), place, Box::new(Undelivered::new(to, &refusal)));

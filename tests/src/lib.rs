@@ -1,1 +1,4 @@
-//! (see Cargo.toml)
+//! What the cross-crate tests share: simulated clusters, and bundles without files.
+
+pub mod compiled_format;
+pub mod world;

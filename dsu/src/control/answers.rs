@@ -27,16 +27,15 @@ impl Control {
     pub(super) fn status(&self) -> Status {
         let node = self.server.node();
         let versions = self.server.versions().all();
-        let version = |(version, current): (std::sync::Arc<crate::versions::Version>, bool)| {
-            VersionStatus {
+        let version =
+            |(version, current): (std::sync::Arc<crate::versions::Version>, bool)| VersionStatus {
                 name: version.name.clone(),
                 version: version.version,
                 address: version.address.to_string(),
                 current,
                 processes: version.process_count() as u64,
                 mapped: true,
-            }
-        };
+            };
         let refused = node.refused().into_iter();
         Status {
             node: node.name().to_owned(),

@@ -78,9 +78,9 @@ impl Control {
         if !self.server.has(address).await {
             return refused("the bundle is not on this node: push it first".into());
         }
-        // Nodes that only dial, such as an operator's, run no code of the cluster's.
-        let members = self.server.node().members().into_iter();
-        let members: Vec<_> = members.filter(|member| member.address.is_some()).collect();
+        // Nodes that only dial, such as an operator's, run no code of the cluster's; one that is
+        // known to be gone has no say, one that is out of reach says no.
+        let members = self.server.node().living_members().await;
         let deployment = Deployment { control: self, cx, address, watcher: deploy.watcher };
         let objections = deployment.stage_everywhere(&members).await;
         if !objections.is_empty() {

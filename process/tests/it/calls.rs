@@ -42,7 +42,8 @@ fn a_call_is_replied_to_or_told_why_not() {
                     CallError::Refused { refusal: Refusal::Aborted { .. }, .. }
                 ));
                 let dead = cx.call::<u64, u64>(doubler, 9, SECOND).await.unwrap_err();
-                let no_process = matches!(dead, CallError::Refused { refusal: Refusal::NoProcess, .. });
+                let no_process =
+                    matches!(dead, CallError::Refused { refusal: Refusal::NoProcess, .. });
                 assert!(no_process, "{dead}");
             })
             .await

@@ -20,7 +20,8 @@ struct Numbered {
 fn every_pair_keeps_its_order_and_its_death_comes_last() {
     simulate(|world| async move {
         let limits = Limits { window_messages: 8, turn_messages: 4, ..Limits::default() };
-        let (a, b) = (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
         a.connect(&crate::world::World::address("b")).await.unwrap();
         let counted = b.run("receiver", move |cx| async move {
             let me = cx.me();
@@ -76,7 +77,8 @@ fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
             send_timeout: Duration::from_millis(300),
             ..Limits::default()
         };
-        let (a, b) = (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
         a.connect(&crate::world::World::address("b")).await.unwrap();
         for node in [a.clone(), b] {
             let stuck = node.spawn("stuck", |cx| async move { cx.expect::<()>().await }).unwrap();
@@ -121,7 +123,8 @@ fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
 fn messages_as_large_as_the_window_go_on_passing() {
     simulate(|world| async move {
         let limits = Limits { window_bytes: 10_000, ..Limits::default() };
-        let (a, b) = (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
         a.connect(&crate::world::World::address("b")).await.unwrap();
         let counted = b.run("receiver", move |cx| async move {
             let me = cx.me();

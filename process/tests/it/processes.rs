@@ -125,7 +125,11 @@ fn names_are_local_and_can_be_asked_for_from_afar() {
         assert_eq!(a.whereis_on(b.id(), "another").await.unwrap(), None);
         assert!(a.whereis_on(NodeId(7), "the name").await.is_err());
 
-        let other = b.spawn("other", |cx| async move { cx.expect::<String>().await; }).unwrap();
+        let other = b
+            .spawn("other", |cx| async move {
+                cx.expect::<String>().await;
+            })
+            .unwrap();
         let taken = b.register("the name", other).unwrap_err();
         assert_eq!(taken, RegisterError::Taken { name: "the name".into(), owner: named });
         assert!(matches!(a.register("x", named), Err(RegisterError::NoProcess(_))));
@@ -182,7 +186,11 @@ fn a_monitor_fires_once_whatever_it_is_set_on() {
 fn a_process_is_ended_from_outside() {
     simulate(|world| async move {
         let (a, b) = world.pair().await;
-        let idle = b.spawn("idle", |cx| async move { cx.expect::<String>().await; }).unwrap();
+        let idle = b
+            .spawn("idle", |cx| async move {
+                cx.expect::<String>().await;
+            })
+            .unwrap();
         a.run("killer", move |cx| async move {
             cx.monitor(idle).await;
             cx.exit(idle, ExitReason::Killed("enough".into()));

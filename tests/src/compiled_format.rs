@@ -1,0 +1,130 @@
+//! A format of code for the simulator: a bundle's "library" is the name of code that is compiled
+//! in. Everything around it is real: manifest, signature, store, staging, switching.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use midflight_abi::Description;
+use midflight_abi::table::{ABI_MAJOR, ABI_MINOR};
+use midflight_dsu::bundle::{Bundle, LibraryEntry, Manifest, PanicStrategy};
+use midflight_dsu::check::{CheckError, Facts};
+use midflight_dsu::code::{Code, CodeFormat};
+use midflight_dsu::compiled::compiled;
+use midflight_dsu::library::LoadError;
+use midflight_dsu::probe::{ProbeError, ProbeReport, ProbeRequest, StateVerdict};
+use midflight_dsu::signature::SigningKey;
+use midflight_dsu::store::StoredLibrary;
+use midflight_runtime::Runtime;
+
+/// The target of compiled-in code.
+pub const TARGET: &str = "compiled-in";
+
+/// The code with this name.
+///
+/// # Panics
+/// When there is none: a mistake in a test.
+#[must_use]
+pub fn code(name: &str) -> Arc<dyn Code> {
+    let code = match name {
+        "counter-v1" => compiled::<(counter_v1::Counter,)>(),
+        "counter-v2" => compiled::<(counter_v2::Counter,)>(),
+        "counter-v3" => compiled::<(counter_v3_incompatible::Counter,)>(),
+        "ponger-v1" => compiled::<(ponger_v1::Ponger,)>(),
+        "ponger-v2" => compiled::<(ponger_v2::Ponger,)>(),
+        other => panic!("no code is called {other}"),
+    };
+    code.expect("compiled-in code describes itself")
+}
+
+/// A signed bundle of compiled-in code, and its file.
+///
+/// # Panics
+/// When the bundle is not one: a mistake in a test.
+#[must_use]
+pub fn bundle(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
+    let description = code(name).description().clone();
+    let first = &description.behaviours[0];
+    let version = description.behaviours.iter().map(|b| b.code_version).max();
+    let manifest = Manifest {
+        format: Manifest::FORMAT,
+        name: first.name.clone(),
+        version: version.expect("there is a behaviour"),
+        release: 1,
+        behaviours: description.behaviours.clone(),
+        abi_major: ABI_MAJOR,
+        abi_minor: ABI_MINOR,
+        panic_strategy: PanicStrategy::Unwind,
+        rustc: String::from("compiled in"),
+        libraries: vec![LibraryEntry::of(TARGET, name.as_bytes())],
+    };
+    let mut bundle = Bundle::new(manifest, vec![name.into()]).expect("a good manifest");
+    bundle.sign(key);
+    let file = bundle.write().expect("a good bundle");
+    (bundle, file)
+}
+
+/// A key for tests.
+#[must_use]
+pub fn key(runtime: &dyn Runtime) -> SigningKey {
+    SigningKey::generate(runtime)
+}
+
+/// Takes names of compiled-in code for libraries.
+#[derive(Debug)]
+pub struct CompiledFormat {
+    /// The store's files: where the names lie.
+    pub files: Arc<dyn midflight_runtime::Files>,
+}
+
+impl CompiledFormat {
+    async fn named(&self, library: &StoredLibrary) -> Arc<dyn Code> {
+        let bytes = self.files.read(library.path.clone(), 1_024).await.expect("it is stored");
+        code(&String::from_utf8(bytes).expect("a name"))
+    }
+}
+
+#[async_trait]
+impl CodeFormat for CompiledFormat {
+    fn target(&self) -> &str {
+        TARGET
+    }
+
+    fn check(&self, _library: &[u8]) -> Result<Facts, CheckError> {
+        Ok(Facts {
+            abi_major: ABI_MAJOR,
+            abi_minor: ABI_MINOR,
+            table_size: 0,
+            panic_strategy: PanicStrategy::Unwind,
+        })
+    }
+
+    async fn probe(
+        &self,
+        library: &StoredLibrary,
+        request: &ProbeRequest,
+    ) -> Result<ProbeReport, ProbeError> {
+        let code = self.named(library).await;
+        let verdict = |state: &midflight_dsu::probe::ProbeState| {
+            let Some((index, _)) = code.description().behaviour(&state.behaviour) else {
+                return StateVerdict::Unknown { why: state.behaviour.clone() };
+            };
+            match code.restore(index, state.version, &state.bytes) {
+                Ok(_) => StateVerdict::Converts { back: None },
+                Err(error) => StateVerdict::FailsForward { why: error.to_string() },
+            }
+        };
+        Ok(ProbeReport {
+            description: code.description().clone(),
+            rustc: String::from("compiled in"),
+            states: request.states.iter().map(verdict).collect(),
+        })
+    }
+
+    async fn load(
+        &self,
+        library: &StoredLibrary,
+        _expected: &Description,
+    ) -> Result<Arc<dyn Code>, LoadError> {
+        Ok(self.named(library).await)
+    }
+}

@@ -1,0 +1,140 @@
+//! A bundle spreads over a cluster: everywhere or nowhere.
+
+use std::time::Duration;
+
+use midflight_dsu::code_server::CodeServer;
+use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Offer, Wanted};
+use midflight_process::message::Message;
+use midflight_process::{Context, Pid};
+use midflight_tests::compiled_format::{bundle, key};
+use midflight_tests::world::{World, simulate};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn cluster(world: &World) -> [CodeServer; 3] {
+    let a = world.node("a", None).await;
+    let b = world.node("b", Some("a")).await;
+    let c = world.node("c", Some("a")).await;
+    while [&a, &b, &c].iter().any(|server| server.node().members().len() < 3) {
+        world.runtime.sleep(Duration::from_millis(1)).await;
+    }
+    [a, b, c]
+}
+
+/// Sends a bundle's file to a node's control process, as `midflight push` does.
+async fn push(cx: &Context, control: Pid, address: &str, file: &[u8]) -> Wanted {
+    let size = file.len() as u64;
+    let offer = Offer { address: address.to_owned(), size };
+    let mut wanted: Wanted = cx.call(control, offer, MINUTE).await.unwrap();
+    while let Wanted::From(offset) = wanted {
+        let begin = usize::try_from(offset).unwrap();
+        let end = (begin + CHUNK_BYTES).min(file.len());
+        let bytes = file[begin..end].to_vec();
+        let chunk = Chunk { address: address.to_owned(), offset, bytes };
+        wanted = cx.call(control, chunk, MINUTE).await.unwrap();
+    }
+    wanted
+}
+
+async fn push_and_deploy(server: &CodeServer, name: &str, world: &World) -> Deployed {
+    let (bundle, file) = bundle(name, &world.key);
+    let address = bundle.address().to_string();
+    let control = server.node().whereis(CONTROL).unwrap();
+    let deployed = server.node().run("operator", move |cx| async move {
+        assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
+        cx.call::<_, Deployed>(control, Deploy { address, watcher: None }, MINUTE).await.unwrap()
+    });
+    deployed.await.unwrap()
+}
+
+fn start(server: &CodeServer) -> Pid {
+    let mut start = Vec::new();
+    midflight_process::message::encode(&(), &mut start).unwrap();
+    server.start("counter", &start).unwrap()
+}
+
+fn versions(server: &CodeServer) -> Vec<(u32, bool, usize)> {
+    let all = server.versions().all().into_iter();
+    all.map(|(version, current)| (version.version, current, version.process_count())).collect()
+}
+
+#[test]
+fn a_push_to_one_node_reaches_all_and_an_incompatible_one_reaches_none() {
+    simulate(10, |world| async move {
+        let servers = cluster(&world).await;
+        let deployed = push_and_deploy(&servers[0], "counter-v1", &world).await;
+        assert!(matches!(deployed, Deployed::Everywhere { version: 1, .. }), "{deployed:?}");
+        for server in &servers {
+            start(server);
+        }
+        let deployed = push_and_deploy(&servers[1], "counter-v2", &world).await;
+        let Deployed::Everywhere { version: 2, switched: 3, nodes, .. } = deployed else {
+            panic!("{deployed:?}")
+        };
+        assert_eq!(nodes.len(), 3);
+        let refused = push_and_deploy(&servers[2], "counter-v3", &world).await;
+        let Deployed::Refused(objections) = refused else { panic!("{refused:?}") };
+        assert_eq!(objections.len(), 3, "every node says no: {objections:?}");
+        assert_eq!(objections[0].type_name.as_deref(), Some("counter.Add"));
+        assert!(objections[0].field.as_deref().unwrap().contains("amount"));
+        for server in &servers {
+            assert_eq!(versions(server), [(1, false, 0), (2, true, 1)], "untouched");
+        }
+        // Back to version 1: an update like any other.
+        let back = push_and_deploy(&servers[0], "counter-v1", &world).await;
+        assert!(matches!(back, Deployed::Everywhere { version: 1, switched: 3, .. }), "{back:?}");
+    });
+}
+
+#[test]
+fn a_bundle_that_nobody_trusts_or_that_is_garbled_is_refused() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let stranger = key(&*world.runtime);
+        let (strange, file) = bundle("counter-v1", &stranger);
+        let address = strange.address().to_string();
+        let (good, mut garbled) = bundle("counter-v1", &world.key);
+        let at = garbled.len() / 3;
+        garbled[at] ^= 1;
+        let good = good.address().to_string();
+        let control = server.node().whereis(CONTROL).unwrap();
+        server
+            .node()
+            .run("operator", move |cx| async move {
+                let wanted = push(&cx, control, &address, &file).await;
+                assert!(
+                    matches!(&wanted, Wanted::Refused(why) if why.contains("does not trust")),
+                    "{wanted:?}"
+                );
+                let wanted = push(&cx, control, &good, &garbled).await;
+                assert!(matches!(wanted, Wanted::Refused(_)), "{wanted:?}");
+                let huge = Offer { address: good, size: u64::MAX };
+                let wanted: Wanted = cx.call(control, huge, MINUTE).await.unwrap();
+                assert!(matches!(&wanted, Wanted::Refused(why) if why.contains("at most")));
+            })
+            .await
+            .unwrap();
+        assert!(server.versions().all().is_empty());
+    });
+}
+
+#[test]
+fn a_member_that_is_cut_off_in_mid_push_makes_it_a_no_and_harms_nobody() {
+    simulate(10, |world| async move {
+        let servers = cluster(&world).await;
+        push_and_deploy(&servers[0], "counter-v1", &world).await;
+        let counter = start(&servers[0]);
+        world.hub.cut(&World::address("a"), &World::address("c"));
+        let deployed = push_and_deploy(&servers[0], "counter-v2", &world).await;
+        let Deployed::Refused(objections) = deployed else { panic!("{deployed:?}") };
+        assert_eq!(objections.len(), 1);
+        assert_eq!(objections[0].node, "c");
+        assert_eq!(versions(&servers[0]), [(1, true, 1), (2, false, 0)]);
+        let answered = servers[1].node().run("client", move |cx| async move {
+            let add = counter_v1::Add { seq: 1, amount: 1 };
+            cx.call::<_, counter_v1::Total>(counter, add, MINUTE).await.unwrap().total
+        });
+        assert_eq!(answered.await.unwrap(), 1);
+        assert_eq!(counter_v1::Total::NAME, "counter.Total");
+    });
+}

@@ -1,0 +1,6 @@
+//! What only the whole shows: layers, live update in the simulator and with real bundles.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod deploy;
+mod layers;
+mod thesis;
