@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ed25519_dalek::Signer as _;
 use midflight_runtime::Runtime;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::hash::ContentAddress;
 
@@ -101,8 +101,10 @@ impl fmt::Debug for SigningKey {
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     /// The public key's text.
+    #[serde(deserialize_with = "lower_hex::<32, _>")]
     pub key: String,
-    /// The signature, in hexadecimal digits.
+    /// The signature, in 128 lower-case hexadecimal digits.
+    #[serde(deserialize_with = "lower_hex::<64, _>")]
     pub signature: String,
 }
 
@@ -129,6 +131,19 @@ impl Signatures {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(bytes)
+    }
+}
+
+/// The one text of `N` bytes. Other ways to write the same bytes would give one bundle several files.
+fn lower_hex<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    let mut bytes = [0; N];
+    let decoded = hex::decode_to_slice(&text, &mut bytes);
+    if decoded.is_ok() && hex::encode(bytes) == text {
+        Ok(text)
+    } else {
+        let expected = format!("{} lower-case hexadecimal digits", 2 * N);
+        Err(serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), &&*expected))
     }
 }
 

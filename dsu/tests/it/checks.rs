@@ -6,11 +6,10 @@ use midflight_abi::table::{ABI_MAJOR, MAGIC, TARGET};
 use midflight_dsu::builder::BuildError;
 use midflight_dsu::check::{CheckError, check_library};
 use midflight_dsu::code::CodeFormat as _;
-use midflight_dsu::library::{LoadError, NativeFormat};
+use midflight_dsu::library::LoadError;
 use midflight_dsu::probe::ProbeRequest;
-use midflight_runtime::TokioRuntime;
 
-use crate::fixtures::{build_crate, bundle, library_of, prober, stored};
+use crate::fixtures::{build_crate, bundle, library_of, native, stored};
 
 const MARKS: &str = "tests/fixtures/marks-on-load";
 
@@ -88,7 +87,7 @@ async fn a_library_cut_or_garbled_anywhere_never_panics() {
 async fn nothing_runs_of_a_library_with_a_wrong_abi_or_panic_strategy() {
     let folder = tempfile::tempdir().unwrap();
     let marks = bundle(MARKS).await;
-    let format = NativeFormat::new(TokioRuntime::current(), prober());
+    let format = native();
     let description = marks.manifest().description();
     for (field, value) in [(8, 2), (20, 2), (0, 0), (16, 1)] {
         let library = stored(folder.path(), &patched(library_of(&marks), field, value));
@@ -121,7 +120,7 @@ async fn a_library_changed_after_it_was_checked_is_not_loaded() {
     let mut other = library_of(&marks).to_vec();
     other.push(0);
     std::fs::write(&library.path, other).unwrap();
-    let format = NativeFormat::new(TokioRuntime::current(), prober());
+    let format = native();
     let loaded = format.load(&library, &marks.manifest().description()).await;
     assert!(matches!(loaded, Err(LoadError::Changed { .. })), "{loaded:?}");
     assert!(!ran(&library.path));

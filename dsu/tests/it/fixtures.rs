@@ -49,6 +49,11 @@ pub(crate) async fn bundle(path: &str) -> Bundle {
     bundle
 }
 
+/// Native code, as a node of this machine takes it.
+pub(crate) fn native() -> midflight_dsu::library::NativeFormat {
+    midflight_dsu::library::NativeFormat::new(TokioRuntime::current(), prober())
+}
+
 pub(crate) fn library_of(bundle: &Bundle) -> &[u8] {
     bundle.library(midflight_abi::table::TARGET).expect("built for this machine").1
 }
@@ -67,11 +72,9 @@ pub(crate) fn stored(folder: &Path, library: &[u8]) -> StoredLibrary {
 /// Loads the bundle of a crate from a folder of its own.
 pub(crate) async fn load(folder: &Path, path: &str) -> Arc<dyn Code> {
     use midflight_dsu::code::CodeFormat as _;
-    use midflight_dsu::library::NativeFormat;
     let bundle = bundle(path).await;
     let library = stored(folder, library_of(&bundle));
-    let format = NativeFormat::new(TokioRuntime::current(), prober());
-    format.load(&library, &bundle.manifest().description()).await.unwrap()
+    native().load(&library, &bundle.manifest().description()).await.unwrap()
 }
 
 /// A host that remembers what was logged.

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use midflight_dsu::builder::BuildError;
 use midflight_dsu::code::CodeFormat as _;
-use midflight_dsu::library::NativeFormat;
 use midflight_dsu::probe::{ProbeError, ProbeRequest, ProbeState, Prober, StateVerdict};
 use midflight_runtime::TokioRuntime;
 
-use crate::fixtures::{Process, build_crate, bundle, library_of, load, prober, stored};
+use crate::fixtures::{Process, build_crate, bundle, library_of, load, native, prober, stored};
 
 #[tokio::test]
 async fn a_constructor_that_aborts_ends_the_child_alone() {
@@ -30,7 +29,7 @@ async fn states_are_converted_forward_and_back() {
 
     let v2 = bundle("examples/counter-v2").await;
     let library = stored(folder.path(), library_of(&v2));
-    let format = NativeFormat::new(TokioRuntime::current(), prober());
+    let format = native();
     let state = |behaviour: &str, version, bytes: &[u8]| ProbeState {
         behaviour: behaviour.into(),
         version,

@@ -9,7 +9,7 @@ use midflight_dsu::keys::{KeyFileError, development_key, signing_key};
 use midflight_dsu::signature::{PublicKey, SignatureError, SigningKey, TrustedKeys};
 use midflight_runtime::{SimRuntime, TokioRuntime};
 
-use crate::fixtures::bundle;
+use crate::fixtures::{bundle, native};
 
 fn key(seed: u64) -> SigningKey {
     SigningKey::generate(&*SimRuntime::new(seed))
@@ -31,7 +31,7 @@ async fn a_good_signature_by_a_trusted_key_is_needed() {
     let (ours, theirs) = (key(1), key(2));
     let mut bundle = unsigned().await;
     let verdict = |bundle: &Bundle, keys: &TrustedKeys| {
-        check(bundle, keys, TARGET).map(|checked| checked.signed_by)
+        check(bundle, keys, &native()).map(|checked| checked.signed_by)
     };
     assert_eq!(
         verdict(&bundle, &trusting(&[&ours])),

@@ -4,10 +4,9 @@ use counter_v1::{Add, Get, Total};
 use counter_v2::Reset;
 use midflight_dsu::code::{CodeError, CodeFormat as _};
 use midflight_dsu::compiled::compiled;
-use midflight_dsu::library::{LoadError, NativeFormat, libraries_loaded};
-use midflight_runtime::TokioRuntime;
+use midflight_dsu::library::{LoadError, libraries_loaded};
 
-use crate::fixtures::{Process, bundle, library_of, load, prober, stored};
+use crate::fixtures::{Process, bundle, library_of, load, native, stored};
 
 const V1: &str = "examples/counter-v1";
 const V2: &str = "examples/counter-v2";
@@ -97,7 +96,7 @@ async fn a_library_must_be_what_its_manifest_says() {
     let folder = tempfile::tempdir().unwrap();
     let (v1, v2) = (bundle(V1).await, bundle(V2).await);
     let library = stored(folder.path(), library_of(&v1));
-    let format = NativeFormat::new(TokioRuntime::current(), prober());
+    let format = native();
     let loaded = format.load(&library, &v2.manifest().description()).await;
     assert!(matches!(loaded, Err(LoadError::Description)), "{loaded:?}");
 }
