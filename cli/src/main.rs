@@ -1,2 +1,68 @@
-//! The midflight program.
-fn main() {}
+//! The `midflight` program: one file a command, and here the way to it.
+//!
+//! Results go to standard output, progress and logs to standard error. How a run ended is its exit
+//! code; [`error::Error`] says which.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod build;
+mod control;
+mod demo;
+mod error;
+mod host;
+mod inspect;
+mod logs;
+mod network;
+mod node;
+mod output;
+mod ps;
+mod push;
+mod secret;
+mod signals;
+mod status;
+mod trust;
+mod upload;
+mod user_data;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use midflight_runtime::TokioRuntime;
+
+use args::{Cli, Command};
+use error::Error;
+
+/// How long what still runs at the end may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Probe(_) = cli.command {
+        // Before a runtime or a thread is started.
+        return midflight_dsu::probe::child_main();
+    }
+    logs::start(&cli.command);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => return Error::Runtime { source }.report(),
+    };
+    let ended = runtime.block_on(run(cli.command));
+    runtime.shutdown_timeout(LAST_WORDS);
+    ended.map_or_else(|error| error.report(), |()| ExitCode::SUCCESS)
+}
+
+async fn run(command: Command) -> Result<(), Error> {
+    let runtime = TokioRuntime::current();
+    match command {
+        Command::Demo(args) => demo::run(runtime, args).await,
+        Command::Node(args) => node::run(runtime, args).await,
+        Command::Build(args) => build::run(runtime, args).await,
+        Command::Inspect(args) => inspect::run(&runtime, args).await,
+        Command::Push(args) => push::run(runtime, args).await,
+        Command::Ps(args) => ps::run(runtime, args).await,
+        Command::Status(args) => status::run(runtime, args).await,
+        Command::Probe(_) => Ok(()),
+    }
+}

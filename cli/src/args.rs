@@ -1,0 +1,82 @@
+//! What can be typed: the commands, and the flags that several of them share.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::network::HostPort;
+use crate::{build, demo, inspect, node, ps, push, status};
+
+/// Erlang-style processes whose code is replaced while they run.
+///
+/// Results go to standard output; progress and logs go to standard error.
+///
+/// Exit codes: 0 done, 1 ran and found something wrong, 2 usage, 3 cannot reach, 4 refused,
+/// 5 environment (no cargo, a file, a permission).
+#[derive(Debug, Parser)]
+#[command(name = "midflight", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows it all: a cluster on this machine, whose code is replaced under load
+    Demo(demo::Args),
+    /// Runs a node
+    Node(node::Args),
+    /// Makes a bundle of a crate
+    Build(build::Args),
+    /// Shows what is in a bundle
+    Inspect(inspect::Args),
+    /// Brings a bundle to a cluster and switches its processes to it
+    Push(push::Args),
+    /// Lists a node's processes
+    Ps(ps::Args),
+    /// Shows how a node is: its peers, and the versions it runs
+    Status(status::Args),
+    /// Tries a library in a child process; nodes start it
+    #[command(hide = true)]
+    Probe(ProbeArgs),
+}
+
+/// The probe reads its arguments itself.
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    #[arg(long)]
+    library: Option<PathBuf>,
+}
+
+/// Which node to talk to, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reach {
+    /// The node to talk to
+    #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_NODE", default_value = "127.0.0.1:7400")]
+    pub(crate) node: HostPort,
+    /// The file with the cluster's secret
+    #[arg(long, value_name = "FILE", env = "MIDFLIGHT_SECRET_FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+/// How nodes talk to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// TCP
+    Tcp,
+    /// TLS over TCP
+    Tls,
+    /// Memory, within one process
+    Inmem,
+}
+
+impl std::fmt::Display for TransportName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Inmem => "inmem",
+        })
+    }
+}

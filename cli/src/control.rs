@@ -1,0 +1,89 @@
+//! Talking to a node's control process, as an operator or as the demo.
+
+use std::time::Duration;
+
+use midflight_dsu::protocol::CONTROL;
+use midflight_process::message::Message;
+use midflight_process::{Node, NodeBuilder, Pid, Secret};
+use midflight_runtime::Handle;
+
+use crate::args::{Reach, TransportName};
+use crate::error::Error;
+use crate::network::{HostPort, transport};
+use crate::secret;
+
+/// How long a node may take to answer a question about itself.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// A node's control process, and the node through which it is reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub(crate) through: Node,
+    pub(crate) pid: Pid,
+    /// How the node was named.
+    pub(crate) node: String,
+}
+
+/// Starts a node that only dials, as an operator's program does.
+pub(crate) async fn dialling_node(
+    runtime: &Handle,
+    role: &str,
+    secret: Option<Secret>,
+) -> Result<Node, Error> {
+    let name = format!("{role}-{:08x}", runtime.random_u64() >> 32);
+    let transport = transport(TransportName::Tcp, runtime)?;
+    with_secret(Node::builder(name), secret)
+        .start(&transport, runtime.clone())
+        .await
+        .map_err(|source| Error::Start { listen: "no address".into(), source })
+}
+
+/// Gives a node its secret, where there is one.
+pub(crate) fn with_secret(builder: NodeBuilder, secret: Option<Secret>) -> NodeBuilder {
+    match secret {
+        Some(secret) => builder.secret(secret),
+        None => builder,
+    }
+}
+
+/// Starts an operator's node and reaches the node that was named.
+pub(crate) async fn reach(runtime: &Handle, reach: &Reach) -> Result<Control, Error> {
+    let secret = secret::read_if_named(reach.secret_file.as_deref())?;
+    let node = dialling_node(runtime, "operator", secret).await?;
+    Control::connect(&node, &reach.node).await
+}
+
+impl Control {
+    /// Reaches the node at `address` through `through`.
+    pub(crate) async fn connect(through: &Node, address: &HostPort) -> Result<Self, Error> {
+        let node = address.to_string();
+        let reached = through
+            .connect(&address.address()?)
+            .await
+            .map_err(|source| Error::Join { node: node.clone(), source })?;
+        let found = through
+            .whereis_on(reached, CONTROL)
+            .await
+            .map_err(|source| Error::Whereis { node: node.clone(), source })?;
+        let pid = found.ok_or_else(|| Error::NoControl { node: node.clone() })?;
+        Ok(Self { through: through.clone(), pid, node })
+    }
+
+    /// Asks, and waits for the answer.
+    pub(crate) async fn ask<M: Message, R: Message>(&self, message: M) -> Result<R, Error> {
+        let pid = self.pid;
+        let asked = self.through.run("operator", move |cx| async move {
+            cx.call::<M, R>(pid, message, ANSWER_WITHIN).await
+        });
+        let answer = asked.await.ok_or_else(|| Error::Wrong("this node has closed".into()))?;
+        answer.map_err(|source| self.no_answer::<M>(source))
+    }
+
+    /// The error for a call that was not answered.
+    pub(crate) fn no_answer<M: Message>(
+        &self,
+        source: midflight_process::CallError,
+    ) -> Error {
+        Error::Call { node: self.node.clone(), request: M::NAME, source }
+    }
+}

@@ -1,0 +1,23 @@
+//! Logs: on standard error, as `RUST_LOG` says.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Command;
+
+/// Starts logging. A node says what it does; the other commands only what is wrong.
+pub(crate) fn start(command: &Command) {
+    let default = if matches!(command, Command::Node(_)) { "info" } else { "warn" };
+    let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(default));
+    let filter = filter.unwrap_or_else(|error| {
+        eprintln!("warning: RUST_LOG is not understood ({error}); it is `{default}` now");
+        EnvFilter::new(default)
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}

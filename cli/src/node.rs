@@ -1,0 +1,132 @@
+//! `midflight node`: a node that hosts behaviours until it is asked to stop.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use midflight_dsu::signature::TrustedKeys;
+use midflight_process::{JoinError, Node};
+use midflight_runtime::{Handle, timeout};
+use midflight_transport_api::Address;
+use tokio::io::AsyncReadExt as _;
+
+use crate::args::TransportName;
+use crate::error::Error;
+use crate::network::{HostPort, transport};
+use crate::trust::TrustedKey;
+use crate::{control, host, output, secret, signals, user_data};
+
+/// How long a node may take to say goodbye to its peers.
+const GOODBYE: Duration = Duration::from_secs(8);
+
+/// Flags of `node`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The node's name: letters, digits, `-`, `_` and `.` [default: one with a random end]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where to listen; port 0 lets the system choose
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
+    listen: HostPort,
+    /// What others dial, when it is not where the node listens
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<HostPort>,
+    /// A node of the cluster to join; may be given several times
+    #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
+    join: Vec<HostPort>,
+    /// How nodes talk to each other
+    #[arg(long, value_enum, default_value_t = TransportName::Tcp)]
+    transport: TransportName,
+    /// The file with the cluster's secret; without one the node listens on loopback alone
+    #[arg(long, value_name = "FILE", env = "MIDFLIGHT_SECRET_FILE")]
+    secret_file: Option<PathBuf>,
+    /// The folder for code [default: nodes/NAME in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "MIDFLIGHT_DATA")]
+    data: Option<PathBuf>,
+    /// A key whose bundles the node takes: its 64 digits, or the file that holds them
+    #[arg(long, value_name = "KEY", num_args = 1..)]
+    trust: Vec<TrustedKey>,
+    /// Stops when standard input ends: whoever started the node is gone
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
+}
+
+pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
+    let transport = transport(args.transport, &runtime)?;
+    let secret = secret::read_if_named(args.secret_file.as_deref())?;
+    if secret.is_none() && !args.listen.is_loopback().await {
+        return Err(Error::Refused(format!(
+            "without a secret a node listens on loopback alone, not at {}: anyone who reaches it \
+             could run code in it. Give --secret-file FILE, or listen at 127.0.0.1:{}",
+            args.listen,
+            args.listen.port(),
+        )));
+    }
+    let random = || format!("node-{:08x}", runtime.random_u64() >> 32);
+    let name = args.name.clone().unwrap_or_else(random);
+    let data = match args.data {
+        Some(data) => data,
+        None => user_data::folder(None)?.join("nodes").join(&name),
+    };
+    let data = host::prepared(&data)?;
+    let mut builder = Node::builder(name).listen(args.listen.address()?);
+    if let Some(advertise) = &args.advertise {
+        builder = builder.advertise(advertise.address()?);
+    }
+    let node = control::with_secret(builder, secret)
+        .start(&transport, runtime.clone())
+        .await
+        .map_err(|source| Error::Start { listen: args.listen.to_string(), source })?;
+    if args.trust.is_empty() {
+        tracing::warn!("this node trusts no key and takes no bundles: give --trust KEY");
+    }
+    let trusted = args.trust.iter().map(|key| key.0).collect();
+    let served = serve(&node, data, trusted, &args.join, args.until_stdin_ends).await;
+    if timeout(&*runtime, GOODBYE, node.shutdown()).await.is_err() {
+        tracing::warn!("the links did not close in time; they are cut");
+    }
+    served
+}
+
+/// Everything between start and shutdown.
+async fn serve(
+    node: &Node,
+    data: PathBuf,
+    trusted: TrustedKeys,
+    seeds: &[HostPort],
+    until_stdin_ends: bool,
+) -> Result<(), Error> {
+    host::serve_code(node, data, trusted)?;
+    join(node, seeds).await?;
+    let address = node.address().map(|address| address.rest().to_owned()).unwrap_or_default();
+    // The line for people is the log's; the one for scripts goes out whole, at once.
+    tracing::info!("the node {} is ready at {address}", node.name());
+    output::text(&format!("ready {} {address}\n", node.name()))?;
+    let signal = tokio::select! {
+        signal = signals::asked_to_stop() => signal?,
+        () = stdin_ended(), if until_stdin_ends => "the end of its standard input",
+    };
+    tracing::info!("the node {} stops: {signal}", node.name());
+    Ok(())
+}
+
+/// Dials each seed once, so that a cluster that says no is heard; then goes on trying.
+async fn join(node: &Node, seeds: &[HostPort]) -> Result<(), Error> {
+    let addresses = seeds.iter().map(HostPort::address).collect::<Result<Vec<Address>, _>>()?;
+    for seed in &addresses {
+        match node.connect(seed).await {
+            Ok(_peer) => {}
+            Err(source @ (JoinError::Refused { .. } | JoinError::BadAddress(_))) => {
+                return Err(Error::Join { node: seed.rest().to_owned(), source });
+            }
+            Err(error) => tracing::warn!("cannot join yet, and will go on trying: {error}"),
+        }
+    }
+    node.join(addresses);
+    Ok(())
+}
+
+async fn stdin_ended() {
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 256];
+    while stdin.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
+}

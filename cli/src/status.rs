@@ -1,0 +1,83 @@
+//! `midflight status`: how a node is.
+
+use midflight_dsu::protocol::{Status, StatusRequest};
+use midflight_runtime::Handle;
+use serde_json::json;
+
+use crate::args::Reach;
+use crate::error::Error;
+use crate::{control, output};
+
+/// Flags of `status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    reach: Reach,
+    /// Prints one JSON value
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
+    let control = control::reach(&runtime, &args.reach).await?;
+    let answer = control.ask(StatusRequest).await;
+    control.through.shutdown().await;
+    let status: Status = answer?;
+    output::either(args.json, &as_json(&status), || for_people(&status))
+}
+
+fn as_json(status: &Status) -> serde_json::Value {
+    let members = status.members.iter();
+    let members: Vec<_> =
+        members.map(|(name, address)| json!({ "name": name, "address": address })).collect();
+    let versions: Vec<_> = status
+        .versions
+        .iter()
+        .map(|version| {
+            json!({
+                "name": version.name, "version": version.version, "address": version.address,
+                "current": version.current, "processes": version.processes,
+                "mapped": version.mapped,
+            })
+        })
+        .collect();
+    let refused: Vec<_> = status
+        .refused
+        .iter()
+        .map(|(name, version, count)| json!({ "type": name, "version": version, "count": count }))
+        .collect();
+    json!({
+        "node": status.node, "id": status.id, "address": status.address,
+        "processes": status.processes, "peers": status.peers, "members": members,
+        "versions": versions, "refused": refused,
+    })
+}
+
+fn for_people(status: &Status) -> String {
+    let address = status.address.as_deref().unwrap_or("only dials");
+    let mut text = format!(
+        "{} · {address} · {} processes\nlinked to: {}\n",
+        status.node,
+        status.processes,
+        if status.peers.is_empty() { "nobody".to_owned() } else { status.peers.join(", ") },
+    );
+    if status.versions.is_empty() {
+        text.push_str("no bundles\n");
+    } else {
+        let head = ["BUNDLE", "VERSION", "PROCESSES", "", "ADDRESS"].map(str::to_owned).to_vec();
+        let rows = status.versions.iter().map(|version| {
+            vec![
+                version.name.clone(),
+                format!("v{}", version.version),
+                version.processes.to_string(),
+                if version.current { "current".to_owned() } else { String::new() },
+                output::short(&version.address).to_owned(),
+            ]
+        });
+        text.push_str(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    }
+    for (name, version, count) in &status.refused {
+        text.push_str(&format!("refused: {name} version {version}, {count} times\n"));
+    }
+    text
+}
