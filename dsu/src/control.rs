@@ -17,8 +17,8 @@ use crate::code_server::{AcceptError, CodeServer};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, Chunk, Deploy, Fetch, Offer, ProcessesRequest, Stage, Start, StatusRequest, Wanted,
-    CONTROL,
+    Activate, CONTROL, Chunk, Deploy, Fetch, Offer, ProcessesRequest, Stage, Start, StatusRequest,
+    Wanted,
 };
 
 /// The control process could not be started.

@@ -94,9 +94,10 @@ pub(crate) fn start_reserved(
     let mut spare = Vec::new();
     let host = HostView::new(node);
     let call = Call { me: pid, from: None, reply_to: None, host: &host };
-    let instance = version.code.create(index, start, &call, &mut spare).map_err(|source| {
-        StartError::Init { behaviour: behaviour.to_owned(), source }
-    })?;
+    let instance = version
+        .code
+        .create(index, start, &call, &mut spare)
+        .map_err(|source| StartError::Init { behaviour: behaviour.to_owned(), source })?;
     let mut hosted = Hosted::new(node, versions, version, index, pid, instance);
     hosted.effects.queue(spare);
     host.keep_reserved(&mut hosted.effects);
@@ -208,7 +209,7 @@ impl Hosted {
         content: View<'_>,
         caller: Option<Caller>,
     ) -> Option<Flow> {
-        let content = self.from_node(turn, content)?;
+        let content = self.as_bytes(turn, content)?;
         let (ty, bytes) = match &content {
             View::Bytes(ty, bytes) => (*ty, *bytes),
             View::Large(ty, bytes) => (*ty, &bytes[..]),
@@ -232,7 +233,7 @@ impl Hosted {
 
     /// A message as bytes. What the node itself tells its processes becomes what behaviours know;
     /// `None`: it was for the log.
-    fn from_node<'v>(&self, turn: &Turn<'_>, content: View<'v>) -> Option<View<'v>> {
+    fn as_bytes<'v>(&self, turn: &Turn<'_>, content: View<'v>) -> Option<View<'v>> {
         let View::Value(value) = &content else { return Some(content) };
         let value = (**value).as_any();
         if let Some(undelivered) = value.downcast_ref::<Undelivered>() {
@@ -273,7 +274,8 @@ impl Hosted {
                 self.effects.begin(std::mem::take(&mut self.spare), caller);
                 host.keep_reserved(&mut self.effects);
                 if progress == Progress::Suspended {
-                    self.suspended = Some(Box::new(Suspended::new(from, caller, turn.node().runtime().now())));
+                    self.suspended =
+                        Some(Box::new(Suspended::new(from, caller, turn.node().runtime().now())));
                 }
                 Ok(())
             }

@@ -53,10 +53,11 @@ impl Incoming {
                 self.transfers.remove(&idle);
             }
         }
-        let transfer = self
-            .transfers
-            .entry(address)
-            .or_insert_with(|| Transfer { size, bytes: Vec::new(), last: now });
+        let transfer = self.transfers.entry(address).or_insert_with(|| Transfer {
+            size,
+            bytes: Vec::new(),
+            last: now,
+        });
         if transfer.size != size {
             // The file around one manifest may differ by its signatures.
             *transfer = Transfer { size, bytes: Vec::new(), last: now };

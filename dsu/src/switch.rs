@@ -172,12 +172,7 @@ impl Switcher {
     }
 
     /// Converts copies on a thread apart, while the old instances stay frozen.
-    async fn convert_group(
-        &self,
-        group: Vec<Member>,
-        new: &Arc<Version>,
-        switched: &mut Switched,
-    ) {
+    async fn convert_group(&self, group: Vec<Member>, new: &Arc<Version>, switched: &mut Switched) {
         let (frozen, states): (Vec<_>, Vec<_>) =
             group.into_iter().map(|member| (member.frozen, member.state)).unzip();
         let at = Arc::new(AtomicUsize::new(0));
@@ -196,8 +191,7 @@ impl Switcher {
             match converted {
                 Ok((behaviour, instance)) => {
                     let (node, versions) = (&self.node, &self.versions);
-                    let body =
-                        Hosted::new(node, versions, new.clone(), behaviour, pid, instance);
+                    let body = Hosted::new(node, versions, new.clone(), behaviour, pid, instance);
                     drop(frozen.thaw(Box::new(body)));
                     switched.done.push((pid, old));
                 }
@@ -253,10 +247,9 @@ fn save(mut frozen: Frozen, new: &Version) -> Result<Option<Member>, ConvertErro
         return Ok(None);
     }
     let behaviour = hosted.behaviour().to_owned();
-    let saved = hosted.save().map_err(|source| ConvertError::Code {
-        behaviour: behaviour.clone(),
-        source,
-    })?;
+    let saved = hosted
+        .save()
+        .map_err(|source| ConvertError::Code { behaviour: behaviour.clone(), source })?;
     let old = hosted.version().clone();
     Ok(Some(Member { frozen, state: State { old, behaviour, saved } }))
 }

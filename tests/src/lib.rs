@@ -1,4 +1,5 @@
 //! What the cross-crate tests share: simulated clusters, and bundles without files.
 
 pub mod compiled_format;
+pub mod real;
 pub mod world;

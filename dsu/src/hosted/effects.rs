@@ -198,7 +198,11 @@ impl One<'_, '_> {
             Err(Unsent::Full) => {
                 self.turn.wait_for_room(to);
                 // Room made in between is not missed.
-                if self.turn.try_send(to, ty, payload, call).is_ok() { Left::Yes } else { Left::Blocked }
+                if self.turn.try_send(to, ty, payload, call).is_ok() {
+                    Left::Yes
+                } else {
+                    Left::Blocked
+                }
             }
             Err(Unsent::NotConnected(node)) => {
                 self.turn.connect(node);

@@ -87,9 +87,8 @@ impl BehaviourTypes {
             Some(known) => Some(known.clone()),
             None => None,
         };
-        let known = match known.or_else(|| self.find(turn, behaviour, from, ty)) {
-            None => return Taken::Later,
-            Some(known) => known,
+        let Some(known) = known.or_else(|| self.find(turn, behaviour, from, ty)) else {
+            return Taken::Later;
         };
         let mut remembered = self.known.write();
         if remembered.len() >= Self::KNOWN_MAX {

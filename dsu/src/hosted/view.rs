@@ -45,7 +45,13 @@ impl Host for HostView<'_> {
     }
 
     fn now_nanos(&self) -> u64 {
-        self.node.runtime().now().since(Instant::default()).as_nanos().try_into().unwrap_or(u64::MAX)
+        self.node
+            .runtime()
+            .now()
+            .since(Instant::default())
+            .as_nanos()
+            .try_into()
+            .unwrap_or(u64::MAX)
     }
 
     fn unix_nanos(&self) -> u64 {

@@ -3,4 +3,5 @@
 
 mod deploy;
 mod layers;
+mod real;
 mod thesis;

@@ -1,0 +1,155 @@
+//! The thesis' ping-pong once more, with everything real: bundles built from crates, the system's
+//! loader, probes in child processes, two nodes over TCP.
+
+use std::time::Duration;
+
+use futures_util::join;
+use midflight_dsu::builder::Built;
+use midflight_dsu::code_server::{AcceptError, CodeServer, CodeServerConfig, StageError};
+use midflight_dsu::hash::ContentAddress;
+use midflight_dsu::library::NativeFormat;
+use midflight_dsu::signature::TrustedKeys;
+use midflight_dsu::switch::SwitchLimits;
+use midflight_process::{Context, Node, Pid};
+use midflight_runtime::{Handle, TokioRuntime};
+use midflight_tests::real::{bundle, prober};
+use midflight_transport_api::Address;
+use midflight_transport_tcp::{TcpConfig, TcpTransport};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn node(name: &str) -> Node {
+    let runtime = TokioRuntime::current();
+    let transport = TcpTransport::new(TcpConfig::default(), runtime.clone());
+    let listen: Address = "tcp:127.0.0.1:0".parse().unwrap();
+    Node::builder(name).listen(listen).start(&transport, runtime).await.unwrap()
+}
+
+fn code_server(node: &Node, data: &std::path::Path, trusted: &Built) -> CodeServer {
+    let runtime: Handle = node.runtime().clone();
+    let config = CodeServerConfig {
+        data: data.to_owned(),
+        trusted: TrustedKeys::from_iter([trusted.signed_by]),
+        format: std::sync::Arc::new(NativeFormat::new(runtime, prober())),
+        switch: SwitchLimits::default(),
+    };
+    CodeServer::new(config, node.clone())
+}
+
+async fn stage(server: &CodeServer, built: &Built) -> ContentAddress {
+    let file = std::fs::read(&built.path).unwrap();
+    let address = built.bundle.address();
+    server.accept(address, &file).await.unwrap();
+    server.stage(address).await.unwrap();
+    address
+}
+
+fn start(server: &CodeServer, behaviour: &str) -> Pid {
+    let mut start = Vec::new();
+    midflight_process::message::encode(&(), &mut start).unwrap();
+    server.start(behaviour, &start).unwrap()
+}
+
+async fn ten_pings(cx: &Context, server: &CodeServer, ponger: Pid, v2: ContentAddress, k: u64) {
+    let ping = |n| ponger_v1::Ping { n, from: cx.me() };
+    for n in 1..=10 {
+        if n == k {
+            let (activated, sent) = join!(server.activate(v2), cx.send(ponger, ping(n)));
+            activated.unwrap();
+            sent.unwrap();
+        } else {
+            cx.send(ponger, ping(n)).await.unwrap();
+        }
+        let pong: ponger_v1::Pong = cx.expect_timeout(PATIENCE).await.unwrap();
+        // The update is asked for before ping k is sent, so ping k waits behind it.
+        let code_version = if n < k { 1 } else { 2 };
+        assert_eq!(pong, ponger_v1::Pong { n, pongs: n, code_version }, "k = {k}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ping_pong_across_nodes_with_the_upgrade_at_every_position() {
+    let (near, far) = (node("near").await, node("far").await);
+    near.connect(&far.address().unwrap()).await.unwrap();
+    let v1 = bundle(near.runtime(), "tests/fixtures/ponger-v1").await;
+    let v2 = bundle(near.runtime(), "tests/fixtures/ponger-v2").await;
+    for k in 1..=10 {
+        let data = tempfile::tempdir().unwrap();
+        let server = code_server(&far, data.path(), &v1);
+        let first = stage(&server, &v1).await;
+        server.activate(first).await.unwrap();
+        let ponger = start(&server, "ponger");
+        let second = stage(&server, &v2).await;
+        let watched = server.clone();
+        near.run("pinger", move |cx| async move {
+            ten_pings(&cx, &server, ponger, second, k).await;
+        })
+        .await
+        .unwrap();
+        assert_eq!(watched.versions().get(second).unwrap().processes(), [ponger], "same pid");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_goes_to_v2_and_back_and_never_to_what_is_incompatible() {
+    let node = node("a").await;
+    let runtime = node.runtime().clone();
+    let v1 = bundle(&runtime, "examples/counter-v1").await;
+    let v2 = bundle(&runtime, "examples/counter-v2").await;
+    let v3 = bundle(&runtime, "examples/counter-v3-incompatible").await;
+    let data = tempfile::tempdir().unwrap();
+    let server = code_server(&node, data.path(), &v1);
+    let first = stage(&server, &v1).await;
+    server.activate(first).await.unwrap();
+    let counter = start(&server, "counter");
+    let second = stage(&server, &v2).await;
+    let file = std::fs::read(&v3.path).unwrap();
+    server.accept(v3.bundle.address(), &file).await.unwrap();
+    let client = server.clone();
+    node.run("client", move |cx| async move {
+        let mut total = 0;
+        for (address, version) in [(first, 1), (second, 2), (first, 1), (second, 2)] {
+            client.activate(address).await.unwrap();
+            for _ in 0..100 {
+                total += 3;
+                let add = counter_v1::Add { seq: 0, amount: 3 };
+                let reply: counter_v1::Total = cx.call(counter, add, PATIENCE).await.unwrap();
+                assert_eq!((reply.total, reply.code_version), (total, version));
+            }
+        }
+        let refused = client.stage(v3.bundle.address()).await.unwrap_err();
+        let StageError::Conflicts { running: 2, conflicts } = &refused else { panic!("{refused}") };
+        let (type_name, field) = conflicts[0].type_and_field().unwrap();
+        assert_eq!(type_name, "counter.Add");
+        assert!(field.contains("amount"), "{refused}");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_garbled_bundle_is_refused_and_what_runs_goes_on() {
+    let node = node("a").await;
+    let runtime = node.runtime().clone();
+    let data = tempfile::tempdir().unwrap();
+    let good = bundle(&runtime, "examples/counter-v1").await;
+    let server = code_server(&node, data.path(), &good);
+    let first = stage(&server, &good).await;
+    server.activate(first).await.unwrap();
+    let counter = start(&server, "counter");
+    let file = std::fs::read(&good.path).unwrap();
+    for at in (0..file.len()).step_by(file.len() / 50) {
+        let mut garbled = file.clone();
+        garbled[at] ^= 0xff;
+        // A flipped bit in padding is the one thing that changes nothing.
+        let accepted = server.accept(first, &garbled).await;
+        assert!(matches!(accepted, Err(AcceptError::Bundle(_)) | Ok(())), "{accepted:?}");
+        let cut = server.accept(first, &file[..at]).await;
+        assert!(matches!(cut, Err(AcceptError::Bundle(_))), "{cut:?}");
+    }
+    let total = node.run("client", move |cx| async move {
+        let add = counter_v1::Add { seq: 0, amount: 3 };
+        cx.call::<_, counter_v1::Total>(counter, add, PATIENCE).await.unwrap().total
+    });
+    assert_eq!(total.await.unwrap(), 3);
+}
