@@ -164,9 +164,9 @@ impl Peer {
     }
 
     fn wake_waiting(&self) {
-        for waker in std::mem::take(&mut *self.waiting.lock()) {
-            waker.wake();
-        }
+        // Taken out first: the lock is not held while others are woken.
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Sends a signal on the control lane.

@@ -225,8 +225,8 @@ impl TypeEntry {
     }
 
     fn wake(&self) {
-        for waker in std::mem::take(&mut *self.waiting.lock()) {
-            waker.wake();
-        }
+        // Taken out first: the lock is not held while others are woken.
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
