@@ -76,14 +76,10 @@ impl Control {
             cx.call::<M, R>(pid, message, ANSWER_WITHIN).await
         });
         let answer = asked.await.ok_or_else(|| Error::Wrong("this node has closed".into()))?;
-        answer.map_err(|source| self.no_answer::<M>(source))
-    }
-
-    /// The error for a call that was not answered.
-    pub(crate) fn no_answer<M: Message>(
-        &self,
-        source: midflight_process::CallError,
-    ) -> Error {
-        Error::Call { node: self.node.clone(), request: M::NAME, source }
+        answer.map_err(|source| Error::Call {
+            node: self.node.clone(),
+            request: M::NAME,
+            source: Box::new(source),
+        })
     }
 }

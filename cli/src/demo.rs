@@ -20,7 +20,8 @@ use midflight_runtime::Handle;
 
 use crate::args::TransportName;
 use crate::error::Error;
-use crate::{network, output, signals, user_data};
+use crate::signals::StopSignals;
+use crate::{network, output, user_data};
 use bundles::Bundles;
 use cluster::Cluster;
 use gauges::Gauges;
@@ -59,11 +60,12 @@ pub(crate) struct Args {
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     // Says so when there is no such transport.
     let _transport = network::transport(args.transport, &runtime)?;
+    let mut signals = StopSignals::listen()?;
     let view = View::new(&runtime);
     // Whichever ends first, the other is dropped: children are killed, the folder is removed.
     let ended = tokio::select! {
         ended = play(&runtime, &args, &view) => ended,
-        signal = signals::asked_to_stop() => Err(Error::Interrupted { signal: signal? }),
+        signal = signals.asked_to_stop() => Err(Error::Interrupted { signal }),
     };
     view.clear();
     let mut report = ended?;
@@ -120,6 +122,9 @@ async fn story(
     let mut story =
         Story { runtime, view, cluster, bundles, gauges: &gauges, report, apart: None };
     let counters = story.start_counters(args.processes as usize).await?;
+    if let Some(deed) = args.sabotage {
+        view.say(&format!("a saboteur stands behind one client, with one deed in mind: {deed:?}"));
+    }
     let load = Load::start(&cluster.own, &counters, args.sabotage, &gauges)?;
     let watching = [load::watch_versions(runtime, cluster, view), view.watch(gauges.clone())];
     let until = runtime.now() + Duration::from_secs(args.seconds.into());

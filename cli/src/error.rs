@@ -44,7 +44,7 @@ pub(crate) enum Error {
     #[error("the node {node} does not answer")]
     Whereis { node: String, source: WhereisError },
     #[error("the node {node} did not answer `{request}`")]
-    Call { node: String, request: &'static str, source: CallError },
+    Call { node: String, request: &'static str, source: Box<CallError> },
     #[error("{} is no bundle", file.display())]
     NoBundle { file: PathBuf, refused: bool, source: BundleError },
     #[error("there is no bundle")]

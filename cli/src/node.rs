@@ -12,8 +12,9 @@ use tokio::io::AsyncReadExt as _;
 use crate::args::TransportName;
 use crate::error::Error;
 use crate::network::{HostPort, transport};
+use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
-use crate::{control, host, output, secret, signals, user_data};
+use crate::{control, host, output, secret, user_data};
 
 /// How long a node may take to say goodbye to its peers.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -51,6 +52,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
+    let signals = StopSignals::listen()?;
     let transport = transport(args.transport, &runtime)?;
     let secret = secret::read_if_named(args.secret_file.as_deref())?;
     if secret.is_none() && !args.listen.is_loopback().await {
@@ -79,33 +81,34 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     if args.trust.is_empty() {
         tracing::warn!("this node trusts no key and takes no bundles: give --trust KEY");
     }
-    let trusted = args.trust.iter().map(|key| key.0).collect();
-    let served = serve(&node, data, trusted, &args.join, args.until_stdin_ends).await;
+    let trusted: TrustedKeys = args.trust.iter().map(|key| key.0).collect();
+    let served = async {
+        host::serve_code(&node, data, trusted)?;
+        join(&node, &args.join).await?;
+        until_stopped(&node, signals, args.until_stdin_ends).await
+    };
+    let served = served.await;
     if timeout(&*runtime, GOODBYE, node.shutdown()).await.is_err() {
         tracing::warn!("the links did not close in time; they are cut");
     }
     served
 }
 
-/// Everything between start and shutdown.
-async fn serve(
+/// Says that the node is ready, and waits until it is asked to stop.
+async fn until_stopped(
     node: &Node,
-    data: PathBuf,
-    trusted: TrustedKeys,
-    seeds: &[HostPort],
+    mut signals: StopSignals,
     until_stdin_ends: bool,
 ) -> Result<(), Error> {
-    host::serve_code(node, data, trusted)?;
-    join(node, seeds).await?;
     let address = node.address().map(|address| address.rest().to_owned()).unwrap_or_default();
-    // The line for people is the log's; the one for scripts goes out whole, at once.
     tracing::info!("the node {} is ready at {address}", node.name());
+    // For scripts.
     output::text(&format!("ready {} {address}\n", node.name()))?;
-    let signal = tokio::select! {
-        signal = signals::asked_to_stop() => signal?,
+    let why = tokio::select! {
+        signal = signals.asked_to_stop() => signal,
         () = stdin_ended(), if until_stdin_ends => "the end of its standard input",
     };
-    tracing::info!("the node {} stops: {signal}", node.name());
+    tracing::info!("the node {} stops: {why}", node.name());
     Ok(())
 }
 

@@ -1,16 +1,31 @@
 //! Being asked to stop.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::Error;
 
-/// Waits for SIGINT or SIGTERM; answers which it was.
-pub(crate) async fn asked_to_stop() -> Result<&'static str, Error> {
-    let no_handler = |source| Error::Runtime { source };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_handler)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_handler)?;
-    tokio::select! {
-        _ = interrupt.recv() => Ok("SIGINT"),
-        _ = terminate.recv() => Ok("SIGTERM"),
+/// Listens for SIGINT and SIGTERM, from when it is made: a signal that comes before anyone waits is
+/// not missed, and ends the program no more by itself.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> Result<Self, Error> {
+        let no_handler = |source| Error::Runtime { source };
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(no_handler)?,
+            terminate: signal(SignalKind::terminate()).map_err(no_handler)?,
+        })
+    }
+
+    /// Waits for one; answers which it was.
+    pub(crate) async fn asked_to_stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
     }
 }

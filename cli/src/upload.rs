@@ -123,7 +123,11 @@ pub(crate) async fn deploy(
         }
     });
     let ended = run.await.ok_or_else(|| Error::Wrong("this node has closed".into()))?;
-    ended.map_err(|source| Error::Call { node: control.node.clone(), request: Deploy::NAME, source })
+    ended.map_err(|source| Error::Call {
+        node: control.node.clone(),
+        request: Deploy::NAME,
+        source: Box::new(source),
+    })
 }
 
 /// What a deployment that is over means for who asked for it.

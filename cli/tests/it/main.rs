@@ -1,0 +1,9 @@
+//! The program from outside: what it prints and how it ends.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bad_input;
+mod demo;
+mod mid_push;
+mod nodes;
+mod secrets;
+mod tools;

@@ -1,0 +1,116 @@
+//! Build, inspect, push, status, ps: the round trip; and how a node ends.
+
+use rustix::process::Signal;
+
+use crate::tools::{LONG, NodeProcess, bundle, run, runtime, until};
+
+#[tokio::test]
+async fn from_a_crate_to_a_running_version() {
+    let node = NodeProcess::start("a", &[]).await;
+    let (v1, v2) = (bundle("counter-v1").await, bundle("counter-v2").await);
+    let (v1, v2) = (v1.to_str().unwrap(), v2.to_str().unwrap());
+
+    let inspected = run(&["inspect", v1, "--json"]).await.expect(0, &[]).json();
+    assert_eq!((&inspected["name"], &inspected["version"]), (&"counter".into(), &1.into()));
+    assert_eq!(inspected["signatures"][0]["good"], true);
+    assert_eq!(inspected["behaviours"][0]["accepts"][0]["message"], "counter.Add");
+    let for_people = run(&["inspect", v2]).await.expect(0, &[]).stdout;
+    assert!(for_people.contains("counter.Reset") && for_people.contains("converts from and to"));
+
+    let push = ["push", v1, "--wait", "--json", "--node", &node.address];
+    let pushed = run(&push).await.expect(0, &["staged", "activated"]).json();
+    assert_eq!(pushed["outcome"], "deployed");
+    assert_eq!(pushed["nodes"], serde_json::json!(["a"]));
+    assert!(pushed["bytes_sent"].as_u64().unwrap() > 0);
+    let again = run(&push).await.expect(0, &[]).json();
+    assert_eq!(again["bytes_sent"], 0, "what a node has is not sent again");
+
+    let status = node.status(&[]).await;
+    let version = &status["versions"][0];
+    assert_eq!((&version["version"], &version["current"]), (&1.into(), &true.into()));
+    assert_eq!(version["address"], inspected["address"]);
+
+    let pushed = run(&["push", v2, "--json", "--node", &node.address]).await.expect(0, &[]).json();
+    let outcome = pushed["outcome"].as_str().unwrap();
+    assert!(["accepted", "deployed"].contains(&outcome), "{outcome}");
+    until("version 2 is current", async || {
+        let status = node.status(&[]).await;
+        let versions = status["versions"].as_array().unwrap();
+        versions.iter().any(|v| v["version"] == 2 && v["current"] == true)
+    })
+    .await;
+
+    let ps = run(&["ps", "--json", "--node", &node.address]).await.expect(0, &[]).json();
+    let processes = ps["processes"].as_array().unwrap();
+    let control = "midflight.control";
+    assert!(processes.iter().any(|p| p["names"] == serde_json::json!([control])), "{ps:#}");
+    for command in ["ps", "status"] {
+        let shown = run(&[command, "--node", &node.address]).await.expect(0, &[]).stdout;
+        assert!(shown.contains(if command == "ps" { control } else { "current" }), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn an_incompatible_version_is_refused_with_its_field() {
+    let node = NodeProcess::start("a", &[]).await;
+    let (v1, v3) = (bundle("counter-v1").await, bundle("counter-v3-incompatible").await);
+    let node_address = ["--node", &node.address];
+    let push = |file: &'static str| [&["push", file, "--wait", "--json"][..], &node_address].concat();
+    let leak = |path: std::path::PathBuf| &*String::leak(path.to_str().unwrap().to_owned());
+    let (v1, v3) = (leak(v1), leak(v3));
+    run(&push(v1)).await.expect(0, &[]);
+    let before = node.status(&[]).await["versions"].clone();
+    let refused = run(&push(v3)).await.expect(4, &["counter.Add.amount", "everything runs as before"]);
+    let value = refused.json();
+    assert_eq!(value["outcome"], "refused");
+    assert_eq!(value["objections"][0]["field"], "counter.Add.amount");
+    let current = |versions: &serde_json::Value| -> Vec<_> {
+        let versions = versions.as_array().unwrap();
+        versions.iter().filter(|v| v["current"] == true).cloned().collect()
+    };
+    assert_eq!(current(&node.status(&[]).await["versions"]), current(&before));
+}
+
+#[tokio::test]
+async fn a_bundle_of_a_stranger_is_refused() {
+    let stranger = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let node = NodeProcess::start_with("a", &["--trust", stranger]).await;
+    let bundle = bundle("counter-v1").await;
+    let push = ["push", bundle.to_str().unwrap(), "--wait", "--node", &node.address];
+    run(&push).await.expect(4, &["does not trust"]);
+    assert_eq!(node.status(&[]).await["versions"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_node_stops_when_asked_to() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut node = NodeProcess::start("a", &[]).await;
+        node.signal(signal);
+        let ended = midflight_runtime::timeout(&*runtime(), LONG, node.child.wait()).await;
+        assert!(ended.unwrap().unwrap().success());
+        assert_eq!(node.rest().await, "", "nothing but `ready` is for scripts");
+    }
+}
+
+#[tokio::test]
+async fn nodes_find_each_other() {
+    let a = NodeProcess::start("a", &[]).await;
+    let b = NodeProcess::start("b", &["--join", &a.address]).await;
+    let c = NodeProcess::start("c", &["--join", &b.address]).await;
+    until("all know each other", async || {
+        let mut all = true;
+        for node in [&a, &b, &c] {
+            let members = node.status(&[]).await["members"].clone();
+            let names = members.as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap());
+            let names: Vec<_> = names.collect();
+            all &= ["a", "b", "c"].iter().all(|name| names.contains(name));
+        }
+        all
+    })
+    .await;
+    let bundle = bundle("counter-v1").await;
+    let push = ["push", bundle.to_str().unwrap(), "--wait", "--json", "--node", &c.address];
+    let mut nodes = run(&push).await.expect(0, &[]).json()["nodes"].as_array().unwrap().clone();
+    nodes.sort_by_key(|node| node.as_str().unwrap().to_owned());
+    assert_eq!(nodes, ["a", "b", "c"]);
+}

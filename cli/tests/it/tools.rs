@@ -1,0 +1,174 @@
+//! Running the program.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use midflight_runtime::{Handle, TokioRuntime, timeout};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::OnceCell;
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+
+/// The data folder of all builds, kept between runs so that only what changed is compiled. It is
+/// that of the tests of `midflight-dsu`, too.
+pub(crate) fn build_data() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("dsu-data")
+}
+
+pub(crate) fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+pub(crate) fn runtime() -> Handle {
+    TokioRuntime::current()
+}
+
+/// The program with these arguments, and nothing of ours in its environment.
+pub(crate) fn midflight<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_midflight"));
+    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+    for variable in ["MIDFLIGHT_NODE", "MIDFLIGHT_SECRET_FILE", "MIDFLIGHT_DATA", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Asserts the exit code, and that standard error says all of `words`.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` is not in {self:#?}");
+        }
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+pub(crate) async fn end(mut command: Command) -> Ended {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = timeout(&*runtime(), LONG, command.output()).await;
+    let Output { status, stdout, stderr } = output.expect("it ended in time").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+pub(crate) async fn run(args: &[&str]) -> Ended {
+    end(midflight(args)).await
+}
+
+/// Waits until `is_so`.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            runtime().sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(&*runtime(), LONG, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+/// The bundle of an example, built once.
+pub(crate) async fn bundle(example: &str) -> PathBuf {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    let file = |name: &str| build_data().join(format!("cli-{name}.mfb"));
+    let build = async {
+        for name in ["counter-v1", "counter-v2", "counter-v3-incompatible"] {
+            let mut command = midflight(["build", "--json"]);
+            command.arg(examples().join(name)).arg("-o").arg(file(name));
+            let built = end(with_data(command)).await.expect(0, &[]);
+            assert_eq!(built.json()["name"], "counter");
+        }
+    };
+    BUILT.get_or_init(|| build).await;
+    file(example)
+}
+
+fn with_data(mut command: Command) -> Command {
+    command.arg("--data").arg(build_data());
+    command
+}
+
+/// The key that signed the bundles.
+pub(crate) fn trusted_key() -> String {
+    build_data().join("keys/development.pub").to_str().unwrap().to_owned()
+}
+
+/// A node, killed at the end.
+pub(crate) struct NodeProcess {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    /// Removed at the end.
+    _folder: TempDir,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl NodeProcess {
+    /// Starts a node that trusts the bundles of these tests.
+    pub(crate) async fn start(name: &str, more: &[&str]) -> Self {
+        bundle("counter-v1").await;
+        Self::start_with(name, &[&["--trust", &trusted_key()], more].concat()).await
+    }
+
+    pub(crate) async fn start_with(name: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = midflight(["node", "--name", name, "--listen", "127.0.0.1:0", "--data"]);
+        command.arg(folder.path().join("data")).args(more).stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let read = timeout(&*runtime(), LONG, stdout.read_line(&mut line)).await;
+        read.expect("the node is ready in time").unwrap();
+        let address = line.trim().strip_prefix(&format!("ready {name} "));
+        let address = address.unwrap_or_else(|| {
+            let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+            panic!("the node said `{line}`: {log}")
+        }).to_owned();
+        Self { child, address, _folder: folder, stdout }
+    }
+
+    /// What is left on standard output, once the node has ended.
+    pub(crate) async fn rest(mut self) -> String {
+        let mut rest = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut self.stdout, &mut rest).await.unwrap();
+        rest
+    }
+
+    /// What `status --json` says.
+    pub(crate) async fn status(&self, more: &[&str]) -> serde_json::Value {
+        let args = [&["status", "--json", "--node", &self.address], more].concat();
+        run(&args).await.expect(0, &[]).json()
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+}
+
+/// A secret in a file of its own.
+pub(crate) fn secret_file(folder: &TempDir, name: &str, secret: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.path().join(name);
+    std::fs::write(&path, secret).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
