@@ -121,6 +121,16 @@ impl Envelope {
         }
     }
 
+    /// Whether it is no message: a reply, or a demand to end.
+    pub(crate) fn is_signal(&self) -> bool {
+        match self {
+            Self::Parcel { parcel, .. } => {
+                matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. })
+            }
+            Self::Value { .. } | Self::Small { .. } => false,
+        }
+    }
+
     /// What it counts against the bounds of a mailbox. Signals and replies count nothing: they
     /// must never wait (P6).
     pub(crate) fn weight(&self) -> (u32, u32) {

@@ -1,7 +1,6 @@
 //! A process made of an async function: a cell whose state is a boxed future.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -11,11 +10,10 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use bytes::Bytes;
-
 use crate::ExitReason;
 use crate::body::{Body, Flow, Label};
-use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal};
+use crate::mailbox::Inbox;
 use crate::runner::panic_text;
 use crate::turn::{Batch, Handled, Turn};
 
@@ -28,60 +26,69 @@ pub(crate) struct Shared {
 /// What has come and has not been received.
 #[derive(Debug, Default)]
 pub(crate) struct Arrived {
-    pub(crate) letters: VecDeque<Letter>,
+    /// Oldest first; `None` when everything has been received.
+    pub(crate) inbox: Option<Box<Inbox>>,
+    /// How often an entry was taken out of `inbox`, so that places in it mean others now.
+    pub(crate) removals: u32,
     /// Calls that wait for their reply, and replies that wait for their caller.
     pub(crate) calls: FxHashMap<CallRef, Option<Result<Content, Refusal>>>,
     pub(crate) handled: Handled,
 }
 
-/// A message that has not been received yet.
-#[derive(Debug)]
-pub(crate) struct Letter {
-    pub(crate) from: Sender,
-    pub(crate) call: Option<CallRef>,
-    pub(crate) content: Content,
-    pub(crate) weight: (u32, u32),
-}
-
 impl Arrived {
     /// Takes over a turn's batch. Answers why the process is to end, if it is.
     fn take(&mut self, batch: &mut Batch) -> Option<ExitReason> {
-        let inbox = &mut batch.inbox;
-        let segment = Bytes::from(std::mem::take(&mut inbox.segment));
-        for entry in inbox.entries.drain(..) {
-            let weight = entry.weight();
-            let letter = |from, call, content| Letter { from, call, content, weight };
-            self.letters.push_back(match entry {
-                Envelope::Value { from, value } => letter(from, None, Content::Value(value)),
-                Envelope::Small { from, ty, start, len } => {
-                    let range = start as usize..start as usize + len as usize;
-                    let bytes = segment.slice(range);
-                    letter(from, None, Content::Bytes { ty, bytes })
-                }
-                Envelope::Parcel { from, parcel } => match *parcel {
-                    Parcel::Large { ty, bytes } => letter(from, None, Content::Bytes { ty, bytes }),
-                    Parcel::Call { call, content } => letter(from, Some(call), content),
-                    Parcel::Reply { call, result } => {
-                        // A reply that comes after its deadline has no caller any more.
-                        if let Some(reply) = self.calls.get_mut(&call) {
-                            *reply = Some(result);
-                        }
-                        continue;
-                    }
-                    Parcel::Exit { reason } => return Some(reason),
-                },
-            });
+        let mut came = batch.inbox.take()?;
+        let reason = if came.entries.iter().any(Envelope::is_signal) {
+            self.take_signals(&mut came)
+        } else {
+            None
+        };
+        match &mut self.inbox {
+            Some(inbox) => {
+                inbox.append(&mut came);
+                batch.inbox = Some(came);
+            }
+            none => *none = Some(came),
         }
-        None
+        reason
+    }
+
+    /// Takes the replies, and the first demand to end; the others stay, in order.
+    fn take_signals(&mut self, came: &mut Inbox) -> Option<ExitReason> {
+        let mut reason = None;
+        for _ in 0..came.entries.len() {
+            let Some(entry) = came.entries.pop_front() else { break };
+            let Envelope::Parcel { from, parcel } = entry else {
+                came.entries.push_back(entry);
+                continue;
+            };
+            match *parcel {
+                // A reply that comes after its deadline has no caller any more.
+                Parcel::Reply { call, result } => {
+                    if let Some(reply) = self.calls.get_mut(&call) {
+                        *reply = Some(result);
+                    }
+                }
+                Parcel::Exit { reason: first } => reason = reason.or(Some(first)),
+                other => {
+                    came.entries.push_back(Envelope::Parcel { from, parcel: Box::new(other) });
+                }
+            }
+        }
+        reason
+    }
+
+    /// Gives the buffer back when nothing is left in it: an idle process has none.
+    fn give_back_empty(&mut self, batch: &mut Batch) {
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.entries.is_empty()) {
+            batch.inbox = self.inbox.take();
+        }
     }
 
     /// Gives back what has not been received, for the runner to refuse: the process has ended.
     fn give_back(&mut self, batch: &mut Batch) {
-        let letters = self.letters.drain(..);
-        batch.inbox.entries.extend(
-            letters
-                .map(|Letter { from, call, content, .. }| crate::send::entry(from, call, content)),
-        );
+        batch.inbox = self.inbox.take();
     }
 }
 
@@ -111,7 +118,10 @@ impl FunctionBody {
         let mut cx = TaskContext::from_waker(&self.waker);
         // The future is dropped after a panic: nobody sees what it left half done.
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
-        batch.handled.merge(&mut self.shared.arrived.lock().handled);
+        let mut arrived = self.shared.arrived.lock();
+        batch.handled.merge(&mut arrived.handled);
+        arrived.give_back_empty(batch);
+        drop(arrived);
         polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Panic(panic_text(&*panic))))
     }
 }

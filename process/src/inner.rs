@@ -126,7 +126,10 @@ impl Inner {
 
     /// The pid of a sender; `None` for one outside any process.
     pub(crate) fn pid(&self, sender: Sender) -> Option<Pid> {
-        let node = *self.nodes.read().get(sender.node as usize)?;
+        let node = match sender.node {
+            0 => self.id,
+            number => *self.nodes.read().get(number as usize)?,
+        };
         let pid = Pid { node, index: sender.index, generation: sender.generation };
         (pid.index != Place::NOBODY.index).then_some(pid)
     }

@@ -57,6 +57,7 @@ mod node;
 mod peer;
 mod queues;
 mod receive;
+mod recent;
 mod registry;
 mod reply;
 mod runner;

@@ -12,11 +12,16 @@ use parking_lot::Mutex;
 use crate::envelope::{Envelope, SMALL_OVERHEAD, Sender};
 use crate::types::TypeNo;
 
+/// Bytes of entries that were taken out which a segment may keep.
+const SEGMENT_SLACK: usize = 4_096;
+
 /// A buffer of entries with the segment their small payloads lie in.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub(crate) entries: VecDeque<Envelope>,
     pub(crate) segment: Vec<u8>,
+    /// Bytes of the segment that belong to entries.
+    held: usize,
 }
 
 impl Inbox {
@@ -25,11 +30,52 @@ impl Inbox {
         let start = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
         let len = u32::try_from(payload.len()).expect("a small payload is small");
         self.segment.extend_from_slice(payload);
+        self.held += payload.len();
         self.entries.push_back(Envelope::Small { from, ty, start, len });
+    }
+
+    /// Takes the entry at `at` out. The bytes of a small one stay until others are appended.
+    pub(crate) fn remove(&mut self, at: usize) -> Option<Envelope> {
+        let entry = self.entries.remove(at)?;
+        if let Envelope::Small { len, .. } = &entry {
+            self.held -= *len as usize;
+        }
+        Some(entry)
+    }
+
+    /// The bytes of a small entry.
+    pub(crate) fn small(&self, start: u32, len: u32) -> &[u8] {
+        &self.segment[start as usize..start as usize + len as usize]
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.segment.clear();
+        self.held = 0;
+    }
+
+    /// Drops the bytes of entries that were taken out, once they are most of the segment: an inbox
+    /// that is never empty must not grow for ever.
+    fn compact(&mut self) {
+        if self.segment.len() < 2 * self.held + SEGMENT_SLACK {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.held);
+        for entry in &mut self.entries {
+            if let Envelope::Small { start, len, .. } = entry {
+                let range = *start as usize..*start as usize + *len as usize;
+                // No more than it was.
+                *start = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+                kept.extend_from_slice(&self.segment[range]);
+            }
+        }
+        self.segment = kept;
     }
 
     /// Appends all of `other`, which is left empty.
     pub(crate) fn append(&mut self, other: &mut Self) {
+        self.compact();
+        self.held += std::mem::take(&mut other.held);
         let base = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
         self.segment.append(&mut other.segment);
         self.entries.extend(other.entries.drain(..).map(|entry| match entry {
@@ -99,16 +145,14 @@ impl Mailbox {
         }
     }
 
-    /// Takes everything, oldest first, into `inbox`, which must be empty. What was taken goes on
-    /// counting until it has been handled.
-    pub(crate) fn take(&mut self, inbox: &mut Box<Inbox>) {
-        debug_assert!(inbox.entries.is_empty());
-        if let Some(rest) = self.rest.take() {
-            *inbox = rest;
-        }
+    /// Takes everything, oldest first; into a `spare` buffer when there is only one entry. What was
+    /// taken goes on counting until it has been handled.
+    pub(crate) fn take(&mut self, spare: impl FnOnce() -> Box<Inbox>) -> Box<Inbox> {
+        let mut inbox = self.rest.take().unwrap_or_else(spare);
         if let Some(head) = self.head.take() {
             inbox.entries.push_front(head);
         }
+        inbox
     }
 
     /// So much of what was taken has been handled.
@@ -127,27 +171,30 @@ pub(crate) struct InboxPool {
 
 impl InboxPool {
     /// Buffers kept; beyond it they are freed.
-    const KEPT_MAX: usize = 64;
-    /// The largest buffer kept, in entries and bytes.
-    const ENTRIES_MAX: usize = 1_024;
-    const SEGMENT_MAX: usize = 128 * 1_024;
+    const KEPT_MAX: usize = 32;
+    /// The largest buffer kept, in entries and bytes: one that a full mailbox has filled is kept.
+    const ENTRIES_MAX: usize = 8_192;
+    const SEGMENT_MAX: usize = 512 * 1_024;
 
     pub(crate) fn take(&self) -> Box<Inbox> {
         self.free.lock().pop().unwrap_or_default()
     }
 
     pub(crate) fn give(&self, mut inbox: Box<Inbox>) {
-        inbox.entries.clear();
-        inbox.segment.clear();
-        if inbox.entries.capacity() > Self::ENTRIES_MAX
-            || inbox.segment.capacity() > Self::SEGMENT_MAX
-        {
+        if !Self::is_kept(&inbox) {
             return;
         }
+        inbox.clear();
         let mut free = self.free.lock();
         if free.len() < Self::KEPT_MAX {
             free.push(inbox);
         }
+    }
+
+    /// Whether a buffer is small enough to be kept while nobody uses it.
+    pub(crate) fn is_kept(inbox: &Inbox) -> bool {
+        inbox.entries.capacity() <= Self::ENTRIES_MAX
+            && inbox.segment.capacity() <= Self::SEGMENT_MAX
     }
 }
 
@@ -172,8 +219,7 @@ mod tests {
         small(&mut mailbox, &pool, b"second");
         small(&mut mailbox, &pool, b"third");
         assert_eq!(mailbox.len(), 3);
-        let mut inbox = pool.take();
-        mailbox.take(&mut inbox);
+        let inbox = mailbox.take(|| pool.take());
         assert!(mailbox.is_empty());
         let texts: Vec<_> = inbox
             .entries
@@ -187,5 +233,21 @@ mod tests {
             })
             .collect();
         assert_eq!(texts, ["value", "second", "third"]);
+    }
+
+    #[test]
+    fn an_inbox_that_is_never_empty_does_not_grow_for_ever() {
+        let mut inbox = Inbox::default();
+        inbox.push_small(Sender::NOBODY, TypeNo(1), b"the oldest");
+        for number in 0..10_000_u32 {
+            let mut more = Inbox::default();
+            more.push_small(Sender::NOBODY, TypeNo(1), &number.to_le_bytes());
+            inbox.append(&mut more);
+            let Some(Envelope::Small { start, len, .. }) = inbox.remove(1) else { panic!("gone") };
+            assert_eq!(inbox.small(start, len), number.to_le_bytes());
+        }
+        let Some(Envelope::Small { start, len, .. }) = inbox.remove(0) else { panic!("gone") };
+        assert_eq!(inbox.small(start, len), b"the oldest");
+        assert!(inbox.segment.len() <= SEGMENT_SLACK + 100, "{}", inbox.segment.len());
     }
 }

@@ -58,12 +58,11 @@ pub(crate) async fn read_reply<R: Message>(
     to: Pid,
     content: Content,
 ) -> Result<R, CallError> {
-    let mut cached = None;
     let mut content = Some(content);
     let mut asked = false;
     let deadline = inner.runtime.now() + inner.limits.schema_timeout;
     while let Some(attempt) = content.take() {
-        match read::<R>(inner, &mut cached, attempt) {
+        match read::<R>(inner, attempt) {
             Read::Message(reply) => return Ok(reply),
             Read::Unreadable(_, refusal) => return Err(CallError::Unreadable { to, refusal }),
             Read::Undecided(given_back, ty) => {

@@ -11,7 +11,7 @@ use crate::body::{Body, Flow};
 use crate::envelope::{Envelope, Parcel, Refusal};
 use crate::frozen::Frozen;
 use crate::inner::Inner;
-use crate::mailbox::Inbox;
+use crate::mailbox::{Inbox, InboxPool};
 use crate::node::Node;
 use crate::queues::Ticks;
 use crate::slot::{Owed, Run, Slot};
@@ -27,9 +27,10 @@ const TURNS_MAX: u32 = 8_192;
 
 /// Runs as runner `number` until the node closes.
 pub(crate) async fn run(node: Node, number: usize) {
-    let mut ticks = Ticks::default();
+    let (mut ticks, mut spare) = (Ticks::default(), Spare::default());
     while !node.inner.is_closing() {
-        let more = node.inner.queues.at_work(number, || slice(&node, number, &mut ticks));
+        let slice = || slice(&node, number, &mut ticks, &mut spare);
+        let more = node.inner.queues.at_work(number, slice);
         if more {
             yield_now().await;
         } else {
@@ -39,12 +40,12 @@ pub(crate) async fn run(node: Node, number: usize) {
 }
 
 /// Works for one slice of time. Answers whether there is more to do.
-fn slice(node: &Node, number: usize, ticks: &mut Ticks) -> bool {
+fn slice(node: &Node, number: usize, ticks: &mut Ticks, spare: &mut Spare) -> bool {
     let inner = &node.inner;
     let began = inner.runtime.now();
     for turn in 1..=TURNS_MAX {
         let Some(index) = inner.queues.next(number, ticks) else { return false };
-        take_turn(node, index);
+        take_turn(node, index, spare);
         if turn % TURNS_PER_LOOK == 0 && inner.runtime.now().since(began) >= inner.limits.slice {
             return true;
         }
@@ -77,16 +78,35 @@ async fn yield_now() {
     .await;
 }
 
+/// A buffer that a runner keeps from one turn to the next; the pool has a lock that all share.
+#[derive(Default)]
+struct Spare(Option<Box<Inbox>>);
+
+impl Spare {
+    fn take(&mut self, inner: &Inner) -> Box<Inbox> {
+        self.0.take().unwrap_or_else(|| inner.table.pool.take())
+    }
+
+    fn give(&mut self, inner: &Inner, mut inbox: Box<Inbox>) {
+        if self.0.is_none() && InboxPool::is_kept(&inbox) {
+            inbox.clear();
+            self.0 = Some(inbox);
+        } else {
+            inner.table.pool.give(inbox);
+        }
+    }
+}
+
 /// What a turn begins with.
 struct Begun {
     generation: u32,
     body: Box<dyn Body>,
-    inbox: Box<Inbox>,
+    inbox: Option<Box<Inbox>>,
 }
 
-fn take_turn(node: &Node, index: u32) {
+fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let inner = &node.inner;
-    let Some(Begun { generation, mut body, inbox }) = begin(inner, index) else { return };
+    let Some(Begun { generation, mut body, inbox }) = begin(inner, index, spare) else { return };
     let place = Place { index, generation };
     let mut batch = Batch { inbox, handled: Handled::default() };
     let flow = stage::turn(inner, || {
@@ -97,12 +117,12 @@ fn take_turn(node: &Node, index: u32) {
     });
     match flow {
         Flow::Exit(reason) => end(inner, place, body, batch, reason),
-        flow => rest(inner, place, body, batch, &flow),
+        flow => rest(inner, place, body, batch, &flow, spare),
     }
 }
 
 /// Takes the body and what has come out of the cell.
-fn begin(inner: &Inner, index: u32) -> Option<Begun> {
+fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
     let mut slot = inner.table.slot(index)?.lock();
     if slot.run != Run::Queued {
         // Queued twice, or frozen meanwhile: whoever changed that sees to it.
@@ -111,33 +131,44 @@ fn begin(inner: &Inner, index: u32) -> Option<Begun> {
     let body = slot.body.take()?;
     slot.run = Run::Running;
     slot.woken = false;
-    let mut inbox = inner.table.pool.take();
-    slot.mailbox.take(&mut inbox);
-    if let Some(mut front) = slot.front.take() {
-        front.append(&mut inbox);
-        inner.table.pool.give(std::mem::replace(&mut inbox, front));
+    let mut inbox = slot.front.take();
+    if !slot.mailbox.is_empty() {
+        let mut came = slot.mailbox.take(|| spare.take(inner));
+        match &mut inbox {
+            Some(inbox) => {
+                inbox.append(&mut came);
+                spare.give(inner, came);
+            }
+            none => *none = Some(came),
+        }
     }
     Some(Begun { generation: slot.generation, body, inbox })
 }
 
 /// Puts the body back after a turn.
-fn rest(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, flow: &Flow) {
-    let Batch { inbox, mut handled } = batch;
-    let mut spare = Some(inbox);
+fn rest(
+    inner: &Arc<Inner>,
+    place: Place,
+    body: Box<dyn Body>,
+    batch: Batch,
+    flow: &Flow,
+    spare: &mut Spare,
+) {
+    let Batch { mut inbox, mut handled } = batch;
     let mut room = Vec::new();
     let mut owed = Vec::new();
     let queue = {
         let Some(slot) = inner.table.slot(place.index) else { return };
         let mut slot = slot.lock();
-        if spare.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
-            slot.front = spare.take();
+        if inbox.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
+            slot.front = inbox.take();
         }
         slot.mailbox.handled(handled.messages, handled.bytes);
         account(inner, &mut slot, &mut handled, &mut room, &mut owed);
         put_back(inner, place, &mut slot, body, flow)
     };
-    if let Some(inbox) = spare {
-        inner.table.pool.give(inbox);
+    if let Some(inbox) = inbox {
+        spare.give(inner, inbox);
     }
     if queue {
         inner.queues.push_behind(place.index);
@@ -248,11 +279,10 @@ fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reas
     // First the body: what it owns, such as callers to be answered, goes before the notices.
     drop(body);
     let Some(mut slot) = inner.table.remove(place.index, place.generation) else { return };
-    let mut rest = inner.table.pool.take();
-    slot.mailbox.take(&mut rest);
     let mut nodes: Vec<u32> = Vec::new();
-    let front = slot.front.take().into_iter().flat_map(|front| front.entries);
-    for entry in batch.inbox.entries.into_iter().chain(front).chain(rest.entries.drain(..)) {
+    let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
+    let left = [batch.inbox, slot.front.take(), rest];
+    for entry in left.into_iter().flatten().flat_map(|inbox| inbox.entries) {
         let from = entry.from();
         if from.is_remote() && !nodes.contains(&from.node) {
             nodes.push(from.node);

@@ -102,7 +102,7 @@ impl Inner {
         let entry = entry(local(from), call, content);
         match self.deliver(to, entry, self.room()) {
             Ok(()) => Ok(()),
-            Err(NotDelivered::Full(entry)) => Err(NotSent::Full(content_of(entry))),
+            Err(NotDelivered::Full(entry)) => Err(NotSent::Full(content_of(entry).1)),
             Err(NotDelivered::Dead(_)) => {
                 if let Some(call) = call {
                     self.reply(to, local(from), call, Err(Refusal::NoProcess));
@@ -328,13 +328,13 @@ pub(crate) fn entry(from: Sender, call: Option<CallRef>, content: Content) -> En
     }
 }
 
-/// The content of an entry that [`entry`] has made.
-fn content_of(entry: Envelope) -> Content {
+/// The call and content of an entry that [`entry`] has made.
+pub(crate) fn content_of(entry: Envelope) -> (Option<CallRef>, Content) {
     match entry {
-        Envelope::Value { value, .. } => Content::Value(value),
+        Envelope::Value { value, .. } => (None, Content::Value(value)),
         Envelope::Parcel { parcel, .. } => match *parcel {
-            Parcel::Large { ty, bytes } => Content::Bytes { ty, bytes },
-            Parcel::Call { content, .. } => content,
+            Parcel::Large { ty, bytes } => (None, Content::Bytes { ty, bytes }),
+            Parcel::Call { call, content } => (Some(call), content),
             other => unreachable!("`entry` makes no {other:?}"),
         },
         Envelope::Small { .. } => unreachable!("`entry` makes no small entries"),

@@ -19,7 +19,8 @@ use crate::wire::Place;
 /// What a process has before it in one turn.
 #[derive(Debug)]
 pub struct Batch {
-    pub(crate) inbox: Box<Inbox>,
+    /// `None`: nothing has come.
+    pub(crate) inbox: Option<Box<Inbox>>,
     pub(crate) handled: Handled,
 }
 
@@ -44,6 +45,16 @@ impl Handled {
                 owed.bytes = owed.bytes.saturating_add(bytes);
             }
             None => self.remote.push(Owed { node: from.node, messages, bytes }),
+        }
+    }
+
+    /// Takes back what [`add`](Self::add) added.
+    pub(crate) fn undo(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(owed) = self.remote.iter_mut().find(|owed| owed.node == from.node) {
+            owed.messages = owed.messages.saturating_sub(messages);
+            owed.bytes = owed.bytes.saturating_sub(bytes);
         }
     }
 
@@ -119,13 +130,13 @@ pub struct Origin(pub(crate) Sender);
 impl Batch {
     /// Takes the oldest.
     pub fn take_next(&mut self) -> Option<Delivery<'_>> {
-        let entry = self.inbox.entries.pop_front()?;
+        let inbox = self.inbox.as_mut()?;
+        let entry = inbox.remove(0)?;
         self.handled.add(entry.from(), entry.weight());
         Some(match entry {
             Envelope::Value { from, value } => message(from, View::Value(value), None),
             Envelope::Small { from, ty, start, len } => {
-                let range = start as usize..start as usize + len as usize;
-                message(from, View::Bytes(ty, &self.inbox.segment[range]), None)
+                message(from, View::Bytes(ty, inbox.small(start, len)), None)
             }
             Envelope::Parcel { from, parcel } => match *parcel {
                 Parcel::Large { ty, bytes } => message(from, View::Large(ty, bytes), None),
@@ -142,22 +153,17 @@ impl Batch {
 
     /// Takes the oldest reply or exit; everything else stays, in order.
     pub fn take_urgent(&mut self) -> Option<Delivery<'_>> {
-        let urgent = |entry: &Envelope| match entry {
-            Envelope::Parcel { parcel, .. } => {
-                matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. })
-            }
-            _ => false,
-        };
-        let at = self.inbox.entries.iter().position(urgent)?;
-        let entry = self.inbox.entries.remove(at)?;
-        self.inbox.entries.push_front(entry);
+        let entries = &mut self.inbox.as_mut()?.entries;
+        let at = entries.iter().position(Envelope::is_signal)?;
+        let entry = entries.remove(at)?;
+        entries.push_front(entry);
         self.take_next()
     }
 
     /// Whether anything is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inbox.entries.is_empty()
+        self.inbox.as_ref().is_none_or(|inbox| inbox.entries.is_empty())
     }
 }
 

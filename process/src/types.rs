@@ -12,6 +12,8 @@ use midflight_message::{Fingerprint, Message, Resolution, TypeInfo, resolve};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
+use crate::recent::Recent;
+
 /// The number of a type in this node's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeNo(pub u32);
@@ -50,6 +52,7 @@ pub(crate) enum Reading {
 /// The types of a node.
 #[derive(Debug)]
 pub(crate) struct TypeTable {
+    recent: Recent,
     types_max: usize,
     inner: RwLock<Inner>,
     resolutions: RwLock<FxHashMap<(TypeNo, TypeNo), Arc<Resolution>>>,
@@ -72,7 +75,12 @@ impl TypeTable {
     const RESOLUTIONS_MAX: usize = 16_384;
 
     pub(crate) fn new(types_max: usize) -> Self {
-        Self { types_max, inner: RwLock::default(), resolutions: RwLock::default() }
+        Self {
+            recent: Recent::default(),
+            types_max,
+            inner: RwLock::default(),
+            resolutions: RwLock::default(),
+        }
     }
 
     /// The number of a Rust type.
@@ -83,12 +91,35 @@ impl TypeTable {
     /// The number of a type that is compiled in: found by where its description lies.
     pub(crate) fn intern_static(&self, info: &'static TypeInfo) -> Result<TypeNo, TooManyTypes> {
         let at = std::ptr::from_ref(info).addr();
-        if let Some(no) = self.inner.read().by_address.get(&at) {
-            return Ok(*no);
+        if let Some(no) = self.recent.number(at) {
+            return Ok(no);
         }
-        let no = self.intern(info)?;
-        self.inner.write().by_address.insert(at, no);
+        let known = self.inner.read().by_address.get(&at).copied();
+        let no = match known {
+            Some(no) => no,
+            None => {
+                let no = self.intern(info)?;
+                self.inner.write().by_address.insert(at, no);
+                no
+            }
+        };
+        self.recent.learn_number(at, no);
         Ok(no)
+    }
+
+    /// Whether `writer` is known to be the very type `M`; false says nothing.
+    pub(crate) fn is_same<M: Message>(&self, writer: TypeNo) -> bool {
+        self.recent.is_same(std::ptr::from_ref(M::type_info()).addr(), writer)
+    }
+
+    /// `writer` has turned out to be the very type `M`, which never changes.
+    pub(crate) fn learn_same<M: Message>(&self, writer: TypeNo) {
+        self.recent.learn_same(std::ptr::from_ref(M::type_info()).addr(), writer);
+    }
+
+    /// Whether the type `no` is called `name`.
+    pub(crate) fn is_called(&self, no: TypeNo, name: &str) -> bool {
+        &*self.inner.read().entries[no.0 as usize].name == name
     }
 
     /// The number of a type whose schema is at hand.

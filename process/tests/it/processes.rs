@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use midflight_process::message::Message;
 use midflight_process::{Down, ExitReason, NodeId, Pid, Received, RegisterError};
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,27 @@ fn receive_is_selective_and_leaves_the_others_in_order() {
             seen
         });
         assert_eq!(seen.await.unwrap(), ["text 0", "0", "1", "text 1", "2", "text 2"]);
+    });
+}
+
+#[test]
+fn two_receives_at_a_time_do_not_hide_messages_from_each_other() {
+    simulate(|world| async move {
+        let node = world.node("a").await;
+        let received = node.run("receiver", |cx| async move {
+            let me = cx.me();
+            cx.send(me, 1_u64).await.unwrap();
+            cx.send(me, 2_u64).await.unwrap();
+            let (text, number) = (std::pin::pin!(cx.expect::<String>()), cx.expect::<u64>());
+            // The text is looked for among both numbers, then one of them is taken away.
+            let text = match select(text, std::pin::pin!(number)).await {
+                Either::Right((1, text)) => text,
+                _ => panic!("there is no text, and 1 is the oldest number"),
+            };
+            cx.send(me, String::from("text")).await.unwrap();
+            (text.await, cx.expect::<u64>().await)
+        });
+        assert_eq!(received.await.unwrap(), (String::from("text"), 2));
     });
 }
 
