@@ -4,4 +4,6 @@
 mod deploy;
 mod layers;
 mod real;
+mod semantics;
 mod thesis;
+mod tidy;

@@ -1,0 +1,179 @@
+//! SEMANTICS.md keeps its word: every guarantee is there, says what shows it or what is missing,
+//! and cites only tests that exist.
+//!
+//! A citation is `package::module::test`: a function with `#[test]` in a file of that package whose
+//! path has that module in it, or a case of the transport suite.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::tidy::{files, repository};
+
+/// The families, and how many guarantees each has.
+const FAMILIES: [(char, u32); 6] = [('T', 13), ('V', 4), ('P', 12), ('U', 11), ('R', 7), ('M', 4)];
+
+/// One guarantee's part of the page.
+struct Section {
+    name: String,
+    text: String,
+}
+
+impl Section {
+    /// What follows a line that begins with `label`, to the next label or the end.
+    fn part(&self, label: &str) -> Option<&str> {
+        let at = self.text.find(&format!("\n{label}"))? + 1 + label.len();
+        let rest = &self.text[at..];
+        let end = ["\nShown by:", "\nNot yet:"].iter().filter_map(|next| rest.find(next)).min();
+        Some(rest[..end.unwrap_or(rest.len())].trim())
+    }
+}
+
+/// Every `### T1 …` of the page.
+fn sections() -> Vec<Section> {
+    let page = std::fs::read_to_string(repository().join("SEMANTICS.md")).unwrap();
+    let mut sections = Vec::new();
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            let name = heading.split_whitespace().next().unwrap_or_default().to_owned();
+            sections.push(Section { name, text: String::new() });
+        } else if line.starts_with("## ") {
+            sections.push(Section { name: String::new(), text: String::new() });
+        } else if let Some(section) = sections.last_mut() {
+            section.text.push_str(line);
+            section.text.push('\n');
+        }
+    }
+    sections.retain(|section| !section.name.is_empty());
+    sections
+}
+
+/// What is between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_guarantee_is_there_once_and_says_what_shows_it() {
+    let sections = sections();
+    let names: Vec<_> = sections.iter().map(|section| section.name.clone()).collect();
+    let all = FAMILIES.iter().flat_map(|(family, count)| {
+        let of_family = 1..=*count;
+        of_family.map(move |number| format!("{family}{number}"))
+    });
+    assert_eq!(names, all.collect::<Vec<_>>());
+    let mut wrong = Vec::new();
+    for section in &sections {
+        let shown = section.part("Shown by:");
+        if shown.is_none() && section.part("Not yet:").is_none() {
+            wrong.push(format!("{} says neither what shows it nor what is missing", section.name));
+        }
+        if shown.is_some_and(|shown| quoted(shown).next().is_none()) {
+            wrong.push(format!("{}: \"Shown by:\" shows nothing", section.name));
+        }
+        if section.part("Not yet:") == Some("") {
+            wrong.push(format!("{}: \"Not yet:\" says nothing", section.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_citation_is_a_test_that_exists() {
+    let packages = packages();
+    let cases = suite_cases();
+    let mut wrong = Vec::new();
+    for section in sections() {
+        for cited in quoted(section.part("Shown by:").unwrap_or_default()) {
+            // A command; those of the README are run by hand and in CI.
+            if cited.starts_with("cargo ") {
+                continue;
+            }
+            if let Err(why) = find(cited, &packages, &cases) {
+                wrong.push(format!("{}: `{cited}` {why}", section.name));
+            }
+        }
+        for cited in quoted(section.part("Not yet:").unwrap_or_default()) {
+            if cited.starts_with("midflight-") && cited.contains("::") {
+                wrong.push(format!("{}: `{cited}` is a test under \"Not yet:\"", section.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_is_no_test_is_not_found() {
+    let (packages, cases) = (packages(), suite_cases());
+    let here = "midflight-tests::semantics::";
+    for (cited, is_good) in [
+        (format!("{here}what_is_no_test_is_not_found"), true),
+        (String::from("midflight-transport-api::failing::break_link"), true),
+        (format!("{here}what_nobody_wrote"), false),
+        (format!("{here}sections"), false),
+        (String::from("midflight-tests::elsewhere::what_is_no_test_is_not_found"), false),
+        (String::from("midflight-nowhere::semantics::what_is_no_test_is_not_found"), false),
+        (String::from("just words"), false),
+    ] {
+        assert_eq!(find(&cited, &packages, &cases).is_ok(), is_good, "{cited}");
+    }
+}
+
+/// The folder of each package of the workspace.
+fn packages() -> BTreeMap<String, String> {
+    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().unwrap();
+    let folder = |package: &cargo_metadata::Package| {
+        let folder = package.manifest_path.parent().unwrap().as_std_path();
+        folder.strip_prefix(repository()).unwrap().to_str().unwrap().to_owned()
+    };
+    metadata.packages.iter().map(|package| (package.name.to_string(), folder(package))).collect()
+}
+
+/// The names in the list of the transport suite.
+fn suite_cases() -> Vec<String> {
+    let list = repository().join("transport-api/src/conformance.rs");
+    let list = std::fs::read_to_string(list).unwrap();
+    let (_, list) = list.split_once("@cases $fixture;").unwrap();
+    let (list, _) = list.split_once("};").unwrap();
+    let names = list.split([',', ';', ':']).map(|name| name.trim().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+fn find(cited: &str, packages: &BTreeMap<String, String>, cases: &[String]) -> Result<(), String> {
+    let parts: Vec<_> = cited.split("::").collect();
+    let [package, modules @ .., test] = &parts[..] else { return Err("is no citation".into()) };
+    let folder = packages.get(*package).ok_or("names no package of the workspace")?;
+    if modules.is_empty() {
+        return Err("names no module".into());
+    }
+    let mut found = false;
+    for (path, text) in files("rs") {
+        // Of packages in one another's folder the innermost has the file.
+        let owner = packages.values().filter(|folder| Path::new(&path).starts_with(folder));
+        if owner.max_by_key(|folder| folder.len()) != Some(folder) {
+            continue;
+        }
+        let stem = path.strip_suffix(".rs").unwrap_or(&path);
+        let has = |module: &&str| stem.split('/').any(|part| part == *module);
+        if modules.iter().all(has) {
+            let is_case = path.contains("/conformance/") && cases.iter().any(|case| case == test);
+            found |= has_test(&text, test) || (is_case && text.contains(&format!("fn {test}<")));
+        }
+    }
+    if found { Ok(()) } else { Err("does not exist".into()) }
+}
+
+/// Whether a text has a function of that name under `#[test]`.
+fn has_test(text: &str, test: &str) -> bool {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let is_it = |line: &str| {
+        line.trim_start_matches("async ")
+            .strip_prefix("fn ")
+            .is_some_and(|rest| rest.strip_prefix(test).is_some_and(|rest| rest.starts_with('(')))
+    };
+    lines.iter().enumerate().filter(|(_, line)| is_it(line)).any(|(at, _)| {
+        let before = lines[..at].iter().rev();
+        before
+            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+            .any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
+    })
+}
