@@ -178,24 +178,24 @@ impl Context {
     ///
     /// # Cancel safety
     /// A dropped future has received nothing.
-    pub async fn expect<M: Message>(&self) -> M {
-        self.receive_one().await.message
+    pub fn expect<M: Message>(&self) -> impl Future<Output = M> {
+        self.receive().on(|received: Received<M>| received.message).forever()
     }
 
     /// As [`Context::expect`], for `timeout` at the most; zero takes what is there.
     ///
     /// # Cancel safety
     /// A dropped future has received nothing.
-    pub async fn expect_timeout<M: Message>(&self, timeout: Duration) -> Option<M> {
-        self.receive().on(|received: Received<M>| received.message).timeout(timeout).await
+    pub fn expect_timeout<M: Message>(&self, timeout: Duration) -> impl Future<Output = Option<M>> {
+        self.receive().on(|received: Received<M>| received.message).timeout(timeout)
     }
 
     /// Receives the oldest message of type `M` with its sender, and the caller who wants a reply.
     ///
     /// # Cancel safety
     /// A dropped future has received nothing.
-    pub async fn receive_one<M: Message>(&self) -> Received<M> {
-        self.receive().on(|received: Received<M>| received).forever().await
+    pub fn receive_one<M: Message>(&self) -> impl Future<Output = Received<M>> {
+        self.receive().on(|received: Received<M>| received).forever()
     }
 
     /// Receives the oldest message that one of several clauses takes.

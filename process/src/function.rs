@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -99,7 +99,6 @@ pub(crate) struct FunctionBody {
     /// `None` once it has panicked: it must not be polled again.
     future: Option<ProcessFuture>,
     shared: Arc<Shared>,
-    waker: Waker,
     name: &'static str,
 }
 
@@ -108,14 +107,13 @@ impl FunctionBody {
         name: &'static str,
         future: ProcessFuture,
         shared: Arc<Shared>,
-        waker: Waker,
     ) -> Self {
-        Self { future: Some(future), shared, waker, name }
+        Self { future: Some(future), shared, name }
     }
 
-    fn poll(&mut self, batch: &mut Batch) -> Poll<ExitReason> {
+    fn poll(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Poll<ExitReason> {
         let Some(future) = &mut self.future else { return Poll::Ready(ExitReason::Normal) };
-        let mut cx = TaskContext::from_waker(&self.waker);
+        let mut cx = TaskContext::from_waker(turn.lend_waker());
         // The future is dropped after a panic: nobody sees what it left half done.
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
         let mut arrived = self.shared.arrived.lock();
@@ -127,11 +125,11 @@ impl FunctionBody {
 }
 
 impl Body for FunctionBody {
-    fn turn(&mut self, batch: &mut Batch, _turn: &mut Turn<'_>) -> Flow {
+    fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
         let told_to_end = self.shared.arrived.lock().take(batch);
         let reason = match told_to_end {
             Some(reason) => reason,
-            None => match self.poll(batch) {
+            None => match self.poll(batch, turn) {
                 Poll::Pending => return Flow::Wait,
                 Poll::Ready(reason) => reason,
             },

@@ -138,6 +138,13 @@ impl Inner {
         Pid { node: self.id, index: place.index, generation: place.generation }
     }
 
+    /// Gives the process at `place` another turn.
+    pub(crate) fn wake(&self, place: Place) {
+        if self.table.wake(place.index, place.generation) {
+            self.queues.push(place.index);
+        }
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }

@@ -36,7 +36,10 @@ impl Inbox {
 
     /// Takes the entry at `at` out. The bytes of a small one stay until others are appended.
     pub(crate) fn remove(&mut self, at: usize) -> Option<Envelope> {
-        let entry = self.entries.remove(at)?;
+        let entry = match at {
+            0 => self.entries.pop_front(),
+            at => self.entries.remove(at),
+        }?;
         if let Envelope::Small { len, .. } = &entry {
             self.held -= *len as usize;
         }

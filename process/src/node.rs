@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
+use futures_util::FutureExt as _;
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::{Handle, Instant};
 use midflight_transport_api::Address;
@@ -19,7 +20,6 @@ use crate::inner::Inner;
 use crate::membership::Member;
 use crate::registry::{NAME_MAX, RegisterError};
 use crate::slot::Run;
-use crate::turn::process_waker;
 use crate::wire::{Place, Signal};
 
 /// A running node. Clones are the same node. Make one with [`Node::builder`](crate::NodeBuilder).
@@ -75,9 +75,9 @@ impl Node {
         self.spawn_body(|place| {
             let context = Context { node: self.clone(), place, shared: shared.clone() };
             let running = function(context);
-            let future = Box::pin(async move { running.await.into_exit_reason() });
-            let waker = process_waker(&self.inner, place);
-            Box::new(FunctionBody::new(name, future, shared, waker))
+            // An async block would hold the future twice.
+            let future = Box::pin(running.map(IntoExitReason::into_exit_reason));
+            Box::new(FunctionBody::new(name, future, shared))
         })
     }
 

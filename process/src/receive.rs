@@ -102,20 +102,21 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     ///
     /// # Cancel safety
     /// A dropped future has received nothing.
-    pub async fn forever(mut self) -> T {
+    pub fn forever(mut self) -> impl Future<Output = T> {
+        // An async function would hold all of this twice.
         let mut waiting = None;
-        std::future::poll_fn(|cx| self.poll(cx, &mut waiting)).await
+        std::future::poll_fn(move |cx| self.poll(cx, &mut waiting))
     }
 
     /// Waits for `timeout` at the most; zero takes what is there.
     ///
     /// # Cancel safety
     /// A dropped future has received nothing.
-    pub async fn timeout(mut self, timeout: Duration) -> Option<T> {
+    pub fn timeout(mut self, timeout: Duration) -> impl Future<Output = Option<T>> {
         let runtime = &self.context.node.inner.runtime;
         let deadline = runtime.now() + timeout;
         let (mut timer, mut waiting): (Option<BoxFuture<()>>, _) = (None, None);
-        std::future::poll_fn(|cx| {
+        std::future::poll_fn(move |cx| {
             if let Poll::Ready(taken) = self.poll(cx, &mut waiting) {
                 return Poll::Ready(Some(taken));
             }
@@ -126,7 +127,6 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             let timer = timer.get_or_insert_with(|| runtime.sleep_until(deadline));
             timer.as_mut().poll(cx).map(|()| None)
         })
-        .await
     }
 
     fn poll(

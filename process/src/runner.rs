@@ -15,7 +15,7 @@ use crate::mailbox::{Inbox, InboxPool};
 use crate::node::Node;
 use crate::queues::Ticks;
 use crate::slot::{Owed, Run, Slot};
-use crate::turn::{Batch, Handled, Turn};
+use crate::turn::{Batch, Handled, Turn, TurnWaker};
 use crate::wire::{Place, Signal};
 use crate::{ExitReason, stage};
 
@@ -78,19 +78,22 @@ async fn yield_now() {
     .await;
 }
 
-/// A buffer that a runner keeps from one turn to the next; the pool has a lock that all share.
+/// What a runner keeps from one turn to the next. (The pool of buffers has a lock that all share.)
 #[derive(Default)]
-struct Spare(Option<Box<Inbox>>);
+struct Spare {
+    inbox: Option<Box<Inbox>>,
+    waker: TurnWaker,
+}
 
 impl Spare {
     fn take(&mut self, inner: &Inner) -> Box<Inbox> {
-        self.0.take().unwrap_or_else(|| inner.table.pool.take())
+        self.inbox.take().unwrap_or_else(|| inner.table.pool.take())
     }
 
     fn give(&mut self, inner: &Inner, mut inbox: Box<Inbox>) {
-        if self.0.is_none() && InboxPool::is_kept(&inbox) {
+        if self.inbox.is_none() && InboxPool::is_kept(&inbox) {
             inbox.clear();
-            self.0 = Some(inbox);
+            self.inbox = Some(inbox);
         } else {
             inner.table.pool.give(inbox);
         }
@@ -110,7 +113,8 @@ fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let place = Place { index, generation };
     let mut batch = Batch { inbox, handled: Handled::default() };
     let flow = stage::turn(inner, || {
-        let mut turn = Turn { node, place, waker: None, ended_at: inner.limits.turn_messages };
+        let mut turn =
+            Turn { node, place, waker: &mut spare.waker, ended_at: inner.limits.turn_messages };
         // The body is dropped after a panic: nobody sees what it left half done.
         catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn)))
             .unwrap_or_else(|panic| Flow::Exit(ExitReason::Panic(panic_text(&*panic))))

@@ -1,6 +1,7 @@
 //! One turn of a process: what has come, and what it may do about it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
 use bytes::Bytes;
@@ -184,7 +185,7 @@ impl From<Content> for View<'_> {
 pub struct Turn<'a> {
     pub(crate) node: &'a Node,
     pub(crate) place: Place,
-    pub(crate) waker: Option<Waker>,
+    pub(crate) waker: &'a mut TurnWaker,
     pub(crate) ended_at: usize,
 }
 
@@ -203,8 +204,12 @@ impl Turn<'_> {
 
     /// Wakes this process for another turn, whenever it is used.
     pub fn waker(&mut self) -> Waker {
-        let (inner, place) = (&self.node.inner, self.place);
-        self.waker.get_or_insert_with(|| process_waker(inner, place)).clone()
+        self.lend_waker().clone()
+    }
+
+    /// As [`Turn::waker`], to be cloned only by whoever keeps it.
+    pub(crate) fn lend_waker(&mut self) -> &Waker {
+        self.waker.of(&self.node.inner, self.place)
     }
 
     /// How many messages are a fair turn; a body stops there and leaves the rest.
@@ -220,9 +225,11 @@ impl std::fmt::Debug for Turn<'_> {
     }
 }
 
+/// Gives a process another turn.
 struct ProcessWaker {
-    inner: std::sync::Weak<Inner>,
-    place: Place,
+    inner: Weak<Inner>,
+    /// Index and generation.
+    place: AtomicU64,
 }
 
 impl Wake for ProcessWaker {
@@ -231,15 +238,55 @@ impl Wake for ProcessWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(inner) = self.inner.upgrade()
-            && inner.table.wake(self.place.index, self.place.generation)
-        {
-            inner.queues.push(self.place.index);
+        let place = self.place.load(Ordering::Relaxed);
+        if let Some(inner) = self.inner.upgrade() {
+            inner.wake(unpacked(place));
         }
     }
 }
 
-/// A waker that gives a process another turn.
-pub(crate) fn process_waker(inner: &Arc<Inner>, place: Place) -> Waker {
-    Waker::from(Arc::new(ProcessWaker { inner: Arc::downgrade(inner), place }))
+/// A runner's waker: lent to one process after the other, and made anew only when somebody keeps
+/// it. So a process that waits for nothing but messages has none.
+#[derive(Default)]
+pub(crate) struct TurnWaker(Option<(Arc<ProcessWaker>, Waker)>);
+
+impl TurnWaker {
+    /// The waker of the process at `place`.
+    fn of(&mut self, inner: &Arc<Inner>, place: Place) -> &Waker {
+        let place = packed(place);
+        // Ours and the waker's own: nobody else has it, and nobody can get it but through us.
+        let lent = self.0.take_if(|(shared, _)| {
+            shared.place.load(Ordering::Relaxed) != place && Arc::strong_count(shared) > 2
+        });
+        drop(lent);
+        let (shared, waker) = self.0.get_or_insert_with(|| {
+            let inner = Arc::downgrade(inner);
+            let shared = Arc::new(ProcessWaker { inner, place: AtomicU64::new(place) });
+            (shared.clone(), Waker::from(shared))
+        });
+        // Whoever had it has let go of it before it becomes another's.
+        fence(Ordering::Acquire);
+        shared.place.store(place, Ordering::Relaxed);
+        waker
+    }
+}
+
+const fn packed(place: Place) -> u64 {
+    (place.index as u64) << 32 | place.generation as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of what was packed")]
+const fn unpacked(place: u64) -> Place {
+    Place { index: (place >> 32) as u32, generation: place as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_unpacked_as_it_was_packed() {
+        let place = Place { index: u32::MAX, generation: 7 };
+        assert_eq!(unpacked(packed(place)), place);
+    }
 }

@@ -104,9 +104,8 @@ fn two_receives_at_a_time_do_not_hide_messages_from_each_other() {
             cx.send(me, 2_u64).await.unwrap();
             let (text, number) = (std::pin::pin!(cx.expect::<String>()), cx.expect::<u64>());
             // The text is looked for among both numbers, then one of them is taken away.
-            let text = match select(text, std::pin::pin!(number)).await {
-                Either::Right((1, text)) => text,
-                _ => panic!("there is no text, and 1 is the oldest number"),
+            let Either::Right((1, text)) = select(text, std::pin::pin!(number)).await else {
+                panic!("there is no text, and 1 is the oldest number");
             };
             cx.send(me, String::from("text")).await.unwrap();
             (text.await, cx.expect::<u64>().await)

@@ -60,19 +60,16 @@ where
     node.spawn("measured", function).map_err(|error| error.to_string())
 }
 
-pub(crate) async fn send<M: midflight_process::message::Message>(
-    cx: &Context,
-    to: Pid,
-    message: M,
-) -> Result<(), String> {
-    cx.send(to, message).await.map_err(|error| error.to_string())
+/// What is wrong, in words.
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 /// Answers every ping, for ever.
 pub(crate) async fn ponger(cx: Context) -> Result<(), String> {
     loop {
         let Ping { reply_to, number } = cx.expect().await;
-        send(&cx, reply_to, Pong { number }).await?;
+        cx.send(reply_to, Pong { number }).await.map_err(text)?;
     }
 }
 
@@ -84,7 +81,9 @@ async fn pingpong(node: &Node, warm_up: usize, count: usize) -> Result<f64, Stri
             if number == warm_up {
                 began = cx.now();
             }
-            send(&cx, ponger, Ping { reply_to: cx.me(), number: number as u64 }).await?;
+            cx.send(ponger, Ping { reply_to: cx.me(), number: number as u64 })
+                .await
+                .map_err(text)?;
             cx.expect::<Pong>().await;
         }
         Ok(cx.now().since(began).as_secs_f64())
@@ -125,7 +124,7 @@ async fn fanin(node: &Node, senders: usize, each: usize) -> Result<f64, String> 
         for _ in 0..senders {
             spawn(cx.node(), async move |cx| {
                 for _ in 0..each {
-                    send(&cx, receiver, Packet(Small([7; SMALL]))).await?;
+                    cx.send(receiver, Packet(Small([7; SMALL]))).await.map_err(text)?;
                 }
                 Ok(())
             })?;
@@ -146,14 +145,14 @@ async fn ring(node: &Node, members: usize, laps: usize) -> Result<f64, String> {
             next = spawn(cx.node(), async move |cx| {
                 loop {
                     let Token { hops_left } = cx.expect().await;
-                    send(&cx, next, Token { hops_left: hops_left - 1 }).await?;
+                    cx.send(next, Token { hops_left: hops_left - 1 }).await.map_err(text)?;
                 }
             })?;
         }
         let began = cx.now();
         let mut hops_left = members * laps;
         while hops_left > 0 {
-            send(&cx, next, Token { hops_left: hops_left - 1 }).await?;
+            cx.send(next, Token { hops_left: hops_left - 1 }).await.map_err(text)?;
             hops_left = cx.expect::<Token>().await.hops_left;
         }
         Ok(cx.now().since(began).as_secs_f64())
@@ -167,7 +166,9 @@ async fn spawn_rate(node: &Node, batches: usize) -> Result<f64, String> {
         let began = cx.now();
         for _ in 0..batches {
             for _ in 0..1_000 {
-                spawn(cx.node(), async move |cx| send(&cx, parent, Done { count: 1 }).await)?;
+                spawn(cx.node(), async move |cx| {
+                    cx.send(parent, Done { count: 1 }).await.map_err(text)
+                })?;
             }
             for _ in 0..1_000 {
                 cx.expect::<Done>().await;

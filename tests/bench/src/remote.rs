@@ -9,7 +9,7 @@ use midflight_transport_tcp::{TcpConfig, TcpTransport};
 
 use crate::args::{Own, Size, Workload};
 use crate::far_side::{self, FarSide};
-use crate::local::{ponger, run, send, spawn};
+use crate::local::{ponger, run, spawn, text};
 use crate::payload::{Begin, Block, Done, Large, Packet, Ping, Pong, SMALL, Small};
 use crate::report::{Figure, Unit};
 
@@ -66,7 +66,7 @@ async fn round_trips(node: &Node, ponger: Pid, size: Size) -> Result<Vec<Figure>
         let mut nanos = Vec::with_capacity(count);
         for number in 0..(warm_up + count) as u64 {
             let began = cx.now();
-            send(&cx, ponger, Ping { reply_to: cx.me(), number }).await?;
+            cx.send(ponger, Ping { reply_to: cx.me(), number }).await.map_err(text)?;
             if cx.expect::<Pong>().await.number != number {
                 return Err("a reply is not the one to the last ping".into());
             }
@@ -105,7 +105,7 @@ async fn counter(cx: Context) -> Result<(), String> {
                 .forever()
                 .await;
         }
-        send(&cx, reply_to, Done { count }).await?;
+        cx.send(reply_to, Done { count }).await.map_err(text)?;
     }
 }
 
@@ -137,9 +137,9 @@ async fn stream<M: Message>(
     run(node, async move |cx| {
         let began = cx.now();
         let count = count as u64;
-        send(&cx, counter, Begin { count, reply_to: cx.me() }).await?;
+        cx.send(counter, Begin { count, reply_to: cx.me() }).await.map_err(text)?;
         for _ in 0..count {
-            send(&cx, counter, message()).await?;
+            cx.send(counter, message()).await.map_err(text)?;
         }
         if cx.expect::<Done>().await.count != count {
             return Err("the far side has counted otherwise".into());
