@@ -115,6 +115,8 @@ pub enum Delivery<'a> {
     },
     /// The reply to a call of this process's.
     Reply {
+        /// Who replied.
+        from: Origin,
         /// Which call.
         call: CallRef,
         /// The reply, or why there is none.
@@ -145,7 +147,7 @@ impl Batch {
                     message(from, content.into(), Some(Caller { from, call }))
                 }
                 Parcel::Reply { call, result } => {
-                    Delivery::Reply { call, result: result.map(Into::into) }
+                    Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
                 }
                 Parcel::Exit { reason } => Delivery::Exit(reason),
             },

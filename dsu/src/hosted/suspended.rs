@@ -96,7 +96,7 @@ impl Suspended {
                     self.exit = Some(reason);
                     return None;
                 }
-                Delivery::Reply { call, result } => {
+                Delivery::Reply { call, result, .. } => {
                     let waiting = self.ops.iter().find(|(_, op)| op.call == Some(call));
                     // A reply that nobody waits for any more.
                     let Some((&op, _)) = waiting else { continue };
