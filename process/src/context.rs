@@ -80,7 +80,8 @@ impl Context {
         match self.try_send(to, message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(message) | TrySendError::NotConnected(message)) => {
-                self.send_waiting(to, None, Content::Value(Box::new(message))).await
+                // Boxed, as it is rare and large: every send would move it along otherwise.
+                Box::pin(self.send_waiting(to, None, Content::Value(Box::new(message)))).await
             }
             Err(error) => Err(error.into()),
         }
@@ -160,7 +161,7 @@ impl Context {
         match inner.try_send(self.place, to, Some(call), content) {
             Ok(()) => {}
             Err(NotSent::Full(content) | NotSent::NotConnected(_, content)) => {
-                let sending = self.send_waiting(to, Some(call), content);
+                let sending = Box::pin(self.send_waiting(to, Some(call), content));
                 midflight_runtime::timeout_at(&*inner.runtime, deadline, sending)
                     .await
                     .map_err(|_elapsed| CallError::TimedOut { to, after: timeout })??;
