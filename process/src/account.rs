@@ -6,8 +6,23 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
+use crate::peer::push_waker;
+
+/// How much may be under way to one process: the receiver's word, said in the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Window {
+    pub(crate) messages: u32,
+    pub(crate) bytes: u32,
+}
+
+impl Window {
+    pub(crate) const fn of(limits: &Limits) -> Self {
+        Self { messages: limits.window_messages, bytes: limits.window_bytes }
+    }
+}
 
 /// What is under way to one remote process.
 #[derive(Debug, Default)]
@@ -23,15 +38,15 @@ impl Account {
     /// Takes credit for one message of `bytes` bytes; false when there is none. A message larger
     /// than the window may pass when a quarter of it at the most is under way: so much a receiver
     /// keeps to itself when it has handled everything.
-    pub(crate) fn take(&self, bytes: u32, limits: &Limits) -> bool {
+    pub(crate) fn take(&self, bytes: u32, window: Window) -> bool {
         if self.closed.load(Ordering::Acquire) {
             return true;
         }
         let messages = self.messages.fetch_add(1, Ordering::AcqRel);
         let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits = before <= limits.window_bytes / 4
-            || u64::from(before) + u64::from(bytes) <= u64::from(limits.window_bytes);
-        if messages < limits.window_messages && fits {
+        let fits = before <= window.bytes / 4
+            || u64::from(before) + u64::from(bytes) <= u64::from(window.bytes);
+        if messages < window.messages && fits {
             return true;
         }
         self.messages.fetch_sub(1, Ordering::AcqRel);
@@ -54,10 +69,7 @@ impl Account {
     }
 
     pub(crate) fn wait(&self, waker: &Waker) {
-        let mut waiting = self.waiting.lock();
-        if !waiting.iter().any(|other| other.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+        push_waker(&mut self.waiting.lock(), waker);
     }
 
     fn wake(&self) {
@@ -81,14 +93,14 @@ mod tests {
 
     #[test]
     fn credit_is_bounded_both_ways() {
-        let limits = Limits { window_messages: 2, window_bytes: 100, ..Limits::default() };
+        let window = Window { messages: 2, bytes: 100 };
         let account = Account::default();
-        assert!(account.take(500, &limits), "alone, it may pass");
-        assert!(!account.take(1, &limits), "no bytes left");
+        assert!(account.take(500, window), "alone, it may pass");
+        assert!(!account.take(1, window), "no bytes left");
         assert!(account.give(9, 9_000), "a peer that gives too much gives no more than there was");
-        assert!(account.take(50, &limits) && account.take(50, &limits));
-        assert!(!account.take(0, &limits), "no messages left");
+        assert!(account.take(50, window) && account.take(50, window));
+        assert!(!account.take(0, window), "no messages left");
         assert!(!account.give(1, 50));
-        assert!(account.take(50, &limits));
+        assert!(account.take(50, window));
     }
 }

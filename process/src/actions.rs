@@ -237,6 +237,13 @@ impl Node {
         self.inner.types.intern(info).ok()
     }
 
+    /// A call is not waited for any more; a reply that comes all the same is dropped.
+    pub fn forget_call(&self, to: Pid, call: CallRef) {
+        if let Route::Remote(peer, _) = self.inner.route(to) {
+            peer.pending.take_call(call);
+        }
+    }
+
     /// Tells a caller that there is no reply, and why.
     pub fn refuse_call(&self, caller: Caller, refusal: Refusal) {
         self.inner.reply(Place::NOBODY, caller.from, caller.call, Err(refusal));

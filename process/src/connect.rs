@@ -1,12 +1,12 @@
 //! Making and cutting links to other nodes.
 
-use futures_channel::oneshot;
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::{spawn, timeout};
 use midflight_transport_api::{Address, ConnectError};
 use std::time::Duration;
 
 use crate::node::Node;
+use crate::peer::Peer;
 use crate::wire::Signal;
 
 /// No link to a node could be made.
@@ -176,12 +176,23 @@ impl Node {
         let no_answer = || WhereisError::NoAnswer(node);
         let peer = self.inner.peer(node).ok_or_else(no_answer)?;
         let request = self.inner.next();
-        let (tell, told) = oneshot::channel();
-        peer.questions.lock().insert(request, tell);
+        let told = peer.pending.add_question(request).ok_or_else(no_answer)?;
+        let _given_up = GivenUp { peer: &peer, request };
         self.inner.signal(&peer, &Signal::Whereis { request, name: name.to_owned() });
         let answer = timeout(&*self.inner.runtime, self.inner.limits.connect_timeout, told).await;
-        peer.questions.lock().remove(&request);
         let place = answer.map_err(|_elapsed| no_answer())?.map_err(|_lost| no_answer())?;
         Ok(place.map(|place| Pid { node, index: place.index, generation: place.generation }))
+    }
+}
+
+/// Takes a question back when nobody waits for its answer any more.
+struct GivenUp<'a> {
+    peer: &'a Peer,
+    request: u64,
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        drop(self.peer.pending.take_question(self.request));
     }
 }

@@ -156,7 +156,7 @@ impl Context {
         let deadline = inner.runtime.now() + timeout;
         let call = inner.next_call();
         self.shared.arrived.lock().calls.insert(call, None);
-        let guard = CallGuard { context: self, call };
+        let guard = CallGuard { context: self, to, call };
         let content = Content::Value(Box::new(message));
         match inner.try_send(self.place, to, Some(call), content) {
             Ok(()) => {}
@@ -237,6 +237,7 @@ impl Context {
 /// Forgets a call when it is over, however it ends.
 struct CallGuard<'a> {
     context: &'a Context,
+    to: Pid,
     call: CallRef,
 }
 
@@ -264,5 +265,6 @@ impl CallGuard<'_> {
 impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
         self.context.shared.arrived.lock().calls.remove(&self.call);
+        self.context.node.forget_call(self.to, self.call);
     }
 }

@@ -45,11 +45,6 @@ impl Frozen {
         Self { inner, place, body: Some(body) }
     }
 
-    /// Takes the body back out, for whoever holds the cell's lock and has not frozen it after all.
-    pub(crate) fn undo(mut self) -> Option<Box<dyn Body>> {
-        self.body.take()
-    }
-
     /// Asks for the body of `pid` and waits for it until `deadline`.
     pub(crate) async fn take(
         inner: &Arc<Inner>,
@@ -98,7 +93,8 @@ impl Frozen {
         if let Some(slot) = inner.table.slot(place.index) {
             let mut slot = slot.lock();
             if slot.is(place.generation) {
-                slot.rare().freeze = None;
+                // Only this caller's own request: another may have been made since.
+                slot.rare().freeze.take_if(|freeze| freeze.is_canceled());
                 if let Some(suspended) = slot.body.as_ref().and_then(|b| b.label().suspended) {
                     what = suspended;
                 }
@@ -144,6 +140,7 @@ impl Drop for Frozen {
             if !slot.is(self.place.generation) || slot.run != Run::Frozen {
                 return;
             }
+            slot.rare().label = Some(body.label());
             slot.body = Some(body);
             let queue = std::mem::take(&mut slot.woken) || slot.has_mail();
             slot.run = if queue { Run::Queued } else { Run::Idle };

@@ -207,6 +207,7 @@ mod tests {
             authenticated,
             nonce: [u8::try_from(id).unwrap(); 32],
             catalogue: [0; 32],
+            window: crate::account::Window { messages: 1, bytes: 1 },
         }
     }
 

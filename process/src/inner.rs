@@ -100,7 +100,7 @@ impl Inner {
     }
 
     pub(crate) fn peer(&self, id: NodeId) -> Option<Arc<Peer>> {
-        crate::stage::current_peer(id).or_else(|| self.peers.read().get(&id).cloned())
+        crate::stage::current_peer(self, id).or_else(|| self.peers.read().get(&id).cloned())
     }
 
     /// The peer with this number, if its link lives.

@@ -30,6 +30,8 @@ pub struct Limits {
     pub members: usize,
     /// Message types known (default 65,536).
     pub types: usize,
+    /// Message types one peer may announce (default 16,384).
+    pub types_per_peer: usize,
     /// Dead letters kept (default 1,024; the oldest goes first).
     pub dead_letters: usize,
     /// Bytes of dead letters kept (default 16 MiB).
@@ -56,6 +58,7 @@ impl Default for Limits {
             peers: 1_024,
             members: 4_096,
             types: 65_536,
+            types_per_peer: 16_384,
             dead_letters: 1_024,
             dead_letter_bytes: 16 << 20,
             lanes: 16,

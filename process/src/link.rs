@@ -16,11 +16,13 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
+use crate::account::Window;
 use crate::handshake::{Action, Handshake};
 use crate::inner::Inner;
 use crate::mailbox::Inbox;
 use crate::membership::Member;
 use crate::peer::Peer;
+use crate::pending::Waiting;
 use crate::send::SMALL_MAX;
 use crate::table::NotDelivered;
 use crate::types::TypeNo;
@@ -68,6 +70,9 @@ impl LinkState {
         matches!(*self.progress.lock(), Progress::UnderWay(_))
     }
 }
+
+/// The least a link must take in one message: what nodes say to each other must fit.
+const MESSAGE_MAX_LEAST: usize = 64 * 1_024;
 
 /// Takes the links of the node's endpoint.
 pub(crate) struct Acceptor(pub(crate) Weak<Inner>);
@@ -177,7 +182,11 @@ impl Sink {
             Payload::Given(bytes) => Some(bytes.clone()),
             Payload::Lent(_) => None,
         };
-        match wire::read(bytes) {
+        let frame = wire::read(bytes);
+        if let Ok(Frame::Message { .. } | Frame::Call { .. } | Frame::Reply { .. }) = frame {
+            self.speaks();
+        }
+        match frame {
             Err(error) => self.violation(error.0),
             Ok(Frame::Signal(signal)) => self.signal(signal),
             Ok(_) if self.peer.is_none() => self.violation("a message before the handshake"),
@@ -194,10 +203,11 @@ impl Sink {
                 let Some((from, ty)) = self.known(from, ty) else { return };
                 let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
                 self.end_run();
-                if let Some(peer) = &self.peer {
-                    peer.calls.lock().remove(&call);
+                let caller = self.peer.as_ref().and_then(|peer| peer.pending.take_call(call));
+                // Only who was asked may answer, and only once.
+                if caller == Some(to) {
+                    self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
                 }
-                self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
             }
         }
     }
@@ -270,6 +280,9 @@ impl Sink {
         if let Some(actions) = self.handshake.take(&signal) {
             return actions.into_iter().for_each(|action| self.act(action));
         }
+        if !matches!(signal, Signal::Refused { .. }) {
+            self.speaks();
+        }
         match (signal, self.peer.clone()) {
             (Signal::Refused { reason }, _) => {
                 tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
@@ -278,12 +291,15 @@ impl Sink {
             }
             (_, None) => self.violation("a signal before the handshake"),
             (Signal::Announce { ty, name, version, fingerprint }, Some(peer)) => {
+                if self.types.len() >= self.inner.limits.types_per_peer {
+                    return self.violation("more types than one peer may announce");
+                }
                 let Ok(no) = self.inner.types.announce(&name, version, fingerprint) else {
-                    return self.violation("more types than this node may know");
+                    return self.violation("a bad name, or more types than this node may know");
                 };
                 self.types.insert(ty, no);
                 if self.inner.types.needs_schema(no) {
-                    self.inner.signal(&peer, &Signal::SchemaRequest { fingerprint });
+                    self.inner.ask_schema(&peer, no);
                 }
             }
             (signal, Some(peer)) => {
@@ -291,6 +307,16 @@ impl Sink {
                 self.end_run();
                 self.inner.take_signal(&peer, signal);
             }
+        }
+    }
+
+    /// The peer has said something beyond the handshake: it knows that it is welcome here, and has
+    /// said before that we are welcome there.
+    fn speaks(&mut self) {
+        if !self.handshake.is_done()
+            && let Some(action) = self.handshake.message()
+        {
+            self.act(action);
         }
     }
 
@@ -318,7 +344,12 @@ impl Sink {
         let Some(number) = inner.number(hello.member.id) else {
             return self.refuse("this node has met too many others", true);
         };
-        let peer = Peer::new(number, hello.member, self.link.clone(), control, lanes);
+        let peer = Peer::new(number, hello, self.link.clone(), control, lanes);
+        if peer.message_max < MESSAGE_MAX_LEAST {
+            let max = peer.message_max;
+            let why = format!("the link takes messages of {max} bytes, nodes need {MESSAGE_MAX_LEAST}");
+            return self.refuse(&why, true);
+        }
         self.peer = Some(Arc::new(peer));
     }
 
@@ -345,12 +376,6 @@ impl LinkSink for Sink {
                 // No extension is known yet: one that must be understood ends the link.
                 if let Err(error) = frame::refuse_critical(extensions, |_| false) {
                     return self.violation(&error.to_string());
-                }
-                if !self.handshake.is_done()
-                    && matches!(payload.as_slice().first(), Some(1..=3))
-                    && let Some(action) = self.handshake.message()
-                {
-                    self.act(action);
                 }
                 self.received(payload);
             }
@@ -381,6 +406,7 @@ fn own_hello(inner: &Inner) -> Hello {
         authenticated: inner.secret.is_some(),
         nonce,
         catalogue: *inner.catalogue.lock(),
+        window: Window::of(&inner.limits),
     }
 }
 
@@ -402,7 +428,10 @@ impl Inner {
         self.peers.write().insert(peer.id, peer.clone());
         let all = {
             let mut membership = self.membership.lock();
-            membership.meet(member);
+            // Who cannot be dialled, such as an operator's program, is a peer and no member.
+            if member.address.is_some() {
+                membership.meet(member);
+            }
             membership.all()
         };
         self.tell_members(&all);
@@ -427,9 +456,10 @@ impl Inner {
             }
         }
         peer.lost();
-        self.end_remote_monitors(peer, loss);
+        let Waiting { calls, monitors, .. } = peer.pending.end();
+        self.end_remote_monitors(peer, monitors, loss);
         let from = Sender { node: peer.number, index: 0, generation: 0 };
-        let mut calls: Vec<_> = peer.calls.lock().drain().collect();
+        let mut calls: Vec<_> = calls.into_iter().collect();
         calls.sort_unstable_by_key(|(call, _)| *call);
         for (call, caller) in calls {
             let reason = format!("the link to node {} was lost ({loss})", peer.name);
@@ -437,7 +467,25 @@ impl Inner {
             let parcel = Box::new(Parcel::Reply { call, result });
             let _ = self.deliver(caller, Envelope::Parcel { from, parcel }, None);
         }
-        peer.questions.lock().clear();
         self.look_after(peer, loss);
+        self.forget_debts(peer.number);
+    }
+
+    /// Nobody on the node of this number is owed credit or news any more.
+    fn forget_debts(self: &Arc<Self>, number: u32) {
+        let inner = self.clone();
+        let work = move || {
+            for (index, generation) in inner.table.pids() {
+                let Some(slot) = inner.table.slot(index) else { continue };
+                let mut slot = slot.lock();
+                if slot.is(generation)
+                    && let Some(rare) = &mut slot.rare
+                {
+                    rare.owed.retain(|owed| owed.node != number);
+                    rare.watchers.retain(|entry| entry.watcher.node != number);
+                }
+            }
+        };
+        self.runtime.spawn_blocking("forget debts to a lost node", Box::new(work));
     }
 }

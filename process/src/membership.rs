@@ -23,6 +23,12 @@ impl Member {
     /// The longest name, in bytes.
     pub const NAME_MAX: usize = 64;
 
+    /// Whether what a peer tells of a member can be one.
+    fn is_sound(&self) -> bool {
+        let address_max = midflight_transport_api::Address::LEN_MAX;
+        Self::is_name(&self.name) && self.address.as_ref().is_some_and(|a| a.len() <= address_max)
+    }
+
     /// Whether a name can be a node's: 1 to 64 letters, digits, `-`, `_` or `.`.
     #[must_use]
     pub fn is_name(name: &str) -> bool {
@@ -59,7 +65,7 @@ impl Membership {
                 break;
             }
             let known = self.members.contains_key(&member.id) || self.gone.contains(&member.id);
-            if known || !Member::is_name(&member.name) {
+            if known || !member.is_sound() {
                 continue;
             }
             self.members.insert(member.id, member.clone());

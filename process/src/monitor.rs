@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use midflight_message::Pid;
 use midflight_transport_api::LinkLoss;
+use rustc_hash::FxHashMap;
 
 use crate::envelope::Sender;
 use crate::inner::Inner;
-use crate::peer::{Peer, RemoteMonitor};
+use crate::peer::Peer;
+use crate::pending::RemoteMonitor;
 use crate::send::{Route, local};
 use crate::slot::Watcher;
 use crate::wire::{Place, Signal};
@@ -21,11 +23,10 @@ impl Inner {
         match self.route(target) {
             Route::Local(place) => self.watch(place, local(watcher), monitor),
             Route::Remote(peer, place) => {
-                peer.monitors.lock().insert(monitor, RemoteMonitor { watcher, target });
-                let signal = Signal::Monitor { to: place, from: watcher, monitor };
-                self.signal_pair(&peer, watcher, place, signal);
-                // The link may have been lost in between, before the monitor was in its list.
-                if self.peer(peer.id).is_none() && peer.monitors.lock().remove(&monitor).is_some() {
+                if peer.pending.add_monitor(monitor, RemoteMonitor { watcher, target }) {
+                    let signal = Signal::Monitor { to: place, from: watcher, monitor };
+                    self.signal_pair(&peer, watcher, place, signal);
+                } else {
                     self.down_unreachable(watcher, target, monitor, "the link was lost");
                 }
             }
@@ -41,7 +42,7 @@ impl Inner {
         match self.route(target) {
             Route::Local(place) => self.unwatch(place, local(watcher), monitor),
             Route::Remote(peer, place) => {
-                peer.monitors.lock().remove(&monitor);
+                peer.pending.take_monitor(monitor, watcher);
                 let signal = Signal::Demonitor { to: place, from: watcher, monitor };
                 self.signal_pair(&peer, watcher, place, signal);
             }
@@ -86,8 +87,13 @@ impl Inner {
     }
 
     /// The link to `peer` is lost: every monitor on its processes fires.
-    pub(crate) fn end_remote_monitors(self: &Arc<Self>, peer: &Peer, loss: &LinkLoss) {
-        let mut monitors: Vec<_> = peer.monitors.lock().drain().collect();
+    pub(crate) fn end_remote_monitors(
+        self: &Arc<Self>,
+        peer: &Peer,
+        monitors: FxHashMap<MonitorRef, RemoteMonitor>,
+        loss: &LinkLoss,
+    ) {
+        let mut monitors: Vec<_> = monitors.into_iter().collect();
         monitors.sort_unstable_by_key(|(monitor, _)| *monitor);
         for (monitor, remote) in monitors {
             let why = format!("the link to node {} was lost ({loss})", peer.name);

@@ -10,17 +10,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
-use futures_channel::oneshot;
-use midflight_message::{NodeId, Pid};
-use midflight_transport_api::{ConnectionId, Link, Outgoing, SendErrorKind};
+use midflight_message::NodeId;
+use midflight_transport_api::{ConnectionId, Link, Outgoing, SendError, SendErrorKind};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 
-use crate::MonitorRef;
-use crate::account::Account;
-use crate::envelope::CallRef;
+use crate::account::{Account, Window};
+use crate::pending::Pending;
 use crate::types::{TypeNo, TypeTable};
-use crate::wire::{Place, Signal, put_signal};
+use crate::wire::{Hello, Place, Signal, put_signal};
+
+/// Bytes kept for a link that takes nothing, in frames that take no credit: signals and replies. A
+/// peer that makes it more reads nothing and asks a lot.
+const OVERFLOW_BYTES_MAX: usize = 64 << 20;
 
 /// A node at the other end of a link incarnation.
 pub(crate) struct Peer {
@@ -34,26 +36,18 @@ pub(crate) struct Peer {
     pub(crate) link: Arc<dyn Link>,
     /// The longest message both sides take, in bytes.
     pub(crate) message_max: usize,
+    /// How much may be under way to each of its processes.
+    pub(crate) window: Window,
     control: ConnectionId,
     lanes: Vec<ConnectionId>,
     out: Mutex<Out>,
+    is_lost: AtomicBool,
     /// Something waits in `out.overflow`.
     full: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
     accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
-    /// Calls that wait for a reply from there, by caller.
-    pub(crate) calls: Mutex<FxHashMap<CallRef, Place>>,
-    /// Monitors set from here on processes there.
-    pub(crate) monitors: Mutex<FxHashMap<MonitorRef, RemoteMonitor>>,
-    /// Questions that wait for an answer.
-    pub(crate) questions: Mutex<FxHashMap<u64, oneshot::Sender<Option<Place>>>>,
-}
-
-/// A monitor whose target lives on the peer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RemoteMonitor {
-    pub(crate) watcher: Place,
-    pub(crate) target: Pid,
+    /// What waits for a word from there.
+    pub(crate) pending: Pending,
 }
 
 #[derive(Default)]
@@ -61,6 +55,7 @@ struct Out {
     /// Which types each lane has announced: a bit for each type.
     announced: Vec<Vec<u64>>,
     overflow: VecDeque<Kept>,
+    overflow_bytes: usize,
 }
 
 struct Kept {
@@ -68,6 +63,22 @@ struct Kept {
     head: Vec<u8>,
     ty: Option<TypeNo>,
     large: Option<Bytes>,
+}
+
+impl Kept {
+    fn size(&self) -> usize {
+        64 + self.head.len() + self.large.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+impl Out {
+    fn keep(&mut self, frames: &mut [Staged<'_>]) {
+        for Staged { lane, head, ty, large } in frames {
+            let kept = Kept { lane: *lane, head: head.to_vec(), ty: *ty, large: large.take() };
+            self.overflow_bytes += kept.size();
+            self.overflow.push_back(kept);
+        }
+    }
 }
 
 /// One of the connections to a peer.
@@ -90,11 +101,12 @@ pub(crate) struct Staged<'a> {
 impl Peer {
     pub(crate) fn new(
         number: u32,
-        member: crate::Member,
+        hello: Hello,
         link: Arc<dyn Link>,
         control: ConnectionId,
         lanes: Vec<ConnectionId>,
     ) -> Self {
+        let member = hello.member;
         let announced = vec![Vec::new(); lanes.len()];
         let mut message_max = 0;
         // A link that refuses is lost or full: then nothing is sent on it anyway.
@@ -108,15 +120,15 @@ impl Peer {
             address: member.address,
             link,
             message_max,
+            window: hello.window,
             control,
             lanes,
-            out: Mutex::new(Out { announced, overflow: VecDeque::new() }),
+            out: Mutex::new(Out { announced, ..Out::default() }),
+            is_lost: AtomicBool::new(false),
             full: AtomicBool::new(false),
             waiting: Mutex::default(),
             accounts: Mutex::default(),
-            calls: Mutex::default(),
-            monitors: Mutex::default(),
-            questions: Mutex::default(),
+            pending: Pending::default(),
         }
     }
 
@@ -155,12 +167,9 @@ impl Peer {
         self.full.load(Ordering::Acquire)
     }
 
-    /// Wakes `waker` when the peer is not full any more.
+    /// Wakes `waker` when the peer is not full any more. Whoever calls this looks once more after.
     pub(crate) fn wait_for_room(&self, waker: &Waker) {
-        self.waiting.lock().push(waker.clone());
-        if !self.is_full() {
-            self.wake_waiting();
-        }
+        push_waker(&mut self.waiting.lock(), waker);
     }
 
     fn wake_waiting(&self) {
@@ -190,67 +199,71 @@ impl Peer {
         let mut out = self.out.lock();
         let out = &mut *out;
         if out.overflow.is_empty() {
-            let announced = &mut out.announced;
-            let written = self.link.write(&mut |batch| {
+            let mut batch = Batch { peer: self, announced: &mut out.announced, error: None };
+            let written = self.link.write(&mut |outgoing| {
                 for frame in &mut *frames {
-                    self.announce(batch, announced, frame.lane, frame.ty, types);
-                    self.append(batch, frame.lane, frame.head, frame.large.take());
+                    let large = frame.large.take();
+                    batch.append(outgoing, types, frame.lane, frame.head, frame.ty, large);
                 }
             });
-            match written.map_err(|error| error.kind().clone()) {
-                Ok(()) => return WriteOutcome::Written,
-                Err(SendErrorKind::Full) => {}
-                Err(_) => return WriteOutcome::Lost,
+            match batch.outcome(written) {
+                WriteOutcome::Kept => {}
+                outcome => return outcome,
             }
         }
-        out.overflow.extend(frames.iter_mut().map(|frame| Kept {
-            lane: frame.lane,
-            head: frame.head.to_vec(),
-            ty: frame.ty,
-            large: frame.large.take(),
-        }));
+        out.keep(frames);
+        if out.overflow_bytes > OVERFLOW_BYTES_MAX {
+            self.link.abort("it reads nothing, and what it causes to be sent to it has piled up");
+            return WriteOutcome::Lost;
+        }
         let first = !self.full.swap(true, Ordering::AcqRel);
         if first { WriteOutcome::KeptFirst } else { WriteOutcome::Kept }
     }
 
-    /// Writes what was kept. Answers true when nothing is left.
+    /// Writes what was kept, as far as the link takes it.
     pub(crate) fn write_kept(&self, types: &TypeTable) -> WriteOutcome {
-        let mut out = self.out.lock();
-        let out = &mut *out;
-        while let Some(kept) = out.overflow.pop_front() {
-            let mut kept = Some(kept);
-            let announced = &mut out.announced;
-            let written = self.link.write(&mut |batch| {
-                if let Some(kept) = kept.take() {
-                    self.announce(batch, announced, kept.lane, kept.ty, Some(types));
-                    self.append(batch, kept.lane, &kept.head, kept.large);
-                }
-            });
-            match written.map_err(|error| error.kind().clone()) {
-                Ok(()) => {}
-                Err(SendErrorKind::Full) => {
-                    // A full batch refuses before it runs the closure: the frame is still here.
-                    if let Some(kept) = kept {
-                        out.overflow.push_front(kept);
+        {
+            let mut out = self.out.lock();
+            let out = &mut *out;
+            while let Some(kept) = out.overflow.pop_front() {
+                let size = kept.size();
+                let mut kept = Some(kept);
+                let mut batch = Batch { peer: self, announced: &mut out.announced, error: None };
+                let written = self.link.write(&mut |outgoing| {
+                    if let Some(Kept { lane, head, ty, large }) = kept.take() {
+                        batch.append(outgoing, Some(types), lane, &head, ty, large);
                     }
-                    return WriteOutcome::Kept;
+                });
+                match batch.outcome(written) {
+                    WriteOutcome::Written => out.overflow_bytes -= size,
+                    WriteOutcome::Kept => {
+                        // A full link refuses before it runs the closure: the frame is still here.
+                        out.overflow.extend(kept);
+                        out.overflow.rotate_right(1);
+                        return WriteOutcome::Kept;
+                    }
+                    outcome => return outcome,
                 }
-                Err(_) => return WriteOutcome::Lost,
             }
+            self.full.store(false, Ordering::Release);
         }
-        self.full.store(false, Ordering::Release);
         self.wake_waiting();
         WriteOutcome::Written
     }
 
     /// The link is lost: nobody waits for it any more.
     pub(crate) fn lost(&self) {
-        self.out.lock().overflow.clear();
+        self.is_lost.store(true, Ordering::Release);
+        drop(std::mem::take(&mut self.out.lock().overflow));
         self.full.store(false, Ordering::Release);
         self.wake_waiting();
-        for (_, account) in self.accounts.lock().drain() {
-            account.close();
-        }
+        let accounts = std::mem::take(&mut *self.accounts.lock());
+        accounts.into_values().for_each(|account| account.close());
+    }
+
+    /// Whether its link is lost: handles from before refuse sends.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
     }
 
     fn connection(&self, lane: Lane) -> ConnectionId {
@@ -259,48 +272,86 @@ impl Peer {
             Lane::Data(number) => self.lanes[number],
         }
     }
+}
 
-    fn announce(
-        &self,
-        batch: &mut Outgoing,
-        announced: &mut [Vec<u64>],
-        lane: Lane,
-        ty: Option<TypeNo>,
+/// The link's batch, while it is written to.
+struct Batch<'a> {
+    peer: &'a Peer,
+    announced: &'a mut Vec<Vec<u64>>,
+    error: Option<SendError>,
+}
+
+impl Batch<'_> {
+    fn append(
+        &mut self,
+        outgoing: &mut Outgoing,
         types: Option<&TypeTable>,
+        lane: Lane,
+        head: &[u8],
+        ty: Option<TypeNo>,
+        large: Option<Bytes>,
     ) {
-        let (Lane::Data(number), Some(ty), Some(types)) = (lane, ty, types) else { return };
+        let connection = self.peer.connection(lane);
+        let mut appended = Ok(());
+        if let (Lane::Data(number), Some(ty), Some(types)) = (lane, ty, types)
+            && self.first_on(number, ty)
+        {
+            appended = outgoing.message(connection, &announcement(types, ty));
+        }
+        let appended = appended.and_then(|()| match large {
+            None => outgoing.message(connection, head),
+            Some(payload) => outgoing.message_bytes(connection, head, payload),
+        });
+        self.error = self.error.take().or(appended.err());
+    }
+
+    /// Whether this is the first message of its type on this lane.
+    fn first_on(&mut self, lane: usize, ty: TypeNo) -> bool {
         let (word, bit) = (ty.0 as usize / 64, 1 << (ty.0 % 64));
-        let bits = &mut announced[number];
+        let bits = &mut self.announced[lane];
         if bits.len() <= word {
             bits.resize(word + 1, 0);
         }
-        if bits[word] & bit != 0 {
-            return;
-        }
+        let first = bits[word] & bit == 0;
         bits[word] |= bit;
-        let entry = types.entry(ty);
-        let mut head = Vec::new();
-        let signal = Signal::Announce {
-            ty: ty.0,
-            name: entry.name.to_string(),
-            version: entry.version,
-            fingerprint: entry.fingerprint,
-        };
-        put_signal(&mut head, &signal);
-        self.append(batch, lane, &head, None);
+        first
     }
 
-    fn append(&self, batch: &mut Outgoing, lane: Lane, head: &[u8], large: Option<Bytes>) {
-        let connection = self.connection(lane);
-        let appended = match large {
-            None => batch.message(connection, head),
-            Some(payload) => batch.message_bytes(connection, head, payload),
-        };
-        // The lanes stay open for the life of the link, and sizes were checked as they were staged.
-        debug_assert!(appended.is_ok(), "{appended:?}");
-        if let Err(error) = appended {
-            tracing::error!(peer = %self.name, %error, "a frame could not be sent");
+    /// `Kept` says that the link is full, and nothing was appended.
+    fn outcome(self, written: Result<(), SendError>) -> WriteOutcome {
+        if let Some(error) = self.error {
+            // Lanes stay open and sizes were checked before: what cannot be appended all the same
+            // must not be missing without a word.
+            tracing::error!(peer = %self.peer.name, %error, "a frame could not be sent: link cut");
+            self.peer.link.abort("a frame could not be sent");
+            return WriteOutcome::Lost;
         }
+        match written.map_err(|error| error.kind().clone()) {
+            Ok(()) => WriteOutcome::Written,
+            Err(SendErrorKind::Full) => WriteOutcome::Kept,
+            Err(_) => WriteOutcome::Lost,
+        }
+    }
+}
+
+/// The sender's number for a type, with what it stands for.
+fn announcement(types: &TypeTable, ty: TypeNo) -> Vec<u8> {
+    let entry = types.entry(ty);
+    let mut head = Vec::new();
+    let signal = Signal::Announce {
+        ty: ty.0,
+        name: entry.name.to_string(),
+        version: entry.version,
+        fingerprint: entry.fingerprint,
+    };
+    put_signal(&mut head, &signal);
+    head
+}
+
+/// Enters a waker, unless it is there.
+pub(crate) fn push_waker(waiting: &mut Vec<Waker>, waker: &Waker) {
+    if !waiting.iter().any(|other| other.will_wake(waker)) {
+        waiting.push(waker.clone());
     }
 }
 

@@ -74,10 +74,15 @@ impl Queues {
 
     /// Runs `work` as runner `number`: what is woken meanwhile goes to its own queue.
     pub(crate) fn at_work<T>(&self, number: usize, work: impl FnOnce() -> T) -> T {
-        let before = AT_WORK.replace(Some((self.identity(), number)));
-        let output = work();
-        AT_WORK.set(before);
-        output
+        /// Puts back who was at work before, also when the work panics.
+        struct Before(Option<(usize, usize)>);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                AT_WORK.set(self.0);
+            }
+        }
+        let _before = Before(AT_WORK.replace(Some((self.identity(), number))));
+        work()
     }
 
     /// Puts the process at `index` on a queue.

@@ -156,12 +156,15 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                 Taken::Undecided(letter, ty) => {
                     let from = letter.from;
                     self.put_back(letter);
+                    if waiting.as_ref().is_some_and(|awaited| awaited.ty != ty) {
+                        *waiting = None;
+                    }
                     let awaited = waiting.get_or_insert_with(|| {
                         inner.request_schema(from, ty);
                         let timer = inner.runtime.sleep(inner.limits.schema_timeout);
                         Box::new(AwaitedSchema { ty, timer })
                     });
-                    let overdue = awaited.ty == ty && awaited.timer.as_mut().poll(cx).is_ready();
+                    let overdue = awaited.timer.as_mut().poll(cx).is_ready();
                     if overdue {
                         inner.types.give_up(inner.types.entry(ty).fingerprint);
                     }

@@ -52,6 +52,14 @@ impl Registry {
         self.names.write().remove(name)
     }
 
+    /// Takes a name away from `place`, if it has it.
+    pub(crate) fn remove(&self, name: &str, place: Place) {
+        let mut names = self.names.write();
+        if names.get(name) == Some(&place) {
+            names.remove(name);
+        }
+    }
+
     pub(crate) fn whereis(&self, name: &str) -> Option<Place> {
         self.names.read().get(name).copied()
     }

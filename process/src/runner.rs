@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use futures_channel::oneshot;
+
 use crate::body::{Body, Flow};
 use crate::envelope::{Envelope, Parcel, Refusal};
 use crate::frozen::Frozen;
@@ -56,7 +58,7 @@ fn slice(node: &Node, number: usize, ticks: &mut Ticks, spare: &mut Spare) -> bo
 async fn idle(inner: &Inner, number: usize) {
     let mut slept = false;
     std::future::poll_fn(|cx| {
-        if slept || inner.is_closing() || !inner.queues.sleep(number, cx) {
+        if slept || !inner.queues.sleep(number, cx) || inner.is_closing() {
             return Poll::Ready(());
         }
         slept = true;
@@ -161,24 +163,45 @@ fn rest(
     let Batch { mut inbox, mut handled } = batch;
     let mut room = Vec::new();
     let mut owed = Vec::new();
-    let queue = {
+    let after = {
         let Some(slot) = inner.table.slot(place.index) else { return };
         let mut slot = slot.lock();
-        if inbox.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
-            slot.front = inbox.take();
+        if slot.is(place.generation) {
+            if inbox.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
+                slot.front = inbox.take();
+            }
+            slot.mailbox.handled(handled.messages, handled.bytes);
+            account(inner, &mut slot, &mut handled, &mut room, &mut owed);
+            put_back(&mut slot, body, flow)
+        } else {
+            After::Removed(body)
         }
-        slot.mailbox.handled(handled.messages, handled.bytes);
-        account(inner, &mut slot, &mut handled, &mut room, &mut owed);
-        put_back(inner, place, &mut slot, body, flow)
     };
     if let Some(inbox) = inbox {
         spare.give(inner, inbox);
     }
-    if queue {
-        inner.queues.push_behind(place.index);
+    match after {
+        After::Rests => {}
+        After::Queued => inner.queues.push_behind(place.index),
+        // Dropped here, outside the lock: by the receiver when it has given up, which thaws the
+        // process, or because the node was shut down under the turn.
+        After::Frozen(body, freeze) => {
+            drop(freeze.send(Frozen::new(inner.clone(), place, body)));
+        }
+        After::Removed(body) => drop(body),
     }
     room.into_iter().for_each(Waker::wake);
     give_credit(inner, place, &owed);
+}
+
+/// What is to be done, outside the lock, with a process whose turn has ended.
+enum After {
+    Rests,
+    Queued,
+    /// Its body goes to whoever waited to freeze it.
+    Frozen(Box<dyn Body>, oneshot::Sender<Frozen>),
+    /// The cell was emptied meanwhile.
+    Removed(Box<dyn Body>),
 }
 
 /// Books what a turn has handled: who has room now, and which credit is due.
@@ -215,54 +238,29 @@ fn account(
     }
 }
 
-/// Leaves the cell as the turn's end demands. Answers whether it must be queued.
-fn put_back(
-    inner: &Arc<Inner>,
-    place: Place,
-    slot: &mut Slot,
-    body: Box<dyn Body>,
-    flow: &Flow,
-) -> bool {
-    let woken = std::mem::take(&mut slot.woken);
-    slot.body = match hand_over(inner, place, slot, body) {
-        Some(body) => Some(body),
-        None => {
-            slot.run = Run::Frozen;
-            slot.woken = woken;
-            return false;
-        }
+/// Leaves the cell as the turn's end demands.
+fn put_back(slot: &mut Slot, body: Box<dyn Body>, flow: &Flow) -> After {
+    let freeze = match &mut slot.rare {
+        Some(rare) if body.is_quiescent() => rare.freeze.take(),
+        _ => None,
     };
+    if let Some(freeze) = freeze {
+        slot.rare().label = Some(body.label());
+        slot.run = Run::Frozen;
+        return After::Frozen(body, freeze);
+    }
+    slot.body = Some(body);
     let more = match flow {
         Flow::Park => false,
         Flow::Suspend => !slot.mailbox.is_empty(),
         Flow::Wait | Flow::Exit(_) => slot.has_mail(),
     };
-    let queue = woken || more;
-    slot.run = match flow {
-        _ if queue => Run::Queued,
-        Flow::Park => Run::Parked,
-        _ => Run::Idle,
-    };
-    queue
-}
-
-/// Gives the body to whoever waits to freeze the process, if it is between messages. Answers the
-/// body when nobody took it.
-fn hand_over(
-    inner: &Arc<Inner>,
-    place: Place,
-    slot: &mut Slot,
-    body: Box<dyn Body>,
-) -> Option<Box<dyn Body>> {
-    let waiting = slot.rare.as_ref().is_some_and(|rare| rare.freeze.is_some());
-    if !waiting || !body.is_quiescent() {
-        return Some(body);
+    if more || std::mem::take(&mut slot.woken) {
+        slot.run = Run::Queued;
+        return After::Queued;
     }
-    let rare = slot.rare();
-    rare.label = Some(body.label());
-    let freeze = rare.freeze.take()?;
-    // Whoever wanted it may have given up; then it goes on.
-    freeze.send(Frozen::new(inner.clone(), place, body)).err().and_then(Frozen::undo)
+    slot.run = if *flow == Flow::Park { Run::Parked } else { Run::Idle };
+    After::Rests
 }
 
 fn give_credit(inner: &Arc<Inner>, process: Place, due: &[Owed]) {
@@ -283,7 +281,7 @@ fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reas
     // First the body: what it owns, such as callers to be answered, goes before the notices.
     drop(body);
     let Some(mut slot) = inner.table.remove(place.index, place.generation) else { return };
-    let mut nodes: Vec<u32> = Vec::new();
+    let mut nodes: Vec<u32> = batch.handled.remote.iter().map(|owed| owed.node).collect();
     let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
     let left = [batch.inbox, slot.front.take(), rest];
     for entry in left.into_iter().flatten().flat_map(|inbox| inbox.entries) {
@@ -300,7 +298,7 @@ fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reas
     }
     let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
     for name in &rare.names {
-        inner.registry.unregister(name);
+        inner.registry.remove(name, place);
     }
     for watcher in rare.watchers {
         inner.tell_down(place, watcher, reason.clone());

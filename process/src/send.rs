@@ -8,12 +8,13 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use midflight_message::{EncodeError, Message, NodeId, Pid, encode};
+use parking_lot::Mutex;
 
 use crate::ExitReason;
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::error::TrySendError;
 use crate::inner::Inner;
-use crate::peer::{Peer, WriteOutcome};
+use crate::peer::{Peer, WriteOutcome, push_waker};
 use crate::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
@@ -122,7 +123,9 @@ impl Inner {
     ) -> Result<(), NotSent> {
         let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
         if let Some(call) = call {
-            peer.calls.lock().insert(call, from);
+            if !peer.pending.add_call(call, from) {
+                return Err(NotSent::NotConnected(peer.id, content));
+            }
         }
         let lane = peer.lane(from, to);
         let large = large_of(&content);
@@ -138,7 +141,7 @@ impl Inner {
         let request = Request { lane, ty: Some(ty), credit, large, head: &mut head };
         let staged = stage(self, peer, request);
         if let (Err(_), Some(call)) = (&staged, call) {
-            peer.calls.lock().remove(&call);
+            peer.pending.take_call(call);
         }
         staged.map_err(|error| match error {
             NotStaged::Full => NotSent::Full(content),
@@ -279,21 +282,22 @@ impl Inner {
         }
     }
 
-    /// Wakes `waker` once `to` may have room.
+    /// Wakes `waker` once `to` may have room. Whoever calls this tries once more after: what came
+    /// before is not told.
     pub(crate) fn wait_for_room(&self, to: Pid, waker: &Waker) {
         match self.route(to) {
             Route::Local(place) => {
-                let Some(slot) = self.table.slot(place.index) else { return waker.wake_by_ref() };
-                let mut slot = slot.lock();
-                if slot.is(place.generation) {
-                    slot.rare().room.push(waker.clone());
-                } else {
-                    drop(slot);
-                    waker.wake_by_ref();
+                let slot = self.table.slot(place.index).map(Mutex::lock);
+                match slot.filter(|slot| slot.is(place.generation)) {
+                    Some(mut slot) => push_waker(&mut slot.rare().room, waker),
+                    None => waker.wake_by_ref(),
                 }
             }
-            Route::Remote(peer, _) if peer.is_full() => peer.wait_for_room(waker),
-            Route::Remote(peer, place) => peer.account(place).wait(waker),
+            // Either may be what is missing: the link's room, or the process's credit.
+            Route::Remote(peer, place) => {
+                peer.wait_for_room(waker);
+                peer.account(place).wait(waker);
+            }
             Route::NotConnected(_) => waker.wake_by_ref(),
         }
     }

@@ -24,6 +24,8 @@ impl Inner {
                 let info = self.types.find(fingerprint).map(|info| (*info).clone());
                 self.signal(peer, &Signal::Schema { fingerprint, info });
             }
+            // Only what this peer was asked for: it has no say about the types of others.
+            Signal::Schema { fingerprint, .. } if !peer.pending.take_schema(fingerprint) => {}
             Signal::Schema { fingerprint, info } => match info {
                 Some(info) if info.fingerprint() == fingerprint => self.types.learn(&info),
                 _ => self.types.give_up(fingerprint),
@@ -36,7 +38,7 @@ impl Inner {
                 self.signal(peer, &Signal::Thereis { request, process });
             }
             Signal::Thereis { request, process } => {
-                if let Some(tell) = peer.questions.lock().remove(&request) {
+                if let Some(tell) = peer.pending.take_question(request) {
                     // Whoever has stopped waiting needs no answer.
                     let _ = tell.send(process);
                 }
@@ -44,9 +46,8 @@ impl Inner {
             Signal::Monitor { to, from, monitor } => self.watch(to, sender(from), monitor),
             Signal::Demonitor { to, from, monitor } => self.unwatch(to, sender(from), monitor),
             Signal::Down { to, from, monitor, reason } => {
-                let known = peer.monitors.lock().remove(&monitor);
                 // Only the watched process's own node may say that it is down, and only once.
-                if let Some(remote) = known.filter(|known| known.watcher == to) {
+                if let Some(remote) = peer.pending.take_monitor(monitor, to) {
                     let down = Down { monitor, process: remote.target, reason };
                     self.notify(sender(from), to, Box::new(down));
                 }
@@ -57,10 +58,12 @@ impl Inner {
                 let _ = self.deliver(to, entry, None);
             }
             Signal::Refuse { to, from, call, refusal } => {
-                peer.calls.lock().remove(&call);
-                let parcel = Box::new(Parcel::Reply { call, result: Err(refusal) });
-                let entry = Envelope::Parcel { from: sender(from), parcel };
-                let _ = self.deliver(to, entry, None);
+                // Only who was asked may answer, and only once.
+                if peer.pending.take_call(call) == Some(to) {
+                    let parcel = Box::new(Parcel::Reply { call, result: Err(refusal) });
+                    let entry = Envelope::Parcel { from: sender(from), parcel };
+                    let _ = self.deliver(to, entry, None);
+                }
             }
             Signal::Undelivered { to, from, refusal } => {
                 let place = Place { index: from.index, generation: from.generation };
@@ -94,10 +97,17 @@ impl Inner {
     }
 
     fn request_schema_from(self: &Arc<Self>, peer: Option<Arc<Peer>>, ty: TypeNo) {
-        let fingerprint = self.types.entry(ty).fingerprint;
         match peer {
-            Some(peer) => self.signal(&peer, &Signal::SchemaRequest { fingerprint }),
-            None => self.types.give_up(fingerprint),
+            Some(peer) => self.ask_schema(&peer, ty),
+            None => self.types.give_up(self.types.entry(ty).fingerprint),
+        }
+    }
+
+    /// Asks a peer for the schema of one of its types, unless it has been asked.
+    pub(crate) fn ask_schema(self: &Arc<Self>, peer: &Arc<Peer>, ty: TypeNo) {
+        let fingerprint = self.types.entry(ty).fingerprint;
+        if peer.pending.add_schema(fingerprint) {
+            self.signal(peer, &Signal::SchemaRequest { fingerprint });
         }
     }
 

@@ -2,16 +2,15 @@
 //!
 //! One staging area for each thread: it is empty between turns.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use midflight_message::EncodeError;
+use midflight_message::{EncodeError, NodeId};
 
 use crate::account::Account;
 use crate::envelope::encoded_weight;
 use crate::inner::Inner;
-use crate::limits::Limits;
 use crate::peer::{Lane, Peer, Staged, WriteOutcome};
 use crate::types::TypeNo;
 use crate::wire::Place;
@@ -23,11 +22,15 @@ const BYTES_MAX: usize = 64 * 1_024;
 
 thread_local! {
     static STAGE: RefCell<Stage> = const { RefCell::new(Stage::new()) };
+    /// Where a frame is encoded before the stage is touched: the author's code runs then, which may
+    /// panic, or send.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 struct Stage {
-    /// A turn is under way on this thread: whoever runs it writes at its end.
-    open: bool,
+    /// The node whose turn is under way on this thread; whoever runs it writes at its end. Another
+    /// node of the same program does not gather here meanwhile.
+    turn_of: Option<NodeId>,
     peer: Option<Arc<Peer>>,
     bytes: Vec<u8>,
     frames: Vec<Frame>,
@@ -73,51 +76,60 @@ pub(crate) enum NotStaged {
 
 impl Stage {
     const fn new() -> Self {
-        Self { open: false, peer: None, bytes: Vec::new(), frames: Vec::new(), account: None }
+        Self { turn_of: None, peer: None, bytes: Vec::new(), frames: Vec::new(), account: None }
     }
 
+    /// Adds an encoded frame, if there is credit for it.
     fn add(
         &mut self,
-        limits: &Limits,
         peer: &Arc<Peer>,
-        request: Request<'_>,
+        frame: NewFrame<'_>,
     ) -> Result<(), NotStaged> {
-        if request.credit.is_some() && peer.is_full() {
-            return Err(NotStaged::Full);
+        let NewFrame { lane, ty, credit, large, head } = frame;
+        if let Some(Charge { process, head: uncharged }) = credit {
+            let size = head.len() + large.as_ref().map_or(0, Bytes::len);
+            if !self.take_credit(peer, process, encoded_weight(size - uncharged)) {
+                return Err(NotStaged::Full);
+            }
         }
-        let start = self.bytes.len();
-        if let Err(error) = (request.head)(&mut self.bytes) {
-            self.bytes.truncate(start);
-            return Err(NotStaged::Encode(error));
-        }
-        let size = self.bytes.len() - start + request.large.as_ref().map_or(0, Bytes::len);
-        if size > peer.message_max {
-            self.bytes.truncate(start);
-            return Err(NotStaged::TooLarge { max: peer.message_max });
-        }
-        if let Some(Charge { process, head }) = request.credit
-            && !self.take_credit(limits, peer, process, encoded_weight(size - head))
-        {
-            self.bytes.truncate(start);
-            return Err(NotStaged::Full);
-        }
-        let end = self.bytes.len();
-        self.frames.push(Frame { lane: request.lane, end, ty: request.ty, large: request.large });
+        self.bytes.extend_from_slice(head);
+        self.frames.push(Frame { lane, end: self.bytes.len(), ty, large });
         Ok(())
     }
 
-    fn take_credit(&mut self, limits: &Limits, peer: &Peer, place: Place, size: u32) -> bool {
+    fn take_credit(&mut self, peer: &Peer, place: Place, size: u32) -> bool {
         match &self.account {
             Some((unique, cached, account)) if (*unique, *cached) == (peer.unique, place) => {
-                account.take(size, limits)
+                account.take(size, peer.window)
             }
             _ => {
                 let account = peer.account(place);
-                let taken = account.take(size, limits);
+                let taken = account.take(size, peer.window);
                 self.account = Some((peer.unique, place, account));
                 taken
             }
         }
+    }
+
+    /// Adds a frame, and writes what there is where that is due.
+    fn take(
+        &mut self,
+        inner: &Arc<Inner>,
+        peer: &Arc<Peer>,
+        frame: NewFrame<'_>,
+    ) -> Result<(), NotStaged> {
+        if self.peer.as_ref().is_some_and(|staged| !Arc::ptr_eq(staged, peer)) {
+            self.write(inner);
+        }
+        self.add(peer, frame)?;
+        if self.peer.is_none() {
+            self.peer = Some(peer.clone());
+        }
+        let full = self.frames.len() >= FRAMES_MAX || self.bytes.len() >= BYTES_MAX;
+        if full || self.turn_of.is_none() {
+            self.write(inner);
+        }
+        Ok(())
     }
 
     fn write(&mut self, inner: &Arc<Inner>) {
@@ -146,34 +158,52 @@ impl Stage {
     }
 }
 
-/// Stages a frame for `peer`; outside a turn it is written at once.
+/// A frame that has been encoded.
+struct NewFrame<'a> {
+    lane: Lane,
+    ty: Option<TypeNo>,
+    credit: Option<Charge>,
+    large: Option<Bytes>,
+    head: &'a [u8],
+}
+
+/// Stages a frame for `peer`; outside a turn of this node it is written at once.
 pub(crate) fn stage(
     inner: &Arc<Inner>,
     peer: &Arc<Peer>,
     request: Request<'_>,
 ) -> Result<(), NotStaged> {
-    STAGE.with_borrow_mut(|stage| {
-        if stage.peer.as_ref().is_some_and(|staged| !Arc::ptr_eq(staged, peer)) {
-            stage.write(inner);
+    let Request { lane, ty, credit, large, head: encode } = request;
+    if credit.is_some() && peer.is_full() {
+        return Err(NotStaged::Full);
+    }
+    let mut head = SCRATCH.take();
+    head.clear();
+    encode(&mut head).map_err(NotStaged::Encode)?;
+    let size = head.len() + large.as_ref().map_or(0, Bytes::len);
+    if size > peer.message_max {
+        return Err(NotStaged::TooLarge { max: peer.message_max });
+    }
+    let frame = NewFrame { lane, ty, credit, large, head: &head };
+    let staged = STAGE.with_borrow_mut(|stage| {
+        if stage.turn_of.is_none_or(|id| id == inner.id) {
+            stage.take(inner, peer, frame)
+        } else {
+            Stage::new().take(inner, peer, frame)
         }
-        stage.add(&inner.limits, peer, request)?;
-        if stage.peer.is_none() {
-            stage.peer = Some(peer.clone());
-        }
-        let full = stage.frames.len() >= FRAMES_MAX || stage.bytes.len() >= BYTES_MAX;
-        if full || !stage.open {
-            stage.write(inner);
-        }
-        Ok(())
-    })
+    });
+    if head.capacity() <= BYTES_MAX {
+        SCRATCH.set(head);
+    }
+    staged
 }
 
-/// Runs a turn: what it stages is written when it ends.
+/// Runs a turn of a process of this node: what it stages is written when it ends.
 pub(crate) fn turn<T>(inner: &Arc<Inner>, turn: impl FnOnce() -> T) -> T {
-    STAGE.with_borrow_mut(|stage| stage.open = true);
+    STAGE.with_borrow_mut(|stage| stage.turn_of = Some(inner.id));
     let output = turn();
     STAGE.with_borrow_mut(|stage| {
-        stage.open = false;
+        stage.turn_of = None;
         if stage.peer.is_some() {
             stage.write(inner);
         }
@@ -181,8 +211,12 @@ pub(crate) fn turn<T>(inner: &Arc<Inner>, turn: impl FnOnce() -> T) -> T {
     output
 }
 
-/// The peer that frames are being staged for, if it is the one with this identity: spares a look-up
-/// for each message of a run.
-pub(crate) fn current_peer(id: midflight_message::NodeId) -> Option<Arc<Peer>> {
-    STAGE.with_borrow(|stage| stage.peer.as_ref().filter(|peer| peer.id == id).cloned())
+/// The peer of this node that frames are being staged for, if it is the one with this identity:
+/// spares a look-up for each message of a run.
+pub(crate) fn current_peer(inner: &Inner, id: NodeId) -> Option<Arc<Peer>> {
+    STAGE.with_borrow(|stage| {
+        let own = stage.turn_of == Some(inner.id);
+        let peer = stage.peer.as_ref().filter(|peer| own && peer.id == id && !peer.is_lost());
+        peer.cloned()
+    })
 }

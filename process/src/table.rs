@@ -85,8 +85,8 @@ impl Table {
     ) -> Result<(u32, u32), TableFull> {
         let (index, generation) = self.reserve()?;
         let body = body(index, generation);
-        let filled = self.fill(index, generation, body, run);
-        debug_assert!(filled, "a reserved cell waits for its body");
+        // A node that is shut down in between has emptied the cell: its body goes with it.
+        self.fill(index, generation, body, run);
         Ok((index, generation))
     }
 

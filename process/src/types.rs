@@ -8,7 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use midflight_message::{Fingerprint, Message, Resolution, TypeInfo, resolve};
+use midflight_message::{MAX_NAME_BYTES, Fingerprint, Message, Resolution, TypeInfo, resolve};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
@@ -139,6 +139,9 @@ impl TypeTable {
         let key = (Arc::<str>::from(name), version, fingerprint);
         if let Some(no) = self.inner.read().by_key.get(&key) {
             return Ok(*no);
+        }
+        if name.len() > MAX_NAME_BYTES {
+            return Err(TooManyTypes);
         }
         let mut inner = self.inner.write();
         if let Some(no) = inner.by_key.get(&key) {

@@ -6,6 +6,7 @@
 use midflight_message::{Fingerprint, TypeInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::account::Window;
 use crate::envelope::{CallRef, Refusal};
 use crate::membership::Member;
 use crate::{ExitReason, MonitorRef};
@@ -100,6 +101,8 @@ pub(crate) struct Hello {
     pub(crate) nonce: [u8; 32],
     /// A hash over the code this node has, and what it runs: so that peers see that they differ.
     pub(crate) catalogue: [u8; 32],
+    /// How much may be under way to each of the node's processes.
+    pub(crate) window: Window,
 }
 
 /// What a peer sent cannot be read.

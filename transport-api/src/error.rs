@@ -105,8 +105,10 @@ impl fmt::Display for OpenErrorKind {
 pub enum ConnectErrorKind {
     /// The address belongs to another scheme, is malformed, or names nobody who can be dialled.
     BadAddress,
-    /// Nobody answers there now; trying later can help.
+    /// Nobody listens there: whoever did is gone.
     NotFound,
+    /// The way there is cut, or the name does not resolve; trying later can help.
+    Unreachable,
     /// Nothing was heard within the time allowed for the handshake.
     TimedOut,
     /// The peer is there and said no, or what answered is no Midflight endpoint.
@@ -128,7 +130,8 @@ impl fmt::Display for ConnectErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadAddress => f.write_str("the address cannot be dialled"),
-            Self::NotFound => f.write_str("nobody answers at the address"),
+            Self::NotFound => f.write_str("nobody listens at the address"),
+            Self::Unreachable => f.write_str("the address is out of reach"),
             Self::TimedOut => f.write_str("the handshake took too long"),
             Self::Refused => f.write_str("the peer refused"),
             Self::NoCommonVersion { ours, theirs } => write!(

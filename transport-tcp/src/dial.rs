@@ -68,9 +68,14 @@ async fn dial(
 async fn attempt(shared: &Arc<Shared>, peer: &Address, ticket: Ticket) -> Result<Attempt, Failure> {
     let refused = |e: NotHeard| Failure::new(e.kind(), e);
     let io = |e| refused(NotHeard::Io(e));
-    let stream = TcpStream::connect(peer.rest())
-        .await
-        .map_err(|e| Failure::new(ConnectErrorKind::NotFound, e))?;
+    let stream = TcpStream::connect(peer.rest()).await.map_err(|error| {
+        // Only the machine's own word says that nobody is there.
+        let kind = match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => ConnectErrorKind::NotFound,
+            _ => ConnectErrorKind::Unreachable,
+        };
+        Failure::new(kind, error)
+    })?;
     let mut socket = Socket::new(stream, &shared.config).map_err(io)?;
     socket.say(&Message::Hello(shared.introduction())).await.map_err(io)?;
     let welcome = match socket.hear().await.map_err(refused)? {

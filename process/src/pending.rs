@@ -1,0 +1,138 @@
+//! What waits for a word from a peer. It ends as one when the link is lost, and nothing can be
+//! added after that: so nobody waits for a word that cannot come.
+
+use futures_channel::oneshot;
+use midflight_message::{Fingerprint, Pid};
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::MonitorRef;
+use crate::envelope::CallRef;
+use crate::wire::Place;
+
+/// A monitor whose target lives on the peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RemoteMonitor {
+    pub(crate) watcher: Place,
+    pub(crate) target: Pid,
+}
+
+/// Everything that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    /// Calls, by caller.
+    pub(crate) calls: FxHashMap<CallRef, Place>,
+    pub(crate) monitors: FxHashMap<MonitorRef, RemoteMonitor>,
+    questions: FxHashMap<u64, oneshot::Sender<Option<Place>>>,
+    schemas: FxHashSet<Fingerprint>,
+}
+
+/// What waits for one peer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// `None` once the link is lost.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self { waiting: Mutex::new(Some(Waiting::default())) }
+    }
+}
+
+impl Pending {
+    /// The link is lost: answers all that waited.
+    pub(crate) fn end(&self) -> Waiting {
+        self.waiting.lock().take().unwrap_or_default()
+    }
+
+    /// Enters a call; false when the link is lost.
+    pub(crate) fn add_call(&self, call: CallRef, caller: Place) -> bool {
+        self.add(|waiting| {
+            waiting.calls.insert(call, caller);
+        })
+    }
+
+    /// Takes a call out; answers its caller.
+    pub(crate) fn take_call(&self, call: CallRef) -> Option<Place> {
+        self.waiting.lock().as_mut()?.calls.remove(&call)
+    }
+
+    /// Enters a monitor; false when the link is lost.
+    pub(crate) fn add_monitor(&self, monitor: MonitorRef, remote: RemoteMonitor) -> bool {
+        self.add(|waiting| {
+            waiting.monitors.insert(monitor, remote);
+        })
+    }
+
+    /// Takes a monitor out, if it is `watcher`'s.
+    pub(crate) fn take_monitor(
+        &self,
+        monitor: MonitorRef,
+        watcher: Place,
+    ) -> Option<RemoteMonitor> {
+        let mut waiting = self.waiting.lock();
+        let monitors = &mut waiting.as_mut()?.monitors;
+        monitors.get(&monitor).filter(|remote| remote.watcher == watcher)?;
+        monitors.remove(&monitor)
+    }
+
+    /// Asks a question; `None` when the link is lost.
+    pub(crate) fn add_question(&self, question: u64) -> Option<oneshot::Receiver<Option<Place>>> {
+        let (tell, told) = oneshot::channel();
+        self.add(|waiting| drop(waiting.questions.insert(question, tell))).then_some(told)
+    }
+
+    /// Takes a question out, answered or given up.
+    pub(crate) fn take_question(&self, question: u64) -> Option<oneshot::Sender<Option<Place>>> {
+        self.waiting.lock().as_mut()?.questions.remove(&question)
+    }
+
+    /// Asks for a schema; false when the link is lost, or it has been asked for already.
+    pub(crate) fn add_schema(&self, fingerprint: Fingerprint) -> bool {
+        let mut first = false;
+        self.add(|waiting| first = waiting.schemas.insert(fingerprint)) && first
+    }
+
+    /// Whether a schema was asked for; it is not any more.
+    pub(crate) fn take_schema(&self, fingerprint: Fingerprint) -> bool {
+        self.waiting.lock().as_mut().is_some_and(|waiting| waiting.schemas.remove(&fingerprint))
+    }
+
+    fn add(&self, add: impl FnOnce(&mut Waiting)) -> bool {
+        match &mut *self.waiting.lock() {
+            Some(waiting) => {
+                add(waiting);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = Place { index: 1, generation: 0 };
+
+    #[test]
+    fn nothing_waits_for_a_lost_link() {
+        let pending = Pending::default();
+        assert!(pending.add_call(CallRef(1), PLACE));
+        assert_eq!(pending.end().calls.len(), 1);
+        assert!(!pending.add_call(CallRef(2), PLACE));
+        assert!(pending.add_question(3).is_none());
+        assert!(pending.end().calls.is_empty());
+    }
+
+    #[test]
+    fn what_waits_is_taken_once_and_by_its_owner() {
+        let pending = Pending::default();
+        let target = Pid { node: midflight_message::NodeId(1), index: 2, generation: 3 };
+        pending.add_monitor(MonitorRef(7), RemoteMonitor { watcher: PLACE, target });
+        assert!(pending.take_monitor(MonitorRef(7), Place::NOBODY).is_none());
+        assert!(pending.take_monitor(MonitorRef(7), PLACE).is_some());
+        assert!(pending.take_monitor(MonitorRef(7), PLACE).is_none());
+    }
+}
