@@ -15,8 +15,8 @@ use midflight_transport_api::{
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
 use crate::account::Window;
+use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
 use crate::handshake::{Action, Handshake};
 use crate::inner::Inner;
 use crate::mailbox::Inbox;
@@ -347,7 +347,8 @@ impl Sink {
         let peer = Peer::new(number, hello, self.link.clone(), control, lanes);
         if peer.message_max < MESSAGE_MAX_LEAST {
             let max = peer.message_max;
-            let why = format!("the link takes messages of {max} bytes, nodes need {MESSAGE_MAX_LEAST}");
+            let why =
+                format!("the link takes messages of {max} bytes, nodes need {MESSAGE_MAX_LEAST}");
             return self.refuse(&why, true);
         }
         self.peer = Some(Arc::new(peer));

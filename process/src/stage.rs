@@ -80,11 +80,7 @@ impl Stage {
     }
 
     /// Adds an encoded frame, if there is credit for it.
-    fn add(
-        &mut self,
-        peer: &Arc<Peer>,
-        frame: NewFrame<'_>,
-    ) -> Result<(), NotStaged> {
+    fn add(&mut self, peer: &Arc<Peer>, frame: NewFrame<'_>) -> Result<(), NotStaged> {
         let NewFrame { lane, ty, credit, large, head } = frame;
         if let Some(Charge { process, head: uncharged }) = credit {
             let size = head.len() + large.as_ref().map_or(0, Bytes::len);

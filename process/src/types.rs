@@ -8,7 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use midflight_message::{MAX_NAME_BYTES, Fingerprint, Message, Resolution, TypeInfo, resolve};
+use midflight_message::{Fingerprint, MAX_NAME_BYTES, Message, Resolution, TypeInfo, resolve};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 

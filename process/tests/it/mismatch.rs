@@ -59,6 +59,13 @@ struct OldCancel {
     id: u64,
 }
 
+/// A third program's idea of it.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "shop.Order", version = 1)]
+struct ThirdOrder {
+    id: String,
+}
+
 fn order() -> theirs::Order {
     theirs::Order { id: 1, item: theirs::Item { cents: "12".into() } }
 }
@@ -117,5 +124,73 @@ fn what_serde_bridges_is_read_across_nodes() {
             cx.call::<_, u64>(shop, OldCancel { id: 7 }, SECOND).await.unwrap()
         });
         assert_eq!(id.await.unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_second_unknown_schema_is_fetched_too() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let shop = b.spawn("shop", |cx| async move {
+            cx.expect::<ours::Order>().await;
+        });
+        let shop = shop.unwrap();
+        a.run("customer", move |cx| async move {
+            cx.send(shop, order()).await.unwrap();
+            cx.send(shop, ThirdOrder { id: "1".into() }).await.unwrap();
+            for field in ["cents", "id"] {
+                let notice: Undelivered = cx.expect_timeout(SECOND).await.unwrap();
+                assert!(notice.field.unwrap().contains(field), "{}", notice.reason);
+            }
+        })
+        .await
+        .unwrap();
+    });
+}
+
+/// A message whose author's code panics while it is encoded.
+#[derive(Debug, Message)]
+#[message(name = "shop.Trap", version = 1)]
+struct Trap {
+    armed: bool,
+}
+
+impl Serialize for Trap {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(!self.armed, "the author's mistake");
+        serializer.serialize_bool(self.armed)
+    }
+}
+
+impl<'de> Deserialize<'de> for Trap {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self { armed: bool::deserialize(deserializer)? })
+    }
+}
+
+#[test]
+fn a_message_that_panics_while_it_is_encoded_harms_only_its_sender() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let sink = b.spawn("sink", |cx| async move {
+            while let Some(n) = cx.expect_timeout::<u64>(SECOND).await {
+                assert_eq!(n, 7);
+            }
+        });
+        let sink = sink.unwrap();
+        let fallen = a.run("fallen", move |cx| async move {
+            cx.send(sink, 7_u64).await.unwrap();
+            cx.send(sink, Trap { armed: true }).await.unwrap();
+        });
+        assert!(fallen.await.is_none());
+        a.run("next", move |cx| async move {
+            cx.monitor(sink).await;
+            cx.send(sink, 7_u64).await.unwrap();
+            let down: midflight_process::Down = cx.expect().await;
+            assert_eq!(down.reason, midflight_process::ExitReason::Normal);
+        })
+        .await
+        .unwrap();
+        assert_eq!(a.peers().len(), 1, "the link lives");
     });
 }

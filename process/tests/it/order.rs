@@ -144,3 +144,57 @@ fn messages_as_large_as_the_window_go_on_passing() {
         assert_eq!(counted.await.unwrap(), ExitReason::Normal);
     });
 }
+
+#[test]
+fn nodes_with_different_windows_do_not_stall_each_other() {
+    simulate(|world| async move {
+        let narrow = Limits { window_messages: 5, ..Limits::default() };
+        let (a, b) = (world.node_with("a", narrow).await, world.node("b").await);
+        a.connect(&crate::world::World::address("b")).await.unwrap();
+        for (from, to) in [(a.clone(), b.clone()), (b, a)] {
+            let sink = to.spawn("sink", |cx| async move {
+                for n in 0..2_000_u64 {
+                    assert_eq!(cx.expect::<u64>().await, n);
+                }
+            });
+            let sink = sink.unwrap();
+            from.run("source", move |cx| async move {
+                cx.monitor(sink).await;
+                for n in 0..2_000_u64 {
+                    cx.send(sink, n).await.unwrap();
+                }
+                assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Normal);
+            })
+            .await
+            .unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_process_that_ends_gives_the_credit_of_what_it_handled_back() {
+    simulate(|world| async move {
+        let limits = Limits { window_messages: 4, ..Limits::default() };
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        a.connect(&crate::world::World::address("b")).await.unwrap();
+        let short = b.spawn("short", |cx| async move {
+            for _ in 0..4 {
+                cx.expect::<u64>().await;
+            }
+        });
+        let short = short.unwrap();
+        a.run("sender", move |cx| async move {
+            cx.monitor(short).await;
+            for n in 0..4_u64 {
+                cx.try_send(short, n).unwrap();
+            }
+            cx.expect::<Down>().await;
+            for n in 0..100_u64 {
+                cx.send(short, n).await.unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    });
+}
