@@ -55,6 +55,7 @@ mod membership;
 mod monitor;
 mod node;
 mod peer;
+mod peering;
 mod pending;
 mod queues;
 mod receive;

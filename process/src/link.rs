@@ -22,7 +22,6 @@ use crate::inner::Inner;
 use crate::mailbox::Inbox;
 use crate::membership::Member;
 use crate::peer::Peer;
-use crate::pending::Waiting;
 use crate::send::SMALL_MAX;
 use crate::table::NotDelivered;
 use crate::types::TypeNo;
@@ -420,73 +419,3 @@ fn keep(payload: &[u8], large: Option<&Bytes>) -> Bytes {
 }
 
 const _: () = assert!(MESSAGE_HEAD < SMALL_MAX);
-
-impl Inner {
-    /// A peer is verified and welcomes us.
-    fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
-        tracing::info!(peer = %peer.name, id = %peer.id, "node up");
-        let member = Member { id: peer.id, name: peer.name.clone(), address: peer.address.clone() };
-        self.peers.write().insert(peer.id, peer.clone());
-        let all = {
-            let mut membership = self.membership.lock();
-            // Who cannot be dialled, such as an operator's program, is a peer and no member.
-            if member.address.is_some() {
-                membership.meet(member);
-            }
-            membership.all()
-        };
-        self.tell_members(&all);
-    }
-
-    /// Tells every peer who is in the cluster.
-    pub(crate) fn tell_members(self: &Arc<Self>, all: &[Member]) {
-        let mut peers: Vec<_> = self.peers.read().values().cloned().collect();
-        peers.sort_by_key(|peer| peer.id);
-        for peer in peers {
-            self.signal(&peer, &Signal::Members(all.to_vec()));
-        }
-    }
-
-    /// A peer's link is lost, with everything that waited on it.
-    fn peer_lost(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
-        tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
-        {
-            let mut peers = self.peers.write();
-            if peers.get(&peer.id).is_some_and(|current| Arc::ptr_eq(current, peer)) {
-                peers.remove(&peer.id);
-            }
-        }
-        peer.lost();
-        let Waiting { calls, monitors, .. } = peer.pending.end();
-        self.end_remote_monitors(peer, monitors, loss);
-        let from = Sender { node: peer.number, index: 0, generation: 0 };
-        let mut calls: Vec<_> = calls.into_iter().collect();
-        calls.sort_unstable_by_key(|(call, _)| *call);
-        for (call, caller) in calls {
-            let reason = format!("the link to node {} was lost ({loss})", peer.name);
-            let result = Err(Refusal::Aborted { reason });
-            let parcel = Box::new(Parcel::Reply { call, result });
-            let _ = self.deliver(caller, Envelope::Parcel { from, parcel }, None);
-        }
-        self.look_after(peer, loss);
-        self.forget_debts(peer.number);
-    }
-
-    /// Nobody on the node of this number is owed credit or news any more.
-    fn forget_debts(self: &Arc<Self>, number: u32) {
-        let inner = self.clone();
-        let work = move || {
-            for (index, generation) in inner.table.pids() {
-                let Some(slot) = inner.table.slot(index) else { continue };
-                let mut slot = slot.lock();
-                if slot.is(generation)
-                    && let Some(rare) = &mut slot.rare
-                {
-                    rare.owed.retain(|owed| owed.node != number);
-                    rare.watchers.retain(|entry| entry.watcher.node != number);
-                }
-            }
-        };
-        self.runtime.spawn_blocking("forget debts to a lost node", Box::new(work));
-    }
-}
