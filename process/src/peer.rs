@@ -302,7 +302,7 @@ impl Batch<'_> {
             None => outgoing.message(connection, head),
             Some(payload) => outgoing.message_bytes(connection, head, payload),
         });
-        self.error = self.error.take().or(appended.err());
+        self.error = self.error.take().or_else(|| appended.err());
     }
 
     /// Whether this is the first message of its type on this lane.

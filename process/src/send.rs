@@ -122,10 +122,10 @@ impl Inner {
         content: Content,
     ) -> Result<(), NotSent> {
         let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
-        if let Some(call) = call {
-            if !peer.pending.add_call(call, from) {
-                return Err(NotSent::NotConnected(peer.id, content));
-            }
+        if let Some(call) = call
+            && !peer.pending.add_call(call, from)
+        {
+            return Err(NotSent::NotConnected(peer.id, content));
         }
         let lane = peer.lane(from, to);
         let large = large_of(&content);
