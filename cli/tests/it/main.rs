@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod demo;
+mod hostile;
 mod mid_push;
 mod nodes;
 mod secrets;

@@ -115,7 +115,7 @@ pub(crate) struct NodeProcess {
     pub(crate) child: Child,
     pub(crate) address: String,
     /// Removed at the end.
-    _folder: TempDir,
+    folder: TempDir,
     stdout: BufReader<ChildStdout>,
 }
 
@@ -137,11 +137,13 @@ impl NodeProcess {
         let read = timeout(&*runtime(), LONG, stdout.read_line(&mut line)).await;
         read.expect("the node is ready in time").unwrap();
         let address = line.trim().strip_prefix(&format!("ready {name} "));
-        let address = address.unwrap_or_else(|| {
-            let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
-            panic!("the node said `{line}`: {log}")
-        }).to_owned();
-        Self { child, address, _folder: folder, stdout }
+        let address = address
+            .unwrap_or_else(|| {
+                let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+                panic!("the node said `{line}`: {log}")
+            })
+            .to_owned();
+        Self { child, address, folder, stdout }
     }
 
     /// What is left on standard output, once the node has ended.
@@ -149,6 +151,11 @@ impl NodeProcess {
         let mut rest = String::new();
         tokio::io::AsyncReadExt::read_to_string(&mut self.stdout, &mut rest).await.unwrap();
         rest
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// What `status --json` says.
