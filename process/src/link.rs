@@ -23,7 +23,7 @@ use crate::mailbox::Inbox;
 use crate::membership::Member;
 use crate::peer::Peer;
 use crate::send::SMALL_MAX;
-use crate::table::NotDelivered;
+use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
 use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
 
@@ -242,14 +242,33 @@ impl Sink {
             return;
         }
         let to = self.run_to;
-        match self.inner.table.deliver_run(to.index, to.generation, &mut self.run) {
-            Some(true) => self.inner.queues.push(to.index),
-            Some(false) => {}
+        let room = self.room();
+        match self.inner.table.deliver_run(to.index, to.generation, &mut self.run, room) {
+            Some(Ok(true)) => self.inner.queues.push(to.index),
+            Some(Ok(false)) => {}
+            Some(Err(_no_room)) => {
+                self.run.clear();
+                self.violation("more messages than their receiver gave credit for");
+            }
             None => {
                 self.run.entries.clear();
                 self.run.segment.clear();
                 self.gone(to);
             }
+        }
+    }
+
+    /// What all who keep to their bounds can put into one mailbox together, and a margin: what is
+    /// beyond it was sent without credit.
+    fn room(&self) -> Room {
+        let limits = &self.inner.limits;
+        let peers = u32::try_from(self.inner.peers.read().len()).unwrap_or(u32::MAX);
+        let all = |own: u32, window: u32| {
+            own.saturating_add(window.saturating_mul(peers.saturating_add(1))).saturating_mul(2)
+        };
+        Room {
+            messages: all(limits.mailbox_messages, limits.window_messages),
+            bytes: all(limits.mailbox_bytes, limits.window_bytes),
         }
     }
 
@@ -262,10 +281,14 @@ impl Sink {
 
     fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
         let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
-        let Err(NotDelivered::Dead(entry) | NotDelivered::Full(entry)) =
-            self.inner.deliver(to, entry, None)
-        else {
-            return;
+        // Replies have their place reserved: room is for calls.
+        let room = (entry.weight().0 > 0).then(|| self.room());
+        let entry = match self.inner.deliver(to, entry, room) {
+            Ok(()) => return,
+            Err(NotDelivered::Full(_)) => {
+                return self.violation("more calls than their receiver gave credit for");
+            }
+            Err(NotDelivered::Dead(entry)) => entry,
         };
         if let Envelope::Parcel { parcel, .. } = entry
             && let Parcel::Call { call, .. } = *parcel

@@ -187,19 +187,24 @@ impl Table {
         Some(Ok(queue(&mut slot)))
     }
 
-    /// Puts a run of entries into a mailbox, which leaves `run` empty. `None`: no such process.
+    /// Puts a run of entries into a mailbox, which leaves `run` empty. `None`: no such process;
+    /// `Some(Err)`: no room.
     pub(crate) fn deliver_run(
         &self,
         index: u32,
         generation: u32,
         run: &mut Box<Inbox>,
-    ) -> Option<bool> {
+        room: Room,
+    ) -> Option<Result<bool, NoRoom>> {
         let mut slot = self.slot(index)?.lock();
         if !slot.is(generation) {
             return None;
         }
+        if slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes {
+            return Some(Err(NoRoom));
+        }
         slot.mailbox.push_run(run, &self.pool);
-        Some(queue(&mut slot))
+        Some(Ok(queue(&mut slot)))
     }
 
     /// Wakes a process for something other than a message. Answers whether it must be put on a run

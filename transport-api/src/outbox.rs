@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::{Batch, ConnectionId, Limits, LinkLoss, LossKind, Outgoing, SendError, SendErrorKind};
 
-/// See the [module](self).
+/// The sending half of a link, as every backend needs it: the batch, its bound and its end.
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,

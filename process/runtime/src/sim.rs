@@ -53,7 +53,9 @@ pub enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Deadlock { at } => write!(f, "deadlock at {at:?}: no task is ready, no timer set"),
+            Self::Deadlock { at } => {
+                write!(f, "deadlock at {at:?}: no task is ready, no timer set")
+            }
             Self::TooLong { steps } => write!(f, "not done after {steps} steps"),
         }
     }
