@@ -53,7 +53,12 @@ pub(crate) struct ProbeArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reach {
     /// The node to talk to
-    #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_NODE", default_value = "127.0.0.1:7400")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "MIDFLIGHT_NODE",
+        default_value = "127.0.0.1:7400"
+    )]
     pub(crate) node: HostPort,
     /// The file with the cluster's secret
     #[arg(long, value_name = "FILE", env = "MIDFLIGHT_SECRET_FILE")]

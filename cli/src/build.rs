@@ -82,8 +82,10 @@ pub(crate) fn prober() -> Result<Prober, Error> {
 
 /// The file of this program.
 pub(crate) fn own_program() -> Result<PathBuf, Error> {
-    std::env::current_exe()
-        .map_err(|source| Error::Machine { what: "this program's file is not found".into(), source })
+    std::env::current_exe().map_err(|source| Error::Machine {
+        what: "this program's file is not found".into(),
+        source,
+    })
 }
 
 fn for_people(built: &Built, took: Duration, data: &Path) -> String {

@@ -10,6 +10,7 @@ use midflight_process::{CallError, JoinError, SendError, StartError, WeakSecret,
 use midflight_transport_api::{ConnectErrorKind, OpenErrorKind};
 
 use crate::args::TransportName;
+use crate::output::note;
 
 /// Ran, and found something wrong.
 const WRONG: u8 = 1;
@@ -95,9 +96,9 @@ pub(crate) fn refused_field(objection: &Objection) -> Option<String> {
     };
     // A path begins with the type's short name, or its whole one, or not with the type at all.
     let short = name.rsplit('.').next().unwrap_or(&name);
-    let inner = [name.as_str(), short].into_iter().find_map(|prefix| {
-        path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'))
-    });
+    let inner = [name.as_str(), short]
+        .into_iter()
+        .find_map(|prefix| path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')));
     let inner = inner.unwrap_or(path);
     Some(if inner == name || inner == short { name } else { format!("{name}.{inner}") })
 }
@@ -106,16 +107,16 @@ impl Error {
     /// Prints what is wrong and what to do, and answers the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !matches!(self, Self::FoundWrong) {
-            eprintln!("error: {}", self.in_words());
+            note(&format!("error: {}", self.in_words()));
             if let Some(advice) = self.advice() {
-                eprintln!("  help: {advice}");
+                note(&format!("  help: {advice}"));
             }
         }
         ExitCode::from(self.code())
     }
 
     /// The error with what caused it.
-    fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let mut words = self.to_string();
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
@@ -138,7 +139,13 @@ impl Error {
             Self::Whereis { source: WhereisError::Join(join), .. } => join_code(join),
             Self::Whereis { .. } => UNREACHABLE,
             Self::Call { source, .. } => call_code(source),
-            Self::NoBundle { refused, .. } => if *refused { REFUSED } else { WRONG },
+            Self::NoBundle { refused, .. } => {
+                if *refused {
+                    REFUSED
+                } else {
+                    WRONG
+                }
+            }
             Self::Build(error) => build_code(error),
             Self::Start { source, .. } => start_code(source),
             Self::File { .. }
@@ -163,9 +170,9 @@ impl Error {
                 "see that a node runs there (`midflight node`), and name it with --node HOST:PORT \
                  or the variable MIDFLIGHT_NODE",
             ),
-            Self::WeakSecret { .. } | Self::SecretFile { .. } => Some(
-                "make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)",
-            ),
+            Self::WeakSecret { .. } | Self::SecretFile { .. } => {
+                Some("make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)")
+            }
             Self::NoDataFolder => Some("name one with --data, or the variable MIDFLIGHT_DATA"),
             Self::NoBundle { .. } => Some("make one with `midflight build DIR`"),
             Self::Start { source: StartError::Open(open), .. } => match open.kind() {

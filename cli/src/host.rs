@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use midflight_dsu::code_server::{CodeServer, CodeServerConfig};
 use midflight_dsu::library::NativeFormat;
-use midflight_dsu::switch::SwitchLimits;
 use midflight_dsu::signature::TrustedKeys;
+use midflight_dsu::switch::SwitchLimits;
 use midflight_process::Node;
 
 use crate::build;

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Command;
+use crate::output::note;
 
 /// Starts logging. A node says what it does; the other commands only what is wrong.
 pub(crate) fn start(command: &Command) {
@@ -12,7 +13,7 @@ pub(crate) fn start(command: &Command) {
     let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(default));
     let filter = filter.unwrap_or_else(|error| {
-        eprintln!("warning: RUST_LOG is not understood ({error}); it is `{default}` now");
+        note(&format!("warning: RUST_LOG is not understood ({error}); it is `{default}` now"));
         EnvFilter::new(default)
     });
     tracing_subscriber::fmt()

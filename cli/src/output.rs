@@ -1,4 +1,4 @@
-//! Results, on standard output.
+//! Results, on standard output; progress and errors, on standard error.
 
 use std::io::Write as _;
 
@@ -15,6 +15,11 @@ pub(crate) fn text(text: &str) -> Result<(), Error> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|source| Error::Output { source }),
     }
+}
+
+/// Says something to people, beside the result. Who does not listen misses it.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Prints one JSON value.

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::args::Reach;
 use crate::control;
 use crate::error::{Error, refused_field};
-use crate::output::{json, short, text};
+use crate::output::{json, note, short, text};
 use crate::upload::{self, BundleFile, Deployment};
 
 /// Flags of `push`.
@@ -38,9 +38,10 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
 async fn push(control: &control::Control, file: &BundleFile, args: &Args) -> Result<(), Error> {
     let address = file.address();
     let sent = upload::send(control, file).await?;
-    eprintln!("{} · {} · {sent} bytes sent to {}", file.title(), short(&address), control.node);
+    let (title, node) = (file.title(), &control.node);
+    note(&format!("{title} · {} · {sent} bytes sent to {node}", short(&address)));
     let deployment = upload::deploy(control, address.clone(), args.wait, |step| {
-        eprintln!("{}", step_line(step));
+        note(&step_line(step));
     });
     let base = |outcome: &str| {
         let manifest = file.bundle.manifest();
@@ -51,10 +52,9 @@ async fn push(control: &control::Control, file: &BundleFile, args: &Args) -> Res
     };
     match deployment.await? {
         Deployment::UnderWay if args.json => json(&base("accepted")),
-        Deployment::UnderWay => text(&format!(
-            "{} is accepted; `midflight status` shows how far it is\n",
-            file.title()
-        )),
+        Deployment::UnderWay => {
+            text(&format!("{} is accepted; `midflight status` shows how far it is\n", file.title()))
+        }
         Deployment::Over(deployed) => {
             if args.json {
                 let mut value = base(outcome(&deployed));

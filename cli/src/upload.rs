@@ -42,8 +42,11 @@ impl BundleFile {
             }
             other => other.map_err(|source| Error::File { file: file(), source })?,
         };
-        let bundle = Bundle::read(&bytes)
-            .map_err(|source| Error::NoBundle { file: file(), refused, source })?;
+        let bundle = Bundle::read(&bytes).map_err(|source| Error::NoBundle {
+            file: file(),
+            refused,
+            source,
+        })?;
         Ok(Self { bundle, bytes })
     }
 
@@ -77,7 +80,10 @@ pub(crate) async fn send(control: &Control, file: &BundleFile) -> Result<u64, Er
         let offset = match wanted {
             Wanted::No => return Ok(sent),
             Wanted::Refused(reason) => {
-                return Err(Error::Refused(format!("{} refuses the bundle: {reason}", control.node)));
+                return Err(Error::Refused(format!(
+                    "{} refuses the bundle: {reason}",
+                    control.node
+                )));
             }
             Wanted::From(offset) => offset,
         };

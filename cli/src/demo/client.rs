@@ -7,19 +7,21 @@ use std::task::Poll;
 use std::time::Duration;
 
 use counter_v2::{Add, Get, Reset, Total};
-use midflight_process::{CallError, Context, Pid};
+use midflight_process::{CallError, Context, Pid, Refusal};
 use midflight_runtime::Instant;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::gauges::Gauges;
 use super::ledger::{Counts, Ledger};
-use super::saboteur::{Meant, OnWire, Saboteur, Sabotage};
+use super::saboteur::{Meant, OnWire, Sabotage, Saboteur};
 
 /// Calls that a client keeps in flight.
 const IN_FLIGHT: usize = 4;
 /// A call that is not answered within this time is lost. Far beyond what a busy machine needs.
 pub(crate) const LOST_AFTER: Duration = Duration::from_secs(10);
+/// The pause after a call that failed.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
 /// Amounts are distinct but by rare chance, so that an answer tells which calls it counts.
 const AMOUNT_MAX: i64 = 1 << 40;
 
@@ -119,10 +121,9 @@ impl Client<'_> {
                 seq: None,
                 answer: Box::pin(cx.call(counter, Add { seq, amount }, LOST_AFTER)),
             },
-            OnWire::Wipe => Call {
-                seq: None,
-                answer: Box::pin(cx.call(counter, Reset { seq: 0 }, LOST_AFTER)),
-            },
+            OnWire::Wipe => {
+                Call { seq: None, answer: Box::pin(cx.call(counter, Reset { seq: 0 }, LOST_AFTER)) }
+            }
             OnWire::Silence { seq } => Call {
                 seq: Some(seq),
                 answer: Box::pin(async move {
@@ -159,10 +160,15 @@ impl Client<'_> {
         let now = self.cx.now();
         // Several answers may have come at once; they were handled in the order of their counts.
         ended.sort_by_key(|(_, answer)| answer.as_ref().map_or(u64::MAX, |total| total.handled));
+        let failed = ended.iter().any(|(_, answer)| answer.is_err());
         for (seq, answer) in ended {
             if let Some(seq) = seq {
                 self.record(seq, answer, now);
             }
+        }
+        if failed {
+            // Calls to a node that is gone fail at once: without a pause they would be all there is.
+            self.cx.sleep(AFTER_A_FAILURE).await;
         }
     }
 
@@ -174,8 +180,8 @@ impl Client<'_> {
                 self.last_version = total.code_version;
                 self.gauges.answered(total.code_version, gap.unwrap_or_default());
             }
-            Err(CallError::Refused { refusal, .. }) => {
-                tracing::debug!(%refusal, "a call was refused");
+            Err(error) if is_refusal(&error) => {
+                tracing::debug!(%error, "a call was refused");
                 self.ledger.refused(seq);
             }
             Err(error) => {
@@ -183,5 +189,13 @@ impl Client<'_> {
                 self.ledger.lost(seq);
             }
         }
+    }
+}
+
+/// Whether the counter has certainly not handled the call. An aborted one it may have handled.
+pub(crate) const fn is_refusal(error: &CallError) -> bool {
+    match error {
+        CallError::Refused { refusal, .. } => !matches!(refusal, Refusal::Aborted { .. }),
+        _ => false,
     }
 }

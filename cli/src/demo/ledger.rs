@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use counter_v2::Total;
 
-/// Answered amounts that are kept, to recognise one that was handled again.
+/// Amounts that are kept, to recognise a call that was handled again, or late.
 const RECENT: usize = 8;
 
 /// The calls of a client and what became of them.
@@ -37,8 +37,8 @@ pub(crate) struct Ledger {
     handled: u64,
     total: i64,
     recent: VecDeque<i64>,
-    /// Amounts of calls that were lost: they may have been handled after all.
-    gone: Vec<i64>,
+    /// The latest amounts of calls that were lost: they may have been handled after all.
+    gone: VecDeque<i64>,
     /// Calls made and not refused, and the sum of their amounts: where the counter must end.
     expected_handled: u64,
     expected_total: i64,
@@ -84,10 +84,7 @@ impl Ledger {
         self.judge(&sent, answer);
         self.handled = answer.handled;
         self.total = answer.total;
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(sent.amount);
+        keep(&mut self.recent, sent.amount);
     }
 
     /// A call was refused: the counter has not handled it.
@@ -102,7 +99,7 @@ impl Ledger {
     pub(crate) fn lost(&mut self, seq: u64) {
         let Some(sent) = self.take(seq) else { return };
         self.counts.lost += 1;
-        self.gone.push(sent.amount);
+        keep(&mut self.gone, sent.amount);
     }
 
     /// Whether the counter's last answer is what all calls together must give.
@@ -154,6 +151,14 @@ impl Ledger {
     }
 }
 
+/// Adds the latest amount; the oldest goes.
+fn keep(latest: &mut VecDeque<i64>, amount: i64) {
+    if latest.len() == RECENT {
+        latest.pop_front();
+    }
+    latest.push_back(amount);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,7 +178,10 @@ mod tests {
                 let answer = pair.handle(seq, 1_000 + n * n);
                 pair.ledger.answered(seq, &answer);
             }
-            assert_eq!(pair.ledger.counts(), Counts { calls: 20, answered: 20, ..Counts::default() });
+            assert_eq!(
+                pair.ledger.counts(),
+                Counts { calls: 20, answered: 20, ..Counts::default() }
+            );
             assert!(pair.ledger.is_kept());
             pair
         }
@@ -199,7 +207,10 @@ mod tests {
         pair.close();
         pair.ledger.lost(lost);
         let counts = pair.ledger.counts();
-        assert_eq!((counts.lost, counts.duplicated, counts.reordered, counts.garbled), (1, 0, 0, 0));
+        assert_eq!(
+            (counts.lost, counts.duplicated, counts.reordered, counts.garbled),
+            (1, 0, 0, 0)
+        );
         assert!(!pair.ledger.is_kept());
     }
 
@@ -211,7 +222,10 @@ mod tests {
         pair.close();
         pair.ledger.lost(lost);
         let counts = pair.ledger.counts();
-        assert_eq!((counts.lost, counts.duplicated, counts.reordered, counts.garbled), (1, 0, 0, 0));
+        assert_eq!(
+            (counts.lost, counts.duplicated, counts.reordered, counts.garbled),
+            (1, 0, 0, 0)
+        );
         assert!(pair.ledger.is_kept());
     }
 
@@ -224,7 +238,10 @@ mod tests {
         pair.handle(seq, 7);
         pair.close();
         let counts = pair.ledger.counts();
-        assert_eq!((counts.lost, counts.duplicated, counts.reordered, counts.garbled), (0, 1, 0, 0));
+        assert_eq!(
+            (counts.lost, counts.duplicated, counts.reordered, counts.garbled),
+            (0, 1, 0, 0)
+        );
         assert!(!pair.ledger.is_kept());
     }
 
@@ -238,7 +255,10 @@ mod tests {
         }
         pair.close();
         let counts = pair.ledger.counts();
-        assert_eq!((counts.lost, counts.duplicated, counts.reordered, counts.garbled), (0, 0, 1, 0));
+        assert_eq!(
+            (counts.lost, counts.duplicated, counts.reordered, counts.garbled),
+            (0, 0, 1, 0)
+        );
         assert!(pair.ledger.is_kept(), "the sum does not depend on the order");
     }
 
@@ -250,7 +270,10 @@ mod tests {
         pair.ledger.answered(seq, &answer);
         pair.close();
         let counts = pair.ledger.counts();
-        assert_eq!((counts.lost, counts.duplicated, counts.reordered, counts.garbled), (0, 0, 0, 1));
+        assert_eq!(
+            (counts.lost, counts.duplicated, counts.reordered, counts.garbled),
+            (0, 0, 0, 1)
+        );
         assert!(!pair.ledger.is_kept());
     }
 

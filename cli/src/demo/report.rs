@@ -31,6 +31,9 @@ pub(crate) struct Report {
     pub(crate) rolled_back: bool,
     pub(crate) phases: Vec<Phase>,
     pub(crate) ok: bool,
+    /// Why the story did not come to its end.
+    #[serde(skip)]
+    pub(crate) broken_off: Option<String>,
 }
 
 /// How long a phase took.
@@ -60,6 +63,9 @@ impl Report {
                 wrong.push(words);
             }
         };
+        if let Some(why) = &self.broken_off {
+            must(false, format!("the demo broke off: {why}"));
+        }
         let ended = self.answered + self.refused + self.lost;
         must(self.calls == ended, format!("{} calls, but {ended} ended", self.calls));
         must(self.lost == 0, format!("{} calls were lost", self.lost));

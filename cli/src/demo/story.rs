@@ -9,7 +9,7 @@ use midflight_process::{CallError, Pid, Refusal};
 use midflight_runtime::{Handle, Instant};
 
 use super::bundles::Bundles;
-use super::client::LOST_AFTER;
+use super::client::{LOST_AFTER, is_refusal};
 use super::cluster::Cluster;
 use super::gauges::Gauges;
 use super::ledger::Counts;
@@ -123,7 +123,9 @@ impl Story<'_> {
         let sum = |answer: &Result<Total, CallError>| answer.as_ref().ok().map(|t| t.total);
         self.report.reset_after = sum(&added) == Some(42) && sum(&reset) == Some(0);
         let line = match (&added, &reset) {
-            (Ok(added), Ok(reset)) => format!("its sum went from {} to {}", added.total, reset.total),
+            (Ok(added), Ok(reset)) => {
+                format!("its sum went from {} to {}", added.total, reset.total)
+            }
             (Err(error), _) | (_, Err(error)) => error.to_string(),
         };
         self.view.check(self.report.reset_after, &line);
@@ -185,7 +187,7 @@ impl Story<'_> {
         let mut counts = Counts { calls: 1, ..Counts::default() };
         match &answer {
             Ok(_) => counts.answered = 1,
-            Err(CallError::Refused { .. }) => counts.refused = 1,
+            Err(error) if is_refusal(error) => counts.refused = 1,
             Err(_) => counts.lost = 1,
         }
         self.report.count(&counts);

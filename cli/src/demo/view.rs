@@ -10,6 +10,7 @@ use midflight_runtime::{Handle, Instant, Task, spawn};
 use parking_lot::Mutex;
 
 use super::gauges::Gauges;
+use crate::output::note;
 
 /// How often a terminal is repainted.
 const REPAINT: Duration = Duration::from_millis(125);
@@ -148,7 +149,7 @@ impl View {
         match &self.lines {
             // A terminal that is gone needs no lines.
             Some(lines) => drop(lines.all.println(line)),
-            None => eprintln!("{line}"),
+            None => note(line),
         }
     }
 }

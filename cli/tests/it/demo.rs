@@ -84,9 +84,9 @@ async fn a_forgotten_state_is_seen() {
 }
 
 /// A demo whose nodes run, with their numbers in the operating system.
-async fn with_nodes(folder: &tempfile::TempDir) -> (Child, Vec<Pid>) {
+async fn with_nodes(seconds: &str, folder: &tempfile::TempDir) -> (Child, Vec<Pid>) {
     bundle("counter-v1").await;
-    let mut command = demo("600", &[]);
+    let mut command = demo(seconds, &[]);
     command.env("TMPDIR", folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -107,7 +107,7 @@ async fn with_nodes(folder: &tempfile::TempDir) -> (Child, Vec<Pid>) {
 async fn nothing_is_left_behind() {
     for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
         let folder = tempfile::tempdir().unwrap();
-        let (mut child, nodes) = with_nodes(&folder).await;
+        let (mut child, nodes) = with_nodes("600", &folder).await;
         assert!(nodes.iter().all(|node| test_kill_process(*node).is_ok()));
         let own = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
         kill_process(own, signal).unwrap();
@@ -121,4 +121,18 @@ async fn nothing_is_left_behind() {
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "folders removed");
         }
     }
+}
+
+#[tokio::test]
+async fn a_node_that_dies_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, nodes) = with_nodes("5", &folder).await;
+    kill_process(nodes[1], Signal::KILL).unwrap();
+    // Wherever in the story it died: something is wrong, or a node cannot be reached any more.
+    let status = timeout(&*runtime(), LONG, child.wait()).await.unwrap().unwrap();
+    assert!(matches!(status.code(), Some(1 | 3 | 5)), "{status}");
+    until("the others are gone", async || {
+        nodes.iter().all(|node| test_kill_process(*node).is_err())
+    })
+    .await;
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use counter_v2::{Add, Total};
 use midflight_dsu::bundle::Bundle;
-use midflight_dsu::protocol::{
-    CHUNK_BYTES, CONTROL, Chunk, Offer, Start, Started, Wanted,
-};
+use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Chunk, Offer, Start, Started, Wanted};
 use midflight_process::{Node, Pid};
 use midflight_runtime::timeout;
 use midflight_transport_tcp::{TcpConfig, TcpTransport};
@@ -98,7 +96,8 @@ async fn killed_while_it_receives() {
     })
     .await;
     // The others take the same push.
-    let push = ["push", v2.to_str().unwrap(), "--wait", "--json", "--node", &world.nodes[0].address];
+    let push =
+        ["push", v2.to_str().unwrap(), "--wait", "--json", "--node", &world.nodes[0].address];
     let mut nodes = run(&push).await.expect(0, &[]).json()["nodes"].as_array().unwrap().clone();
     nodes.sort_by_key(|node| node.as_str().unwrap().to_owned());
     assert_eq!(nodes, ["a", "b"]);

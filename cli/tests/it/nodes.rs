@@ -55,12 +55,14 @@ async fn an_incompatible_version_is_refused_with_its_field() {
     let node = NodeProcess::start("a", &[]).await;
     let (v1, v3) = (bundle("counter-v1").await, bundle("counter-v3-incompatible").await);
     let node_address = ["--node", &node.address];
-    let push = |file: &'static str| [&["push", file, "--wait", "--json"][..], &node_address].concat();
+    let push =
+        |file: &'static str| [&["push", file, "--wait", "--json"][..], &node_address].concat();
     let leak = |path: std::path::PathBuf| &*String::leak(path.to_str().unwrap().to_owned());
     let (v1, v3) = (leak(v1), leak(v3));
     run(&push(v1)).await.expect(0, &[]);
     let before = node.status(&[]).await["versions"].clone();
-    let refused = run(&push(v3)).await.expect(4, &["counter.Add.amount", "everything runs as before"]);
+    let refused =
+        run(&push(v3)).await.expect(4, &["counter.Add.amount", "everything runs as before"]);
     let value = refused.json();
     assert_eq!(value["outcome"], "refused");
     assert_eq!(value["objections"][0]["field"], "counter.Add.amount");
