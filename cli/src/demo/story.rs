@@ -69,6 +69,7 @@ impl Story<'_> {
         self.view.phase("load_v1", "Clients call every counter, four calls in flight each");
         self.runtime.sleep(share).await;
         self.reset_is_refused().await?;
+        self.view.end_phase();
         self.runtime.sleep(share / 2).await;
 
         self.view.phase("update_v2", "Version 2 goes to one node, under load");
@@ -80,6 +81,7 @@ impl Story<'_> {
         self.runtime.sleep(share).await;
 
         self.version_3_is_refused().await?;
+        self.view.end_phase();
         self.runtime.sleep(share / 2).await;
 
         self.view.phase("roll_back", "Back to version 1, under load");
