@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
-use crate::{build, demo, inspect, node, ps, push, status};
+use crate::{build, demo, inspect, node, ps, push, start, status};
 
 /// Erlang-style processes whose code is replaced while they run.
 ///
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     /// Brings a bundle to a cluster and switches its processes to it
     Push(push::Args),
+    /// Starts processes of a behaviour on a node
+    Start(start::Args),
     /// Lists a node's processes
     Ps(ps::Args),
     /// Shows how a node is: its peers, and the versions it runs

@@ -20,6 +20,7 @@ mod ps;
 mod push;
 mod secret;
 mod signals;
+mod start;
 mod status;
 mod trust;
 mod upload;
@@ -61,6 +62,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Build(args) => build::run(runtime, args).await,
         Command::Inspect(args) => inspect::run(&runtime, args).await,
         Command::Push(args) => push::run(runtime, args).await,
+        Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
         Command::Status(args) => status::run(runtime, args).await,
         Command::Probe(_) => Ok(()),

@@ -127,10 +127,12 @@ impl Context {
                     }
                 }
                 Err(NotSent::NotConnected(node, given_back)) => {
-                    self.node
-                        .connect_node(node)
-                        .await
-                        .map_err(|why| SendError::Unreachable { to, why: why.to_string() })?;
+                    if let Err(why) = self.node.connect_node(node).await {
+                        // What fails at once must not let a process that tries again and again
+                        // keep its runner to itself.
+                        crate::runner::yield_now().await;
+                        return Err(SendError::Unreachable { to, why: why.to_string() });
+                    }
                     content = Some(given_back);
                 }
                 Err(other) => return Err(SendError::from_not_sent(other, to)),

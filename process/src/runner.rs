@@ -68,7 +68,8 @@ async fn idle(inner: &Inner, number: usize) {
     inner.queues.awake(number);
 }
 
-async fn yield_now() {
+/// Lets others run first.
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -116,3 +116,24 @@ async fn nodes_find_each_other() {
     nodes.sort_by_key(|node| node.as_str().unwrap().to_owned());
     assert_eq!(nodes, ["a", "b", "c"]);
 }
+
+#[tokio::test]
+async fn processes_are_started_by_hand_and_go_with_their_version() {
+    let a = NodeProcess::start("a", &[]).await;
+    let at = ["--node", a.address.as_str()];
+    let nothing = run(&[&["start", "counter"][..], &at].concat()).await;
+    nothing.expect(4, &["counter", "push its bundle"]);
+    for (example, version) in [("counter-v1", 1), ("counter-v2", 2)] {
+        let bundle = bundle(example).await;
+        let push = ["push", bundle.to_str().unwrap(), "--wait"];
+        run(&[&push[..], &at].concat()).await.expect(0, &[]);
+        let start = ["start", "counter", "--count", "3", "--json"];
+        let started = run(&[&start[..], &at].concat()).await.expect(0, &[]).json();
+        assert_eq!(started["started"].as_array().unwrap().len(), 3);
+        let processes = run(&[&["ps", "--json"][..], &at].concat()).await.expect(0, &[]).json();
+        let processes = processes["processes"].as_array().unwrap().clone();
+        let counters = processes.iter().filter(|process| process["name"] == "counter");
+        let versions: Vec<_> = counters.map(|process| process["version"].clone()).collect();
+        assert_eq!(versions, vec![version; 3 * version], "all run in the version pushed last");
+    }
+}
