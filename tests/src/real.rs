@@ -14,11 +14,11 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new(".."))
 }
 
-/// The folder that builds of bundles share, so that their dependencies are compiled once. It holds
-/// the development key too.
+/// The folder that builds of bundles share, with the tests of other crates too, so that their
+/// dependencies are compiled once. It holds the development key too.
 #[must_use]
 pub fn data() -> PathBuf {
-    repository().join("target").join("test-bundles")
+    repository().join("target/tmp/dsu-data")
 }
 
 /// A prober with the small program of `midflight-dsu`, which is built when it is not there.
