@@ -1,5 +1,7 @@
 //! The command line, and what can be measured.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -38,6 +40,12 @@ pub(crate) enum Role {
     /// The far side of a remote workload; ends when its standard input does.
     #[command(hide = true)]
     Serve { who: Own },
+    /// A bundle's library is tried; its path is read by the probe itself.
+    #[command(hide = true)]
+    Probe {
+        #[arg(long)]
+        library: PathBuf,
+    },
 }
 
 /// Whoever is measured inside this program.
@@ -54,9 +62,15 @@ impl Own {
             Self::Raw => "raw",
         }
     }
+
+    pub(crate) const fn runs(self, workload: Workload) -> bool {
+        // Plain tokio has no code that could be replaced.
+        matches!(self, Self::Midflight)
+            || !(workload.is_upgrade() || matches!(workload, Workload::DynamicStatic))
+    }
 }
 
-/// What is run. Each is described in `reference/peers.md`.
+/// What is run. Each is described in `README.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Workload {
@@ -74,6 +88,11 @@ pub(crate) enum Workload {
     #[value(name = "remote_stream_1MiB")]
     Stream1MiB,
     UpgradeOne,
+    #[value(name = "upgrade_10k")]
+    Upgrade10k,
+    #[value(name = "upgrade_100k")]
+    Upgrade100k,
+    DynamicStatic,
 }
 
 impl Workload {
@@ -97,7 +116,31 @@ impl Workload {
             Self::Stream64B => &["remote_stream_64B"],
             Self::Stream64KiB => &["remote_stream_64KiB"],
             Self::Stream1MiB => &["remote_stream_1MiB"],
-            Self::UpgradeOne => &["upgrade_one_pause", "upgrade_one_client_gap"],
+            Self::UpgradeOne => &[
+                "upgrade_one_pause",
+                "upgrade_one_client_gap",
+                "upgrade_one_client_gap_baseline",
+                "upgrade_one_code_load",
+            ],
+            Self::Upgrade10k => &[
+                "upgrade_10k_rate",
+                "upgrade_10k_client_gap",
+                "upgrade_10k_client_gap_baseline",
+                "upgrade_10k_lost",
+            ],
+            Self::Upgrade100k => &[
+                "upgrade_100k_rate",
+                "upgrade_100k_client_gap",
+                "upgrade_100k_client_gap_baseline",
+                "upgrade_100k_lost",
+            ],
+            Self::DynamicStatic => &[
+                "dynamic_static_percent",
+                "dynamic_stream",
+                "static_stream",
+                "dynamic_call",
+                "static_call",
+            ],
         }
     }
 
@@ -109,9 +152,9 @@ impl Workload {
         )
     }
 
-    /// Whether this program itself runs it, and not only a peer: see `UPGRADES.md`.
-    pub(crate) const fn is_own(self) -> bool {
-        !matches!(self, Self::UpgradeOne)
+    /// Whether it replaces code.
+    pub(crate) const fn is_upgrade(self) -> bool {
+        matches!(self, Self::UpgradeOne | Self::Upgrade10k | Self::Upgrade100k)
     }
 
     fn all_metrics() -> impl Iterator<Item = &'static str> {

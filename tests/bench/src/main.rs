@@ -2,6 +2,7 @@
 //! itself for each sample, Midflight and the others in turns, and reports medians.
 
 mod args;
+mod dynamic;
 mod far_side;
 mod local;
 mod memory;
@@ -10,6 +11,7 @@ mod peers;
 mod raw;
 mod remote;
 mod report;
+mod upgrade;
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -21,6 +23,9 @@ use report::{Figure, Report};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Role::Probe { .. }) = args.role {
+        return midflight_dsu::probe::child_main();
+    }
     let done = match &args.role {
         Some(Role::Sample { who, workload, quick }) => sample(*who, *workload, Size::new(*quick)),
         Some(Role::Serve { who }) => on_tokio(async {
@@ -29,7 +34,7 @@ fn main() -> ExitCode {
                 Own::Raw => raw::serve().await,
             }
         }),
-        None => measure(&args),
+        Some(Role::Probe { .. }) | None => measure(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,7 +63,11 @@ fn sample(who: Own, workload: Workload, size: Size) -> Result<(), String> {
             Own::Midflight => {
                 let node = remote::start("bench").await?;
                 match workload {
+                    Workload::DynamicStatic => dynamic::sample(&node, size).await,
                     Workload::ProcessMemory => memory::sample(&node, size).await,
+                    workload if workload.is_upgrade() => {
+                        upgrade::sample(&node, workload, size).await
+                    }
                     workload => local::sample(&node, workload, size).await,
                 }
             }
@@ -80,7 +89,7 @@ fn measure(args: &Args) -> Result<(), String> {
             if round % 2 == 1 {
                 own.reverse();
             }
-            for who in own.into_iter().filter(|_| workload.is_own()) {
+            for who in own.into_iter().filter(|who| who.runs(workload)) {
                 report.add(who.name(), run_own(who, workload, args.quick)?);
             }
             for peer in peers.iter().filter(|peer| peer.runs(workload)) {

@@ -40,6 +40,8 @@ impl Peer {
                     | Workload::RemotePingpong
                     | Workload::Stream64B
                     | Workload::UpgradeOne
+                    | Workload::Upgrade10k
+                    | Workload::Upgrade100k
             ),
         }
     }

@@ -28,7 +28,7 @@ const CHUNK: usize = 64 << 10;
 /// Bytes of a frame's length.
 const HEAD: usize = 4;
 
-/// What this file reached on the machine of `reference/peers.md`; the worse end of each range.
+/// What this file reached on a machine with two shared cores; the worse end of each range.
 const REACHED: &[(&str, f64)] = &[
     ("local_pingpong", 4.9e6),
     ("local_fanin", 10e6),
@@ -92,7 +92,7 @@ pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>
             let count = size.of(1 << 30) / len;
             Ok(vec![throughput(workload, count * len, stream(len, count).await?)])
         }
-        Workload::UpgradeOne => Err("plain tokio upgrades nothing".into()),
+        other => Err(format!("plain tokio has nothing like {other:?}")),
     }
 }
 

@@ -21,15 +21,19 @@ pub(crate) enum Unit {
     Milliseconds,
     Bytes,
     MegabytesPerSecond,
+    Messages,
+    Percent,
 }
 
 impl Unit {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::PerSecond,
         Self::Microseconds,
         Self::Milliseconds,
         Self::Bytes,
         Self::MegabytesPerSecond,
+        Self::Messages,
+        Self::Percent,
     ];
 
     const fn name(self) -> &'static str {
@@ -39,12 +43,14 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Bytes => "B",
             Self::MegabytesPerSecond => "MB_per_s",
+            Self::Messages => "messages",
+            Self::Percent => "percent",
         }
     }
 
     /// Whether more is better.
     pub(crate) const fn more_is_better(self) -> bool {
-        matches!(self, Self::PerSecond | Self::MegabytesPerSecond)
+        matches!(self, Self::PerSecond | Self::MegabytesPerSecond | Self::Percent)
     }
 }
 

@@ -1,4 +1,4 @@
-%% The workloads of reference/peers.md in Erlang/OTP. Prints `<metric> <value> <unit>` a line.
+%% Workloads of the bench's README.md in Erlang/OTP. Prints `<metric> <value> <unit>` a line.
 %% bench:main([Workload, Divisor, Folder]): a Divisor of 10 does a tenth of the work; Folder has
 %% the compiled versions of `counter` in v1 and v2.
 -module(bench).
@@ -33,23 +33,65 @@ run("remote_stream_64B", Divisor, Folder) ->
     end),
     per_second("remote_stream_64B", Count, Micros);
 run("upgrade_one", _, Folder) ->
+    {Pids, Code} = records(1, Folder),
+    Caller = spawn_link(fun() -> caller(Pids) end),
+    {Pause, Gap, Baseline} = watched(Caller, fun() -> upgrade(Pids, Code) end),
+    ended(Caller),
+    2 = gen_server:call(element(1, Pids), version),
+    print("upgrade_one_pause", Pause, "us"),
+    print("upgrade_one_client_gap", Gap / 1000, "us"),
+    print("upgrade_one_client_gap_baseline", Baseline / 1000, "us");
+run("upgrade_10k", Divisor, Folder) -> upgrade_many("upgrade_10k", 10000 div Divisor, Folder);
+run("upgrade_100k", Divisor, Folder) -> upgrade_many("upgrade_100k", 100000 div Divisor, Folder).
+
+upgrade_many(Name, Count, Folder) ->
+    {Pids, Code} = records(Count, Folder),
+    Caller = spawn_link(fun() -> caller(Pids) end),
+    Caster = spawn_link(fun() -> caster(Pids, 0) end),
+    {Micros, Gap, Baseline} = watched(Caller, fun() -> upgrade(Pids, Code) end),
+    Made = ended(Caller) + ended(Caster),
+    Counted = lists:sum([gen_server:call(Pid, add, infinity) - 1 || Pid <- tuple_to_list(Pids)]),
+    per_second(Name ++ "_rate", Count, Micros),
+    print(Name ++ "_lost", Made - Counted, "messages"),
+    print(Name ++ "_client_gap", Gap / 1000, "us"),
+    print(Name ++ "_client_gap_baseline", Baseline / 1000, "us").
+
+%% Processes of version 1, and the code of version 2.
+records(Count, Folder) ->
     true = code:add_patha(filename:join(Folder, "v1")),
-    {ok, Counter} = gen_server:start(counter, [], []),
     {ok, Code} = file:read_file(filename:join(Folder, "v2/counter.beam")),
-    Client = spawn_link(fun() -> client(Counter) end),
+    Start = fun(_) -> {ok, Pid} = gen_server:start(counter, [], []), Pid end,
+    {list_to_tuple(lists:map(Start, lists:seq(1, Count))), Code}.
+
+%% As OTP's release handler does it: all stand still while the code is replaced, since a process
+%% that went on would have the new code and the old state. The work is shared by the schedulers.
+upgrade(Pids, Code) ->
+    each(Pids, fun(Pid) -> ok = sys:suspend(Pid, infinity) end),
+    {module, counter} = code:load_binary(counter, "counter.beam", Code),
+    each(Pids, fun(Pid) -> ok = sys:change_code(Pid, counter, 1, [], infinity) end),
+    each(Pids, fun(Pid) -> ok = sys:resume(Pid, infinity) end).
+
+each(Pids, Do) when tuple_size(Pids) == 1 -> Do(element(1, Pids));
+each(Pids, Do) ->
+    Step = erlang:system_info(schedulers_online),
+    Part = fun(First) -> [Do(element(N, Pids)) || N <- lists:seq(First, tuple_size(Pids), Step)] end,
+    Workers = [spawn_monitor(fun() -> Part(First) end) || First <- lists:seq(1, Step)],
+    [receive {'DOWN', Ref, process, Pid, normal} -> ok end || {Pid, Ref} <- Workers].
+
+%% Microseconds that Work took, and the longest gaps a caller saw in a window around it and in one
+%% of the same length after it.
+watched(Caller, Work) ->
     timer:sleep(500),
-    Pause = timed(fun() ->
-        ok = sys:suspend(Counter),
-        {module, counter} = code:load_binary(counter, "counter.beam", Code),
-        ok = sys:change_code(Counter, counter, 1, []),
-        ok = sys:resume(Counter)
-    end),
-    timer:sleep(500),
-    2 = gen_server:call(Counter, version),
-    Client ! {longest_gap, self()},
-    Gap = receive {longest_gap, Nanos} -> Nanos end,
-    print("upgrade_one_pause", Pause / 1000, "ms"),
-    print("upgrade_one_client_gap", Gap / 1000000, "ms").
+    gap(Caller),
+    Micros = timed(Work),
+    Window = max(500, trunc(Micros / 1000) + 100),
+    timer:sleep(Window - trunc(Micros / 1000)),
+    Gap = gap(Caller),
+    timer:sleep(Window),
+    {Micros, Gap, gap(Caller)}.
+
+gap(Caller) -> Caller ! {gap, self()}, receive {gap, Nanos} -> Nanos end.
+ended(Client) -> Client ! {stop, self()}, receive {made, Count} -> Count end.
 
 %% Another OS process, on which this module is loaded.
 peer(Folder) ->
@@ -82,18 +124,27 @@ count(From, Count, Left) ->
 stream(_, _, 0) -> ok;
 stream(To, Message, N) -> To ! Message, stream(To, Message, N - 1).
 
-%% Calls without pause; knows the longest time between two replies.
-client(Counter) ->
-    client(Counter, erlang:monotonic_time(nanosecond), 0).
+%% Calls processes chosen by chance without pause; knows the longest time between two replies.
+caller(Pids) -> caller(Pids, erlang:monotonic_time(nanosecond), 0, 0).
 
-client(Counter, Last, Longest) ->
-    _ = gen_server:call(Counter, add, infinity),
+caller(Pids, Last, Longest, Made) ->
+    _ = gen_server:call(chosen(Pids), add, infinity),
     Now = erlang:monotonic_time(nanosecond),
     Gap = max(Longest, Now - Last),
     receive
-        {longest_gap, To} -> To ! {longest_gap, Gap}
-    after 0 -> client(Counter, Now, Gap)
+        {gap, To} -> To ! {gap, Gap}, caller(Pids, Now, 0, Made + 1);
+        {stop, To} -> To ! {made, Made + 1}
+    after 0 -> caller(Pids, Now, Gap, Made + 1)
     end.
+
+%% Sends 100 messages to processes chosen by chance about every millisecond.
+caster(Pids, Made) ->
+    [gen_server:cast(chosen(Pids), bump) || _ <- lists:seq(1, 100)],
+    receive {stop, To} -> To ! {made, Made + 100}
+    after 1 -> caster(Pids, Made + 100)
+    end.
+
+chosen(Pids) -> element(rand:uniform(tuple_size(Pids)), Pids).
 
 timed(Work) ->
     Began = erlang:monotonic_time(nanosecond),

@@ -11,6 +11,6 @@ init([]) -> {ok, #state{count = 0, pairs = [{N, N * N} || N <- lists:seq(1, 10)]
 handle_call(version, _, State) -> {reply, 1, State};
 handle_call(add, _, State = #state{count = Count}) -> {reply, Count + 1, State#state{count = Count + 1}}.
 
-handle_cast(_, State) -> {noreply, State}.
+handle_cast(bump, State = #state{count = Count}) -> {noreply, State#state{count = Count + 1}}.
 
 code_change(_, State, _) -> {ok, State}.

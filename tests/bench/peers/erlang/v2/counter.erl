@@ -9,6 +9,6 @@ init([]) -> {ok, #{count => 0, pairs => #{}}}.
 handle_call(version, _, State) -> {reply, 2, State};
 handle_call(add, _, State = #{count := Count}) -> {reply, Count + 1, State#{count := Count + 1}}.
 
-handle_cast(_, State) -> {noreply, State}.
+handle_cast(bump, State = #{count := Count}) -> {noreply, State#{count := Count + 1}}.
 
 code_change(_, {state, Count, Pairs}, _) -> {ok, #{count => Count, pairs => maps:from_list(Pairs)}}.
