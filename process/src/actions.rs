@@ -11,14 +11,15 @@ use midflight_runtime::{Instant, spawn};
 use crate::envelope::{CallRef, Content, Refusal};
 use crate::node::Node;
 use crate::receive::{Unread, encoded};
+use crate::runner::bury;
 use crate::send::{NotSent, Route, SMALL_MAX, local};
 use crate::slot::Run;
 use crate::table::Room;
-use crate::turn::{Caller, Origin, Turn, View};
+use crate::turn::{Batch, Caller, Handled, Origin, Turn, View};
 use crate::types::{Reading, TypeNo};
 use crate::unread::refuse;
 use crate::wire::Place;
-use crate::{Body, MonitorRef, SpawnError};
+use crate::{Body, ExitReason, MonitorRef, SpawnError};
 
 /// Why a body's message was not sent.
 #[derive(Debug)]
@@ -261,15 +262,31 @@ impl Node {
 
     /// Starts the process of a reserved pid. Answers false when the pid is not reserved.
     pub fn fill(&self, pid: Pid, body: Box<dyn Body>) -> bool {
-        let filled = self.inner.table.fill(pid.index, pid.generation, body, Run::Queued);
+        let filled = pid.node == self.inner.id
+            && self.inner.table.fill(pid.index, pid.generation, body, Run::Queued);
         if filled {
             self.inner.queues.push(pid.index);
         }
         filled
     }
 
-    /// Gives a reserved pid up; what was sent to it goes nowhere.
+    /// Gives a reserved pid up: messages to it go nowhere, its calls are refused, its watchers are
+    /// told that there is no such process. A pid that is not reserved stays as it is.
     pub fn unreserve(&self, pid: Pid) {
-        drop(self.inner.table.remove(pid.index, pid.generation));
+        let place = Place { index: pid.index, generation: pid.generation };
+        let slot = self.inner.table.slot(place.index).filter(|_| pid.node == self.inner.id);
+        let Some(slot) = slot else { return };
+        {
+            let mut slot = slot.lock();
+            if !slot.is(place.generation) || slot.run != Run::Reserved {
+                return;
+            }
+            // From here on nobody can fill it, and nobody else gives it up.
+            slot.run = Run::Running;
+        }
+        if let Some(slot) = self.inner.table.remove(place.index, place.generation) {
+            let nothing = Batch { inbox: None, handled: Handled::default() };
+            bury(&self.inner, place, slot, nothing, ExitReason::NoProcess);
+        }
     }
 }

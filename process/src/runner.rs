@@ -281,7 +281,19 @@ fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reas
     }
     // First the body: what it owns, such as callers to be answered, goes before the notices.
     drop(body);
-    let Some(mut slot) = inner.table.remove(place.index, place.generation) else { return };
+    let Some(slot) = inner.table.remove(place.index, place.generation) else { return };
+    bury(inner, place, slot, batch, reason);
+}
+
+/// Sees to what the emptied cell of a process held, and `batch`, which is older: its calls are
+/// refused, its watchers are told.
+pub(crate) fn bury(
+    inner: &Arc<Inner>,
+    place: Place,
+    mut slot: Slot,
+    batch: Batch,
+    reason: ExitReason,
+) {
     let mut nodes: Vec<u32> = batch.handled.remote.iter().map(|owed| owed.node).collect();
     let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
     let left = [batch.inbox, slot.front.take(), rest];
