@@ -4,8 +4,10 @@
 //! One message at a time goes in as bytes; what the handler did comes out as one list of effects,
 //! which leave when it has returned or suspended well. A handler that failed did nothing.
 
+mod alarm;
 mod effects;
 mod held;
+mod start;
 mod suspended;
 mod types;
 mod view;
@@ -16,14 +18,16 @@ use std::sync::Arc;
 use midflight_abi::BehaviourDescription;
 use midflight_message::{Pid, encode};
 use midflight_process::{
-    Batch, Body, Caller, Delivery, ExitReason, Flow, Label, Node, Origin, Refusal, SpawnError,
-    Turn, Undelivered, View,
+    Batch, Body, Caller, Delivery, Down, ExitReason, Flow, Label, Node, Origin, Refusal, Turn,
+    Undelivered, View,
 };
 
 use crate::code::{Call, CodeError, Instance, Progress};
 use crate::versions::{Residence, Version, Versions};
-use effects::{Applied, Effects};
+use alarm::Alarm;
+use effects::{Applied, Effects, Surroundings};
 use held::Held;
+pub use start::{StartError, start};
 use suspended::Suspended;
 pub(crate) use types::BehaviourTypes;
 use types::Taken;
@@ -35,74 +39,13 @@ pub struct Hosted {
     versions: Arc<Versions>,
     residence: Residence,
     behaviour: u32,
-    /// `None` once its state is lost.
-    instance: Option<Box<dyn Instance>>,
+    instance: Box<dyn Instance>,
     effects: Effects,
+    alarm: Alarm,
     held: Option<Box<Held>>,
     suspended: Option<Box<Suspended>>,
     /// The buffer that effects come back in, kept for the next message.
     spare: Vec<u8>,
-}
-
-/// A process of a behaviour could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// No current version has the behaviour.
-    #[error("no version of the behaviour `{0}` is current on this node: push its bundle")]
-    UnknownBehaviour(String),
-    /// Its `init` failed, or the start message is not its.
-    #[error("the behaviour `{behaviour}` did not start")]
-    Init {
-        /// The behaviour.
-        behaviour: String,
-        /// Why.
-        #[source]
-        source: CodeError,
-    },
-    /// The node has no room.
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-}
-
-/// Starts a process of `behaviour`, in the version that is current, from its encoded start message.
-///
-/// # Errors
-/// [`StartError`].
-pub fn start(
-    node: &Node,
-    versions: &Arc<Versions>,
-    behaviour: &str,
-    start: &[u8],
-) -> Result<Pid, StartError> {
-    let pid = node.reserve()?;
-    start_reserved(node, versions, behaviour, start, pid).inspect_err(|_| node.unreserve(pid))?;
-    Ok(pid)
-}
-
-/// As [`start`], under a pid that has been reserved.
-pub(crate) fn start_reserved(
-    node: &Node,
-    versions: &Arc<Versions>,
-    behaviour: &str,
-    start: &[u8],
-    pid: Pid,
-) -> Result<(), StartError> {
-    let unknown = || StartError::UnknownBehaviour(behaviour.to_owned());
-    let version = versions.current_of_behaviour(behaviour).ok_or_else(unknown)?;
-    let (index, _) = version.behaviour(behaviour).ok_or_else(unknown)?;
-    let mut spare = Vec::new();
-    let host = HostView::new(node);
-    let call = Call { me: pid, from: None, reply_to: None, host: &host };
-    let instance = version
-        .code
-        .create(index, start, &call, &mut spare)
-        .map_err(|source| StartError::Init { behaviour: behaviour.to_owned(), source })?;
-    let mut hosted = Hosted::new(node, versions, version, index, pid, instance);
-    hosted.effects.queue(spare);
-    host.keep_reserved(&mut hosted.effects);
-    node.fill(pid, Box::new(hosted));
-    Ok(())
 }
 
 impl Hosted {
@@ -120,8 +63,9 @@ impl Hosted {
             versions: versions.clone(),
             residence: Residence::new(version, pid),
             behaviour,
-            instance: Some(instance),
+            instance,
             effects: Effects::default(),
+            alarm: Alarm::default(),
             held: None,
             suspended: None,
             spare: Vec::new(),
@@ -150,14 +94,13 @@ impl Hosted {
     /// [`CodeError`].
     pub fn save(&self) -> Result<SavedState, CodeError> {
         let version = self.description().state.version();
-        let instance = self.instance.as_ref().ok_or(CodeError::Lost)?;
-        Ok(SavedState { version, bytes: instance.save(version)? })
+        Ok(SavedState { version, bytes: self.instance.save(version)? })
     }
 
     /// How many bytes the saved state would take.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.instance.as_ref().map_or(0, |instance| instance.size())
+        self.instance.size()
     }
 
     /// Works until nothing is left to do now.
@@ -198,8 +141,13 @@ impl Hosted {
         if self.effects.is_empty() {
             return Applied::All;
         }
-        let types = &self.residence.version.types[self.behaviour as usize];
-        self.effects.apply(turn, types, &self.versions, self.suspended.as_deref_mut())
+        let around = Surroundings {
+            types: &self.residence.version.types[self.behaviour as usize],
+            versions: &self.versions,
+            suspended: self.suspended.as_deref_mut(),
+            alarm: &mut self.alarm,
+        };
+        self.effects.apply(turn, around)
     }
 
     fn message(
@@ -209,7 +157,7 @@ impl Hosted {
         content: View<'_>,
         caller: Option<Caller>,
     ) -> Option<Flow> {
-        let content = self.as_bytes(turn, content)?;
+        let content = self.as_bytes(turn, from, content, caller)?;
         let (ty, bytes) = match &content {
             View::Bytes(ty, bytes) => (*ty, *bytes),
             View::Large(ty, bytes) => (*ty, &bytes[..]),
@@ -219,7 +167,15 @@ impl Hosted {
         let types = &version.types[self.behaviour as usize];
         let behaviour = &version.code.description().behaviours[self.behaviour as usize];
         match types.take(turn, behaviour, from, ty) {
-            Taken::Index(index) => self.handle(turn, from, index, bytes, caller).err(),
+            Taken::Index(index) => match self.handle(turn, from, index, bytes, caller) {
+                Err(CodeError::Decode(detail)) => {
+                    let type_name = turn.type_name(ty).0.to_string();
+                    turn.refuse(from, caller, content, Refusal::Garbled { type_name, detail });
+                    None
+                }
+                Err(error) => self.failed(turn, caller, &error),
+                Ok(()) => None,
+            },
             Taken::Refused(refusal) => {
                 turn.refuse(from, caller, content, refusal);
                 None
@@ -232,18 +188,43 @@ impl Hosted {
     }
 
     /// A message as bytes. What the node itself tells its processes becomes what behaviours know;
-    /// `None`: it was for the log.
-    fn as_bytes<'v>(&self, turn: &Turn<'_>, content: View<'v>) -> Option<View<'v>> {
+    /// `None`: it has been dealt with.
+    fn as_bytes<'v>(
+        &self,
+        turn: &mut Turn<'_>,
+        from: Origin,
+        content: View<'v>,
+        caller: Option<Caller>,
+    ) -> Option<View<'v>> {
         let View::Value(value) = &content else { return Some(content) };
-        let value = (**value).as_any();
-        if let Some(undelivered) = value.downcast_ref::<Undelivered>() {
+        let info = value.type_info();
+        let any = (**value).as_any();
+        if let Some(undelivered) = any.downcast_ref::<Undelivered>()
+            && caller.is_none()
+        {
             let Undelivered { to, reason, .. } = undelivered;
             tracing::warn!(me = %turn.me(), %to, reason, "a message was not taken");
             return None;
         }
-        let Some(down) = value.downcast_ref::<midflight_process::Down>() else {
-            return turn.encoded(content);
+        let encoded = match any.downcast_ref::<Down>() {
+            Some(down) => self.down(down),
+            None => turn.encoded(content),
         };
+        if encoded.is_none() {
+            let type_name = info.name().to_owned();
+            let refusal = Refusal::Garbled { type_name, detail: "it does not encode".into() };
+            tracing::warn!(me = %turn.me(), %refusal, "a message cannot be taken");
+            match (self.node.type_no(info), caller) {
+                (Some(ty), _) => turn.refuse(from, caller, View::Bytes(ty, &[]), refusal),
+                (None, Some(caller)) => self.node.refuse_call(caller, refusal),
+                (None, None) => {}
+            }
+        }
+        encoded
+    }
+
+    /// The notice of a death, as behaviours know it.
+    fn down(&self, down: &Down) -> Option<View<'static>> {
         let ty = self.version().types[self.behaviour as usize].down?;
         let down = midflight_abi::Down { pid: down.process, reason: down.reason.to_string() };
         let mut bytes = Vec::new();
@@ -251,7 +232,7 @@ impl Hosted {
         Some(View::Large(ty, bytes.into()))
     }
 
-    /// Lets the instance handle a message. `Err`: the process ends.
+    /// Lets the instance handle a message.
     fn handle(
         &mut self,
         turn: &mut Turn<'_>,
@@ -259,8 +240,25 @@ impl Hosted {
         index: u32,
         bytes: &[u8],
         caller: Option<Caller>,
-    ) -> Result<(), Flow> {
-        let Some(instance) = &mut self.instance else { return Err(lost("its state is lost")) };
+    ) -> Result<(), CodeError> {
+        let progress = self.enter(turn, from, caller, |instance, call, effects| {
+            instance.start(index, bytes, call, effects)
+        })?;
+        if progress == Progress::Suspended {
+            let now = turn.node().runtime().now();
+            self.suspended = Some(Box::new(Suspended::new(from, caller, now)));
+        }
+        Ok(())
+    }
+
+    /// Calls into the code, and keeps what it did.
+    fn enter(
+        &mut self,
+        turn: &Turn<'_>,
+        from: Origin,
+        caller: Option<Caller>,
+        run: impl FnOnce(&mut dyn Instance, &Call<'_>, &mut Vec<u8>) -> Result<Progress, CodeError>,
+    ) -> Result<Progress, CodeError> {
         let host = HostView::new(&self.node);
         let call = Call {
             me: turn.me(),
@@ -268,22 +266,14 @@ impl Hosted {
             reply_to: caller.map(|caller| caller.number()),
             host: &host,
         };
-        let progress = instance.start(index, bytes, &call, &mut self.spare);
-        match progress {
-            Ok(progress) => {
-                self.effects.begin(std::mem::take(&mut self.spare), caller);
-                host.keep_reserved(&mut self.effects);
-                if progress == Progress::Suspended {
-                    self.suspended =
-                        Some(Box::new(Suspended::new(from, caller, turn.node().runtime().now())));
-                }
-                Ok(())
-            }
-            Err(error) => {
-                host.give_back();
-                self.failed(turn, caller, &error)
-            }
+        let progress = run(&mut *self.instance, &call, &mut self.spare);
+        if progress.is_ok() {
+            let effects = std::mem::take(&mut self.spare);
+            self.effects.begin(&self.node, effects, caller, host.into_reserved());
+        } else {
+            host.give_back();
         }
+        progress
     }
 
     /// A handler failed: its caller is told; when the state went with it, the process ends.
@@ -292,16 +282,18 @@ impl Hosted {
         turn: &mut Turn<'_>,
         caller: Option<Caller>,
         error: &CodeError,
-    ) -> Result<(), Flow> {
+    ) -> Option<Flow> {
         let text = format!("{} version {}: {error}", self.behaviour(), self.version().version);
         tracing::warn!(me = %turn.me(), error = text, "a handler failed");
         if let Some(caller) = caller {
             turn.abort(caller, text.clone());
         }
         match error {
-            CodeError::Panicked(_) => Err(Flow::Exit(ExitReason::Panic(text))),
-            CodeError::Stuck(_) | CodeError::Lost | CodeError::Contract(_) => Err(lost(&text)),
-            _ => Ok(()),
+            CodeError::Panicked(_) => Some(Flow::Exit(ExitReason::Panic(text))),
+            CodeError::Stuck(_) | CodeError::Lost | CodeError::Contract(_) => {
+                Some(Flow::Exit(ExitReason::Error(text)))
+            }
+            _ => None,
         }
     }
 
@@ -310,30 +302,22 @@ impl Hosted {
     fn resume(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Option<Flow> {
         let suspended = self.suspended.as_mut()?;
         let Some(ended) = suspended.next_ended(batch, turn) else {
+            suspended.arm(turn, &mut self.alarm);
             return Some(suspended.exit().map_or(Flow::Suspend, Flow::Exit));
         };
-        let Some(instance) = &mut self.instance else { return Some(lost("its state is lost")) };
         let (from, caller) = (suspended.from(), suspended.caller());
-        let host = HostView::new(&self.node);
-        let call = Call {
-            me: turn.me(),
-            from: turn.pid(from),
-            reply_to: caller.map(|caller| caller.number()),
-            host: &host,
-        };
-        match instance.resume(ended.op, ended.end(), &call, &mut self.spare) {
-            Ok(progress) => {
-                self.effects.begin(std::mem::take(&mut self.spare), caller);
-                host.keep_reserved(&mut self.effects);
-                if progress == Progress::Done {
-                    self.suspended = None;
-                }
+        let progress = self.enter(turn, from, caller, |instance, call, effects| {
+            instance.resume(ended.op, ended.end(), call, effects)
+        });
+        match progress {
+            Ok(Progress::Suspended) => None,
+            Ok(Progress::Done) => {
+                self.suspended = None;
                 None
             }
             Err(error) => {
-                host.give_back();
                 self.suspended = None;
-                self.failed(turn, caller, &error).err()
+                self.failed(turn, caller, &error)
             }
         }
     }
@@ -343,10 +327,6 @@ impl Hosted {
         let held = self.held.take()?;
         self.message(turn, held.from, held.view(), held.caller)
     }
-}
-
-fn lost(text: &str) -> Flow {
-    Flow::Exit(ExitReason::Error(text.to_owned()))
 }
 
 impl Body for Hosted {
@@ -376,10 +356,15 @@ impl Body for Hosted {
 
 impl Drop for Hosted {
     fn drop(&mut self) {
-        if let Some(caller) = self.suspended.as_ref().and_then(|s| s.caller()) {
+        // Where a list is of a suspended handler, both have the same caller.
+        let suspended = self.suspended.as_ref().and_then(|suspended| suspended.caller());
+        let effects = self.effects.caller().filter(|_| suspended.is_none());
+        let held = self.held.as_ref().and_then(|held| held.caller);
+        for caller in [suspended, effects, held].into_iter().flatten() {
             let reason = String::from("the process ended before it replied");
             self.node.refuse_call(caller, Refusal::Aborted { reason });
         }
+        self.effects.give_back(&self.node);
     }
 }
 

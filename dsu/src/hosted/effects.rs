@@ -2,40 +2,48 @@
 //!
 //! Effects leave in order. One that has no room waits, and the process with it, until its deadline.
 
-use std::collections::VecDeque;
+mod one;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use midflight_abi::effect::{Effect, Effects as EffectList, UNIT_REPLY};
+use midflight_abi::effect::Effects as EffectList;
 use midflight_message::Pid;
-use midflight_process::{CallRef, Caller, ExitReason, Turn, TypeNo, Unsent};
+use midflight_process::{Caller, ExitReason, Node, Turn};
 use midflight_runtime::Instant;
+use tokio::sync::oneshot;
 
-use super::start_reserved;
+use super::alarm::Alarm;
 use super::suspended::Suspended;
 use super::types::BehaviourTypes;
 use crate::versions::Versions;
-
-/// How long one effect waits for room.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+use one::{Left, One};
 
 /// The effects of a process that have not left yet.
 #[derive(Default)]
 pub(super) struct Effects {
-    /// Lists that have been begun or not, oldest first, with the caller each may reply to.
-    lists: VecDeque<List>,
-    /// Since when the oldest effect has been waiting for room.
-    blocked_since: Option<Instant>,
+    list: Option<List>,
+    waiting: Option<Box<Waiting>>,
     /// The process ends once all have left.
     exit: Option<ExitReason>,
-    reserved: Vec<Pid>,
 }
 
+/// What one call into the code did. The next call comes when it has left.
 struct List {
     bytes: Vec<u8>,
     /// How many of its effects have left.
     left: usize,
+    /// Whom it may reply to.
     caller: Option<Caller>,
+    /// The pids that it may spawn under.
+    reserved: Vec<Pid>,
+}
+
+/// The oldest effect cannot leave yet.
+struct Waiting {
+    /// Then it is given up.
+    until: Instant,
+    /// A link is being made for it, or has been: the sender tells why there is none.
+    connecting: Option<oneshot::Receiver<String>>,
 }
 
 /// How far it came.
@@ -46,221 +54,93 @@ pub(super) enum Applied {
     Exit(ExitReason),
 }
 
-enum Left {
-    Yes,
-    Blocked,
+/// What effects may touch of their process.
+pub(super) struct Surroundings<'a> {
+    pub(super) types: &'a BehaviourTypes,
+    pub(super) versions: &'a Arc<Versions>,
+    pub(super) suspended: Option<&'a mut Suspended>,
+    pub(super) alarm: &'a mut Alarm,
 }
 
 impl Effects {
-    pub(super) fn is_empty(&self) -> bool {
-        self.lists.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.list.is_none()
     }
 
-    /// Takes the list of a call that replies to nobody.
-    pub(super) fn queue(&mut self, bytes: Vec<u8>) {
-        self.begin(bytes, None);
+    /// Who may still be replied to.
+    pub(super) fn caller(&self) -> Option<Caller> {
+        self.list.as_ref()?.caller
     }
 
-    /// Takes the list of a handler.
-    pub(super) fn begin(&mut self, bytes: Vec<u8>, caller: Option<Caller>) {
-        if !bytes.is_empty() {
-            self.lists.push_back(List { bytes, left: 0, caller });
+    /// Takes what a call into the code did, and the pids it has reserved. What earlier calls did
+    /// has left.
+    pub(super) fn begin(
+        &mut self,
+        node: &Node,
+        bytes: Vec<u8>,
+        caller: Option<Caller>,
+        reserved: Vec<Pid>,
+    ) {
+        debug_assert!(self.list.is_none(), "one list leaves before the next comes");
+        let mut list = List { bytes, left: 0, caller, reserved };
+        if list.bytes.is_empty() {
+            list.give_back(node);
+        } else {
+            self.list = Some(list);
         }
     }
 
-    /// Takes the pids that a handler has reserved.
-    pub(super) fn reserve(&mut self, mut pids: Vec<Pid>) {
-        self.reserved.append(&mut pids);
+    /// Gives back the pids that nothing will be spawned under.
+    pub(super) fn give_back(&mut self, node: &Node) {
+        if let Some(list) = &mut self.list {
+            list.give_back(node);
+        }
     }
 
     /// Lets out what can leave now.
-    pub(super) fn apply(
-        &mut self,
-        turn: &mut Turn<'_>,
-        types: &BehaviourTypes,
-        versions: &Arc<Versions>,
-        mut suspended: Option<&mut Suspended>,
-    ) -> Applied {
-        while let Some(mut list) = self.lists.pop_front() {
-            let bytes = std::mem::take(&mut list.bytes);
-            for effect in EffectList::new(&bytes).skip(list.left) {
-                let effect = match effect {
-                    Ok(effect) => effect,
-                    Err(error) => return contract(&error.to_string()),
-                };
-                let mut one = One {
+    pub(super) fn apply(&mut self, turn: &mut Turn<'_>, around: Surroundings<'_>) -> Applied {
+        let Some(mut list) = self.list.take() else { return Applied::All };
+        let bytes = std::mem::take(&mut list.bytes);
+        let Surroundings { types, versions, mut suspended, alarm } = around;
+        for effect in EffectList::new(&bytes).skip(list.left) {
+            let left = effect.map_err(|error| error.to_string()).and_then(|effect| {
+                let one = One {
                     turn,
                     types,
                     versions,
-                    caller: list.caller,
                     suspended: suspended.as_deref_mut(),
+                    alarm,
+                    caller: &mut list.caller,
+                    reserved: &mut list.reserved,
                     exit: &mut self.exit,
-                    reserved: &mut self.reserved,
+                    waiting: &mut self.waiting,
                 };
-                match one.apply(&effect) {
-                    Err(why) => return contract(&why),
-                    Ok(Left::Yes) => self.blocked_since = None,
-                    Ok(Left::Blocked) if self.overdue(turn, &effect) => self.blocked_since = None,
-                    Ok(Left::Blocked) => {
-                        self.lists.push_front(List { bytes, ..list });
-                        return Applied::Blocked;
-                    }
+                one.apply(&effect)
+            });
+            match left {
+                Ok(Left::Yes) => self.waiting = None,
+                Ok(Left::Not) => {
+                    self.list = Some(List { bytes, ..list });
+                    return Applied::Blocked;
                 }
-                list.left += 1;
+                Err(why) => {
+                    // Whoever waits for a reply is told when the process ends.
+                    self.list = Some(list);
+                    let why = format!("the code breaks its contract: {why}");
+                    return Applied::Exit(ExitReason::Error(why));
+                }
             }
-            self.give_back_reserved(turn);
+            list.left += 1;
         }
+        list.give_back(turn.node());
         self.exit.take().map_or(Applied::All, Applied::Exit)
     }
+}
 
-    /// Whether the oldest effect has waited long enough: then it is given up, aloud.
-    fn overdue(&mut self, turn: &mut Turn<'_>, effect: &Effect<'_>) -> bool {
-        let now = turn.node().runtime().now();
-        let Some(since) = self.blocked_since else {
-            self.blocked_since = Some(now);
-            turn.wake_at(now + SEND_TIMEOUT);
-            return false;
-        };
-        if now.since(since) < SEND_TIMEOUT {
-            return false;
-        }
-        if let Effect::Send { to, .. } | Effect::Call { to, .. } = effect {
-            tracing::warn!(me = %turn.me(), %to, after = ?SEND_TIMEOUT, "overloaded: given up");
-        }
-        true
-    }
-
-    fn give_back_reserved(&mut self, turn: &Turn<'_>) {
+impl List {
+    fn give_back(&mut self, node: &Node) {
         for pid in self.reserved.drain(..) {
-            turn.node().unreserve(pid);
-        }
-    }
-}
-
-fn contract(why: &str) -> Applied {
-    Applied::Exit(ExitReason::Error(format!("the code breaks its contract: {why}")))
-}
-
-/// One effect and what it may touch.
-struct One<'a, 't> {
-    turn: &'a mut Turn<'t>,
-    types: &'a BehaviourTypes,
-    versions: &'a Arc<Versions>,
-    caller: Option<Caller>,
-    suspended: Option<&'a mut Suspended>,
-    exit: &'a mut Option<ExitReason>,
-    reserved: &'a mut Vec<Pid>,
-}
-
-impl One<'_, '_> {
-    /// `Err`: the code breaks its contract.
-    fn apply(&mut self, effect: &Effect<'_>) -> Result<Left, String> {
-        match *effect {
-            Effect::Send { to, type_index, payload } => {
-                let ty = self.types.send(type_index).ok_or("a message it does not send")?;
-                return Ok(self.send(to, ty, payload, None));
-            }
-            Effect::Reply { call, type_index, payload } => self.reply(call, type_index, payload)?,
-            Effect::SendAfter { millis, type_index, payload } => {
-                let ty = self.types.accept(type_index);
-                let ty = ty.ok_or("a timer for a message it does not accept")?;
-                self.turn.send_after(Duration::from_millis(millis), ty, payload);
-            }
-            Effect::Monitor { target } => {
-                self.turn.monitor(target);
-            }
-            Effect::Spawn { pid, behaviour, payload, .. } => self.spawn(pid, behaviour, payload)?,
-            Effect::Exit { reason } => {
-                let reason = match reason {
-                    "normal" => ExitReason::Normal,
-                    other => ExitReason::Error(other.to_owned()),
-                };
-                self.exit.get_or_insert(reason);
-            }
-            Effect::Call { op, to, type_index, timeout_millis, payload } => {
-                return self.call(op, to, type_index, timeout_millis, payload);
-            }
-            Effect::Sleep { op, millis } => {
-                let deadline = self.now() + Duration::from_millis(millis);
-                if let Some(suspended) = &mut self.suspended {
-                    suspended.sleep(op, deadline);
-                    self.turn.wake_at(deadline);
-                }
-            }
-            _ => return Err("an effect this node does not know".into()),
-        }
-        Ok(Left::Yes)
-    }
-
-    fn send(&mut self, to: Pid, ty: TypeNo, payload: &[u8], call: Option<CallRef>) -> Left {
-        match self.turn.try_send(to, ty, payload, call) {
-            Ok(()) => Left::Yes,
-            Err(Unsent::Full) => {
-                self.turn.wait_for_room(to);
-                // Room made in between is not missed.
-                if self.turn.try_send(to, ty, payload, call).is_ok() {
-                    Left::Yes
-                } else {
-                    Left::Blocked
-                }
-            }
-            Err(Unsent::NotConnected(node)) => {
-                self.turn.connect(node);
-                Left::Blocked
-            }
-            Err(Unsent::Never(why)) => {
-                tracing::warn!(me = %self.turn.me(), %to, why, "a message cannot be sent");
-                Left::Yes
-            }
-            Err(_) => Left::Yes,
-        }
-    }
-
-    fn call(
-        &mut self,
-        op: u64,
-        to: Pid,
-        type_index: u32,
-        timeout_millis: u64,
-        payload: &[u8],
-    ) -> Result<Left, String> {
-        let ty = self.types.call(type_index).ok_or("a call it does not make")?;
-        let number = self.turn.next_call();
-        if let Left::Blocked = self.send(to, ty, payload, Some(number)) {
-            return Ok(Left::Blocked);
-        }
-        let deadline = self.now() + Duration::from_millis(timeout_millis);
-        if let Some(suspended) = &mut self.suspended {
-            suspended.call(op, number, deadline);
-            self.turn.wake_at(deadline);
-        }
-        Ok(Left::Yes)
-    }
-
-    fn reply(&mut self, call: u64, type_index: u32, payload: &[u8]) -> Result<(), String> {
-        let caller = self.caller.filter(|caller| caller.number() == call);
-        let caller = caller.ok_or("a reply to a call it is not handling")?;
-        let ty = match type_index {
-            UNIT_REPLY => self.types.unit_reply(),
-            index => self.types.reply(index),
-        };
-        let ty = ty.ok_or("a reply to a message that has none")?;
-        self.turn.reply(caller, ty, payload);
-        Ok(())
-    }
-
-    fn spawn(&mut self, pid: Pid, behaviour: &str, payload: &[u8]) -> Result<(), String> {
-        let at = self.reserved.iter().position(|reserved| *reserved == pid);
-        self.reserved.swap_remove(at.ok_or("a spawn under a pid it has not reserved")?);
-        let node = self.turn.node().clone();
-        if let Err(error) = start_reserved(&node, self.versions, behaviour, payload, pid) {
-            tracing::warn!(me = %self.turn.me(), behaviour, %error, "a process was not started");
             node.unreserve(pid);
         }
-        Ok(())
-    }
-
-    fn now(&self) -> Instant {
-        self.turn.node().runtime().now()
     }
 }

@@ -1,14 +1,16 @@
 //! A handler that waits in the middle of a message. Its future is old code: it pins its version
 //! until it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use midflight_process::{
-    Batch, CallRef, Caller, Delivery, ExitReason, Node, Origin, Refusal, Turn, View,
+    Batch, CallRef, Caller, Delivery, ExitReason, Node, Origin, Refusal, Turn, TypeNo, View,
 };
 use midflight_runtime::Instant;
 
+use super::alarm::Alarm;
+use super::types::{Form, form};
 use crate::code::OpEnd;
 
 /// What a suspended handler awaits.
@@ -17,15 +19,34 @@ pub(super) struct Suspended {
     caller: Option<Caller>,
     since: Instant,
     ops: BTreeMap<u64, Op>,
+    /// Those that have ended for another reason than a reply or the clock.
+    ended: VecDeque<Ended>,
     /// The process was told to end meanwhile.
     exit: Option<ExitReason>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Op {
-    /// The call whose reply it is; none for a sleep.
-    call: Option<CallRef>,
+    /// None for a sleep.
+    call: Option<Call>,
     deadline: Instant,
+}
+
+#[derive(Debug)]
+struct Call {
+    number: CallRef,
+    /// The type as which its reply is read; `None` when the node knows as many as it may.
+    reader: Option<TypeNo>,
+    /// A reply that waits for its writer's schema.
+    reply: Option<Reply>,
+}
+
+/// A reply that has come.
+#[derive(Debug)]
+struct Reply {
+    from: Origin,
+    ty: TypeNo,
+    bytes: Bytes,
 }
 
 /// An operation that has ended.
@@ -34,7 +55,7 @@ pub(super) struct Ended {
     how: How,
 }
 
-enum How {
+pub(super) enum How {
     Slept,
     Timeout,
     Reply(Bytes),
@@ -55,8 +76,9 @@ impl Ended {
 }
 
 impl Suspended {
-    pub(super) const fn new(from: Origin, caller: Option<Caller>, since: Instant) -> Self {
-        Self { from, caller, since, ops: BTreeMap::new(), exit: None }
+    pub(super) fn new(from: Origin, caller: Option<Caller>, since: Instant) -> Self {
+        let (ops, ended) = (BTreeMap::new(), VecDeque::new());
+        Self { from, caller, since, ops, ended, exit: None }
     }
 
     pub(super) const fn from(&self) -> Origin {
@@ -84,26 +106,48 @@ impl Suspended {
         self.ops.insert(op, Op { call: None, deadline });
     }
 
-    pub(super) fn call(&mut self, op: u64, call: CallRef, deadline: Instant) {
-        self.ops.insert(op, Op { call: Some(call), deadline });
+    /// A call is about to be sent: from now on its time runs.
+    pub(super) fn call(
+        &mut self,
+        op: u64,
+        number: CallRef,
+        reader: Option<TypeNo>,
+        deadline: Instant,
+    ) {
+        let call = Some(Call { number, reader, reply: None });
+        self.ops.insert(op, Op { call, deadline });
+    }
+
+    /// The number and deadline of a call that is awaited.
+    pub(super) fn awaited(&self, op: u64) -> Option<(CallRef, Instant)> {
+        let op = self.ops.get(&op)?;
+        Some((op.call.as_ref()?.number, op.deadline))
+    }
+
+    /// A call has come to nothing.
+    pub(super) fn end(&mut self, op: u64, how: How) {
+        if self.ops.remove(&op).is_some() {
+            self.ended.push_back(Ended { op, how });
+        }
     }
 
     /// The next operation that has ended. Messages stay where they are.
-    pub(super) fn next_ended(&mut self, batch: &mut Batch, turn: &Turn<'_>) -> Option<Ended> {
+    pub(super) fn next_ended(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Option<Ended> {
+        if let Some(ended) = self.ended.pop_front().or_else(|| self.read_kept(turn)) {
+            return Some(ended);
+        }
         while let Some(delivery) = batch.take_urgent() {
             match delivery {
                 Delivery::Exit(reason) => {
                     self.exit = Some(reason);
                     return None;
                 }
-                Delivery::Reply { call, result, .. } => {
-                    let waiting = self.ops.iter().find(|(_, op)| op.call == Some(call));
-                    // A reply that nobody waits for any more.
-                    let Some((&op, _)) = waiting else { continue };
-                    self.ops.remove(&op);
-                    return Some(Ended { op, how: reply(turn, result) });
+                Delivery::Reply { from, call, result } => {
+                    if let Some(ended) = self.reply(turn, from, call, result) {
+                        return Some(ended);
+                    }
                 }
-                Delivery::Message { .. } => {}
+                // Nothing else is urgent.
                 _ => {}
             }
         }
@@ -113,16 +157,80 @@ impl Suspended {
         self.ops.remove(&op);
         Some(Ended { op, how })
     }
+
+    /// Sees that the process is woken when the next operation is due.
+    pub(super) fn arm(&self, turn: &mut Turn<'_>, alarm: &mut Alarm) {
+        if let Some(deadline) = self.ops.values().map(|op| op.deadline).min() {
+            alarm.set(turn, deadline);
+        }
+    }
+
+    fn reply(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Origin,
+        number: CallRef,
+        result: Result<View<'_>, Refusal>,
+    ) -> Option<Ended> {
+        let awaited = |op: &Op| op.call.as_ref().is_some_and(|call| call.number == number);
+        // A reply that nobody waits for any more is none.
+        let (&op, awaiting) = self.ops.iter_mut().find(|(_, op)| awaited(op))?;
+        let call = awaiting.call.as_mut()?;
+        let reply = match result {
+            Ok(view) => match turn.encoded(view) {
+                Some(View::Large(ty, bytes)) => Ok(Reply { from, ty, bytes }),
+                Some(View::Bytes(ty, bytes)) => {
+                    Ok(Reply { from, ty, bytes: Bytes::copy_from_slice(bytes) })
+                }
+                _ => Err(How::Refused("the reply does not encode".into())),
+            },
+            Err(Refusal::NoProcess | Refusal::Aborted { .. }) => Err(How::Gone),
+            Err(refusal) => Err(How::Refused(refusal.to_string())),
+        };
+        let how = match reply {
+            Ok(reply) => match reply.read(turn, call.reader) {
+                Some(how) => how,
+                None => {
+                    call.reply = Some(reply);
+                    return None;
+                }
+            },
+            Err(how) => how,
+        };
+        self.ops.remove(&op);
+        Some(Ended { op, how })
+    }
+
+    /// Reads a reply that was kept, if its writer's schema has come.
+    fn read_kept(&mut self, turn: &mut Turn<'_>) -> Option<Ended> {
+        let mut kept = self.ops.iter().filter_map(|(op, awaiting)| {
+            let call = awaiting.call.as_ref()?;
+            Some((*op, call.reply.as_ref()?, call.reader))
+        });
+        let (op, how) =
+            kept.find_map(|(op, reply, reader)| Some((op, reply.read(turn, reader)?)))?;
+        self.ops.remove(&op);
+        Some(Ended { op, how })
+    }
 }
 
-fn reply(turn: &Turn<'_>, result: Result<View<'_>, Refusal>) -> How {
-    match result {
-        Ok(view) => match turn.encoded(view) {
-            Some(View::Large(_, bytes)) => How::Reply(bytes),
-            Some(View::Bytes(_, bytes)) => How::Reply(Bytes::copy_from_slice(bytes)),
-            _ => How::Refused("the reply does not encode".into()),
-        },
-        Err(Refusal::NoProcess | Refusal::Aborted { .. }) => How::Gone,
-        Err(refusal) => How::Refused(refusal.to_string()),
+impl Reply {
+    /// What the handler gets of it: behaviours read only their own form. `None`: that cannot be
+    /// said yet; the process is woken when it can.
+    fn read(&self, turn: &mut Turn<'_>, reader: Option<TypeNo>) -> Option<How> {
+        let Some(reader) = reader else {
+            return Some(How::Refused("the node knows as many types as it may".into()));
+        };
+        match form(turn.readable(self.from, self.ty, reader)) {
+            Form::Own => Some(How::Reply(self.bytes.clone())),
+            Form::Incompatible(mismatch) => {
+                Some(How::Refused(format!("the reply is incompatible: {mismatch}")))
+            }
+            Form::Other(why) | Form::Unknown(why) => {
+                let (name, version) = turn.type_name(self.ty);
+                Some(How::Refused(format!("the reply is {name} version {version}: {why}")))
+            }
+            Form::Later => None,
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use midflight_abi::{BehaviourDescription, Down};
-use midflight_message::{Message, TypeInfo};
+use midflight_message::{Message, Mismatch, TypeInfo};
 use midflight_process::{Node, Origin, Readable, Refusal, Turn, TypeNo};
 use parking_lot::RwLock;
 
@@ -15,12 +15,13 @@ pub(crate) struct BehaviourTypes {
     replies: Vec<Option<TypeNo>>,
     sends: Vec<Option<TypeNo>>,
     calls: Vec<Option<TypeNo>>,
+    call_replies: Vec<Option<TypeNo>>,
     unit: Option<TypeNo>,
     pub(super) down: Option<TypeNo>,
     known: RwLock<BTreeMap<TypeNo, Known>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Known {
     Index(u32),
     Refused(Refusal),
@@ -48,6 +49,7 @@ impl BehaviourTypes {
             replies: accepts.iter().map(|a| a.reply.as_ref().and_then(number)).collect(),
             sends: behaviour.sends.iter().map(number).collect(),
             calls: behaviour.calls.iter().map(|call| number(&call.message)).collect(),
+            call_replies: behaviour.calls.iter().map(|call| number(&call.reply)).collect(),
             unit: number(<()>::type_info()),
             down: number(Down::type_info()),
             known: RwLock::default(),
@@ -74,6 +76,11 @@ impl BehaviourTypes {
         *self.calls.get(index as usize)?
     }
 
+    /// The type as which the reply to a call is read.
+    pub(super) fn call_reply(&self, index: u32) -> Option<TypeNo> {
+        *self.call_replies.get(index as usize)?
+    }
+
     /// Which handler takes a message of type `ty`: the accept set is closed (V3).
     pub(super) fn take(
         &self,
@@ -82,14 +89,19 @@ impl BehaviourTypes {
         from: Origin,
         ty: TypeNo,
     ) -> Taken {
-        let known = match self.known.read().get(&ty) {
+        match self.known.read().get(&ty) {
             Some(Known::Index(index)) => return Taken::Index(*index),
-            Some(known) => Some(known.clone()),
-            None => None,
-        };
-        let Some(known) = known.or_else(|| self.find(turn, behaviour, from, ty)) else {
-            return Taken::Later;
-        };
+            Some(Known::Refused(refusal)) => return Taken::Refused(refusal.clone()),
+            None => {}
+        }
+        match self.find(turn, behaviour, from, ty) {
+            Found::Known(known) => self.remember(ty, known),
+            Found::Passing(refusal) => Taken::Refused(refusal),
+            Found::Later => Taken::Later,
+        }
+    }
+
+    fn remember(&self, ty: TypeNo, known: Known) -> Taken {
         let mut remembered = self.known.write();
         if remembered.len() >= Self::KNOWN_MAX {
             remembered.clear();
@@ -100,45 +112,77 @@ impl BehaviourTypes {
         }
     }
 
-    /// `None`: it cannot be said yet.
     fn find(
         &self,
         turn: &mut Turn<'_>,
         behaviour: &BehaviourDescription,
         from: Origin,
         ty: TypeNo,
-    ) -> Option<Known> {
+    ) -> Found {
         let (name, version) = turn.type_name(ty);
         let accepted = (0..).zip(&behaviour.accepts).find(|(_, a)| a.message.name() == &*name);
         let Some((index, _)) = accepted else {
-            return Some(Known::Refused(Refusal::NotAccepted {
+            return Found::Known(Known::Refused(Refusal::NotAccepted {
                 type_name: name.to_string(),
                 version,
                 accepts: behaviour.accepts.iter().map(|a| a.message.name().to_owned()).collect(),
                 behaviour: format!("{} version {}", behaviour.name, behaviour.code_version),
             }));
         };
-        let garbled = |detail: &str| {
-            let (type_name, detail) = (name.to_string(), detail.to_owned());
-            Some(Known::Refused(Refusal::Garbled { type_name, detail }))
+        let garbled = |detail: &str| Refusal::Garbled {
+            type_name: name.to_string(),
+            detail: detail.to_owned(),
         };
         let Some(reader) = self.accept(index) else {
-            return garbled("the node knows as many types as it may");
+            return Found::Known(Known::Refused(garbled("the node knows as many types as it may")));
         };
-        match turn.readable(from, ty, reader) {
-            Readable::Same => Some(Known::Index(index)),
-            // The same bytes under another schema's text, such as a renamed type within it.
-            Readable::Structural(plan) if plan.is_verbatim() => Some(Known::Index(index)),
-            Readable::Structural(_) => {
-                garbled("its schema differs from the behaviour's, which reads only its own form")
+        match form(turn.readable(from, ty, reader)) {
+            Form::Own => Found::Known(Known::Index(index)),
+            Form::Incompatible(mismatch) => {
+                Found::Known(Known::Refused(Refusal::Incompatible(mismatch)))
             }
-            Readable::Incompatible(mismatch) => {
-                Some(Known::Refused(Refusal::Incompatible(mismatch)))
-            }
-            Readable::SchemaUnavailable => {
-                garbled("its schema differs from the behaviour's and cannot be had")
-            }
-            _ => None,
+            Form::Other(why) => Found::Known(Known::Refused(garbled(why))),
+            Form::Unknown(why) => Found::Passing(garbled(why)),
+            Form::Later => Found::Later,
         }
+    }
+}
+
+/// What can be said of a type that has come.
+enum Found {
+    /// It stays so.
+    Known(Known),
+    /// Another time it may be otherwise.
+    Passing(Refusal),
+    /// Its writer's schema is on its way.
+    Later,
+}
+
+/// How what has come stands to the form that a behaviour reads, which is its own only.
+pub(super) enum Form {
+    Own,
+    Incompatible(Box<Mismatch>),
+    /// It could be read by serde's rules, which behaviours do not do.
+    Other(&'static str),
+    /// The writer's schema cannot be had: now, that is.
+    Unknown(&'static str),
+    /// The writer's schema is on its way; the process is woken when it has come, or cannot be had.
+    Later,
+}
+
+pub(super) fn form(readable: Readable) -> Form {
+    match readable {
+        Readable::Same => Form::Own,
+        // The same bytes under another schema's text, such as a renamed type within it.
+        Readable::Structural(plan) if plan.is_verbatim() => Form::Own,
+        Readable::Structural(_) => {
+            Form::Other("its schema differs from the behaviour's, which reads only its own form")
+        }
+        Readable::Incompatible(mismatch) => Form::Incompatible(mismatch),
+        Readable::SchemaUnavailable => {
+            Form::Unknown("its schema differs from the behaviour's and cannot be had")
+        }
+        Readable::Later => Form::Later,
+        _ => Form::Unknown("nothing is known of how it could be read"),
     }
 }

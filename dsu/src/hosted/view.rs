@@ -6,7 +6,6 @@ use midflight_process::Node;
 use midflight_runtime::Instant;
 use parking_lot::Mutex;
 
-use super::effects::Effects;
 use crate::code::Host;
 
 /// The node, for one call.
@@ -22,8 +21,8 @@ impl<'a> HostView<'a> {
     }
 
     /// The call went well: its pids are used by its effects, or given back after them.
-    pub(super) fn keep_reserved(self, effects: &mut Effects) {
-        effects.reserve(self.reserved.into_inner());
+    pub(super) fn into_reserved(self) -> Vec<Pid> {
+        self.reserved.into_inner()
     }
 
     /// The call failed: its pids are not used.

@@ -1,0 +1,254 @@
+//! One effect, from the list to where it goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_abi::effect::{Effect, UNIT_REPLY};
+use midflight_message::{NodeId, Pid};
+use midflight_process::{CallRef, Caller, ExitReason, Turn, TypeNo, Unsent};
+use midflight_runtime::{Instant, spawn};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::Waiting;
+use crate::hosted::alarm::Alarm;
+use crate::hosted::start::start_reserved;
+use crate::hosted::suspended::{How, Suspended};
+use crate::hosted::types::BehaviourTypes;
+use crate::versions::Versions;
+
+/// How long an effect waits for room. A call that is awaited has its own deadline.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An effect and what it may touch.
+pub(super) struct One<'a, 't> {
+    pub(super) turn: &'a mut Turn<'t>,
+    pub(super) types: &'a BehaviourTypes,
+    pub(super) versions: &'a Arc<Versions>,
+    pub(super) suspended: Option<&'a mut Suspended>,
+    pub(super) alarm: &'a mut Alarm,
+    pub(super) caller: &'a mut Option<Caller>,
+    pub(super) reserved: &'a mut Vec<Pid>,
+    pub(super) exit: &'a mut Option<ExitReason>,
+    pub(super) waiting: &'a mut Option<Box<Waiting>>,
+}
+
+/// Whether it has left, or come to nothing; else the process waits.
+pub(super) enum Left {
+    Yes,
+    Not,
+}
+
+/// What came of sending.
+enum Sent {
+    Yes,
+    /// There is no room, or no link, yet: the process is woken.
+    NotYet,
+    /// It has waited as long as it may.
+    Overdue,
+    /// There is no link, and none could be made.
+    NoLink(String),
+    /// It can never be sent.
+    Never(String),
+}
+
+impl One<'_, '_> {
+    /// `Err`: the code breaks its contract.
+    pub(super) fn apply(mut self, effect: &Effect<'_>) -> Result<Left, String> {
+        match *effect {
+            Effect::Send { to, type_index, payload } => {
+                let ty = self.types.send(type_index).ok_or("a message it does not send")?;
+                return Ok(self.send(to, ty, payload));
+            }
+            Effect::Reply { call, type_index, payload } => self.reply(call, type_index, payload)?,
+            Effect::SendAfter { millis, type_index, payload } => {
+                let ty = self.types.accept(type_index);
+                let ty = ty.ok_or("a timer for a message it does not accept")?;
+                self.turn.send_after(Duration::from_millis(millis), ty, payload);
+            }
+            Effect::Monitor { target } => {
+                self.turn.monitor(target);
+            }
+            Effect::Spawn { pid, behaviour, payload, .. } => self.spawn(pid, behaviour, payload)?,
+            Effect::Exit { reason } => {
+                let reason = match reason {
+                    "normal" => ExitReason::Normal,
+                    other => ExitReason::Error(other.to_owned()),
+                };
+                self.exit.get_or_insert(reason);
+            }
+            Effect::Call { op, to, type_index, timeout_millis, payload } => {
+                let ty = self.types.call(type_index).ok_or("a call it does not make")?;
+                let reader = self.types.call_reply(type_index);
+                let timeout = Duration::from_millis(timeout_millis);
+                return Ok(self.call(op, to, (ty, reader), timeout, payload));
+            }
+            Effect::Sleep { op, millis } => {
+                let deadline = self.now() + Duration::from_millis(millis);
+                if let Some(suspended) = &mut self.suspended {
+                    suspended.sleep(op, deadline);
+                }
+            }
+            _ => return Err("an effect this node does not know".into()),
+        }
+        Ok(Left::Yes)
+    }
+
+    fn send(&mut self, to: Pid, ty: TypeNo, payload: &[u8]) -> Left {
+        match self.try_send(to, ty, payload, None, None) {
+            Sent::NotYet => Left::Not,
+            sent => {
+                self.log(to, &sent);
+                Left::Yes
+            }
+        }
+    }
+
+    /// A call's operation is there before it is sent for the first time: however the call comes to
+    /// nothing, the handler that awaits it goes on.
+    fn call(
+        &mut self,
+        op: u64,
+        to: Pid,
+        (ty, reader): (TypeNo, Option<TypeNo>),
+        timeout: Duration,
+        payload: &[u8],
+    ) -> Left {
+        let deadline = self.now() + timeout;
+        let number = self.turn.next_call();
+        let again = self.waiting.is_some();
+        let (number, until) = match &mut self.suspended {
+            // The handler is done: it has given the reply up already.
+            None => (number, None),
+            Some(suspended) if again => match suspended.awaited(op) {
+                Some((number, deadline)) => (number, Some(deadline)),
+                None => return Left::Yes,
+            },
+            Some(suspended) => {
+                suspended.call(op, number, reader, deadline);
+                (number, Some(deadline))
+            }
+        };
+        let sent = self.try_send(to, ty, payload, Some(number), until);
+        self.log(to, &sent);
+        let how = match sent {
+            Sent::NotYet => return Left::Not,
+            // Its deadline ends an overdue one.
+            Sent::Yes | Sent::Overdue => return Left::Yes,
+            Sent::NoLink(_) => How::Gone,
+            Sent::Never(why) => How::Refused(why),
+        };
+        if let Some(suspended) = &mut self.suspended {
+            suspended.end(op, how);
+        }
+        Left::Yes
+    }
+
+    fn log(&self, to: Pid, sent: &Sent) {
+        let why = match sent {
+            Sent::Yes | Sent::NotYet => return,
+            Sent::Overdue => "the receiver had no room for as long as it may take",
+            Sent::NoLink(why) | Sent::Never(why) => why,
+        };
+        tracing::warn!(me = %self.turn.me(), %to, why, "a message is given up");
+    }
+
+    fn try_send(
+        &mut self,
+        to: Pid,
+        ty: TypeNo,
+        payload: &[u8],
+        call: Option<CallRef>,
+        until: Option<Instant>,
+    ) -> Sent {
+        match self.turn.try_send(to, ty, payload, call) {
+            Ok(()) => Sent::Yes,
+            Err(Unsent::Full) => {
+                self.turn.wait_for_room(to);
+                // Room made in between is not missed.
+                match self.turn.try_send(to, ty, payload, call) {
+                    Ok(()) => Sent::Yes,
+                    Err(_) => self.wait(until),
+                }
+            }
+            Err(Unsent::NotConnected(node)) => self.connect(node, until),
+            Err(Unsent::Never(why)) => Sent::Never(why),
+            Err(other) => Sent::Never(format!("{other:?}")),
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Sent {
+        let now = self.now();
+        let waiting = begun(self.waiting, until.unwrap_or(now + SEND_TIMEOUT));
+        if waiting.until <= now {
+            return Sent::Overdue;
+        }
+        self.alarm.set(self.turn, waiting.until);
+        Sent::NotYet
+    }
+
+    /// Makes a link to `node`, once for each effect.
+    fn connect(&mut self, node: NodeId, until: Option<Instant>) -> Sent {
+        let until = until.unwrap_or_else(|| self.now() + SEND_TIMEOUT);
+        let waiting = begun(self.waiting, until);
+        match waiting.connecting.as_mut().map(oneshot::Receiver::try_recv) {
+            None => {
+                waiting.connecting = Some(connect(self.turn, node));
+                self.wait(Some(until))
+            }
+            Some(Err(TryRecvError::Empty)) => self.wait(Some(until)),
+            Some(Err(TryRecvError::Closed)) => Sent::NoLink("the link was lost at once".into()),
+            Some(Ok(why)) => Sent::NoLink(why),
+        }
+    }
+
+    fn reply(&mut self, call: u64, type_index: u32, payload: &[u8]) -> Result<(), String> {
+        let caller = self.caller.filter(|caller| caller.number() == call);
+        let caller = caller.ok_or("a reply to a call it is not handling")?;
+        let ty = match type_index {
+            UNIT_REPLY => self.types.unit_reply(),
+            index => self.types.reply(index),
+        };
+        let ty = ty.ok_or("a reply to a message that has none")?;
+        self.turn.reply(caller, ty, payload);
+        *self.caller = None;
+        Ok(())
+    }
+
+    fn spawn(&mut self, pid: Pid, behaviour: &str, payload: &[u8]) -> Result<(), String> {
+        let at = self.reserved.iter().position(|reserved| *reserved == pid);
+        self.reserved.swap_remove(at.ok_or("a spawn under a pid it has not reserved")?);
+        let node = self.turn.node().clone();
+        if let Err(error) = start_reserved(&node, self.versions, behaviour, payload, pid) {
+            tracing::warn!(me = %self.turn.me(), behaviour, %error, "a process was not started");
+            node.unreserve(pid);
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        self.turn.node().runtime().now()
+    }
+}
+
+fn begun(waiting: &mut Option<Box<Waiting>>, until: Instant) -> &mut Waiting {
+    waiting.get_or_insert_with(|| Box::new(Waiting { until, connecting: None }))
+}
+
+/// Makes a link apart, and gives the process another turn when that is done or has failed.
+fn connect(turn: &mut Turn<'_>, to: NodeId) -> oneshot::Receiver<String> {
+    let (tell, told) = oneshot::channel();
+    let (waker, node) = (turn.waker(), turn.node().clone());
+    let runtime = node.runtime().clone();
+    spawn(&runtime, "connect for a process", async move {
+        match node.connect_node(to).await {
+            Ok(()) => drop(tell),
+            Err(error) => {
+                // A process that has ended meanwhile need not know.
+                let _ = tell.send(error.to_string());
+            }
+        }
+        waker.wake();
+    });
+    told
+}

@@ -1,0 +1,101 @@
+//! Starting a process of a behaviour, in the version that is current.
+
+use std::sync::Arc;
+
+use midflight_message::Pid;
+use midflight_process::{Node, SpawnError};
+
+use super::Hosted;
+use super::view::HostView;
+use crate::code::{Call, CodeError};
+use crate::versions::Versions;
+
+/// How often a start begins anew because another version has become current meanwhile.
+const BEGINNINGS_MAX: usize = 8;
+
+/// A process of a behaviour could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No current version has the behaviour.
+    #[error("no version of the behaviour `{0}` is current on this node: push its bundle")]
+    UnknownBehaviour(String),
+    /// Its `init` failed, or the start message is not its.
+    #[error("the behaviour `{behaviour}` did not start")]
+    Init {
+        /// The behaviour.
+        behaviour: String,
+        /// Why.
+        #[source]
+        source: CodeError,
+    },
+    /// Its version changed again and again while it was started.
+    #[error("the version of the behaviour `{0}` changes faster than it starts")]
+    Unsettled(String),
+    /// The node has no room.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+/// Starts a process of `behaviour`, in the version that is current, from its encoded start message.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(
+    node: &Node,
+    versions: &Arc<Versions>,
+    behaviour: &str,
+    start: &[u8],
+) -> Result<Pid, StartError> {
+    let pid = node.reserve()?;
+    start_reserved(node, versions, behaviour, start, pid).inspect_err(|_| node.unreserve(pid))?;
+    Ok(pid)
+}
+
+/// As [`start`], under a pid that has been reserved; after an error it still is.
+pub(crate) fn start_reserved(
+    node: &Node,
+    versions: &Arc<Versions>,
+    behaviour: &str,
+    start: &[u8],
+    pid: Pid,
+) -> Result<(), StartError> {
+    for _ in 0..BEGINNINGS_MAX {
+        let hosted = begin(node, versions, behaviour, start, pid)?;
+        // From here on it is in the list of its version, where an activation finds it. One that
+        // has looked there before has made another version current before that.
+        let current = versions.current_of_behaviour(behaviour);
+        if current.is_some_and(|current| current.address == hosted.version().address) {
+            let filled = node.fill(pid, Box::new(hosted));
+            return if filled { Ok(()) } else { Err(SpawnError.into()) };
+        }
+    }
+    Err(StartError::Unsettled(behaviour.to_owned()))
+}
+
+/// Lets the current version's `init` make the process's state.
+fn begin(
+    node: &Node,
+    versions: &Arc<Versions>,
+    behaviour: &str,
+    start: &[u8],
+    pid: Pid,
+) -> Result<Hosted, StartError> {
+    let unknown = || StartError::UnknownBehaviour(behaviour.to_owned());
+    let version = versions.current_of_behaviour(behaviour).ok_or_else(unknown)?;
+    let (index, _) = version.behaviour(behaviour).ok_or_else(unknown)?;
+    let mut effects = Vec::new();
+    let host = HostView::new(node);
+    let call = Call { me: pid, from: None, reply_to: None, host: &host };
+    match version.code.create(index, start, &call, &mut effects) {
+        Ok(instance) => {
+            let mut hosted = Hosted::new(node, versions, version, index, pid, instance);
+            hosted.effects.begin(node, effects, None, host.into_reserved());
+            Ok(hosted)
+        }
+        Err(source) => {
+            host.give_back();
+            Err(StartError::Init { behaviour: behaviour.to_owned(), source })
+        }
+    }
+}
