@@ -1,9 +1,13 @@
 //! Switching living processes to another version: each between two of its messages, with its
 //! mailbox, pid, monitors and names kept (U1).
 //!
-//! Processes are switched in small groups: each is frozen, the states of the group are converted on
-//! a thread apart, each goes on. A process whose conversion fails, panics or takes too long goes on
-//! in its old code with its old state, and is named.
+//! Processes are switched in small groups: each is frozen, the states of the group are saved and
+//! converted on a thread apart, each goes on. A process whose conversion fails, panics or takes too
+//! long goes on in its old code with its old state, and is named. One thing cannot be taken back
+//! from a thread: a process whose state is being *saved*, which is done by its old code on the state
+//! itself. Where that never ends the process stays frozen, named, as it would hang in a handler.
+
+mod bench;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,11 +19,12 @@ use midflight_message::Pid;
 use midflight_process::{FreezeError, Frozen, Node};
 use midflight_runtime::timeout;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
-use crate::code::Instance;
-use crate::convert::{ConvertError, convert};
+use crate::convert::ConvertError;
 use crate::hosted::{Hosted, SavedState};
 use crate::versions::{Version, Versions};
+use bench::{Bench, Outcome, Stage};
 
 /// Processes frozen at one time by one worker: the longest that one process waits for others.
 const GROUP: usize = 32;
@@ -29,9 +34,11 @@ const GROUP: usize = 32;
 pub struct SwitchLimits {
     /// How long a process may take to come to rest between two messages (default 5 s).
     pub rest_timeout: Duration,
-    /// How long the conversion of one group of at most 32 states may take (default 5 s).
+    /// How long the saving and converting of one group of at most 32 states may take (default 5 s).
+    /// The state at which that passes counts as the one that takes too long; what comes after it
+    /// gets a time of its own.
     pub convert_timeout: Duration,
-    /// After so many conversions that did not end, no update is taken any more (default 4): their
+    /// While so many conversions have not ended, no update is taken any more (default 4): their
     /// threads cannot be stopped in native code.
     pub abandoned_max: usize,
 }
@@ -50,9 +57,6 @@ impl Default for SwitchLimits {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SwitchError {
-    /// It has ended meanwhile: no failure.
-    #[error("{0} has ended")]
-    Ended(Pid),
     /// It did not come to rest, or somebody else is at it.
     #[error(transparent)]
     Freeze(FreezeError),
@@ -72,10 +76,29 @@ pub enum SwitchError {
         /// The limit.
         after: Duration,
     },
+    /// Saving its state took too long: it stands still until that ends.
+    #[error("{pid}: its state was not saved within {after:?}; it stands still until it is")]
+    Saving {
+        /// The process.
+        pid: Pid,
+        /// The limit.
+        after: Duration,
+    },
+    /// The thread that converted its state panicked: a bug in this node, or in its runtime.
+    #[error("{pid}: the thread that converted its state has died")]
+    Broken {
+        /// The process.
+        pid: Pid,
+    },
     /// Too many conversions have not ended.
-    #[error("{abandoned} conversions have never ended: restart the node to take updates again")]
+    #[error(
+        "{pid} was not tried: {abandoned} conversions have never ended: restart the node to take \
+         updates again"
+    )]
     TooManyAbandoned {
-        /// How many.
+        /// The process that was not tried.
+        pid: Pid,
+        /// How many have not ended.
         abandoned: usize,
     },
 }
@@ -95,17 +118,17 @@ pub struct Switcher {
     node: Node,
     versions: Arc<Versions>,
     limits: SwitchLimits,
-    abandoned: AtomicUsize,
+    abandoned: Arc<AtomicUsize>,
 }
 
 impl Switcher {
     /// A switcher for the processes of `node`.
     #[must_use]
     pub fn new(node: Node, versions: Arc<Versions>, limits: SwitchLimits) -> Self {
-        Self { node, versions, limits, abandoned: AtomicUsize::new(0) }
+        Self { node, versions, limits, abandoned: Arc::default() }
     }
 
-    /// Switches one process to `new`.
+    /// Switches one process to `new`. One that has ended meanwhile is no failure.
     ///
     /// # Errors
     /// [`SwitchError`]; the process goes on as it was.
@@ -113,7 +136,7 @@ impl Switcher {
     /// # Cancel safety
     /// A dropped future leaves the process in the old version or the new one, running.
     pub async fn switch(&self, pid: Pid, new: &Arc<Version>) -> Result<(), SwitchError> {
-        let switched = self.switch_group(&[pid], new).await;
+        let switched = self.switch_group(&[pid], new, self.limits.abandoned_max).await;
         switched.failed.into_iter().next().map_or(Ok(()), Err)
     }
 
@@ -122,6 +145,21 @@ impl Switcher {
     /// # Cancel safety
     /// As for [`Switcher::switch`].
     pub async fn switch_all(&self, pids: &[Pid], new: &Arc<Version>) -> Switched {
+        self.switch_many(pids, new, self.limits.abandoned_max).await
+    }
+
+    /// As [`Switcher::switch_all`], for an update that is being undone: conversions that never ended
+    /// may be why, so that as many again may be abandoned.
+    pub(crate) async fn switch_back(&self, pids: &[Pid], old: &Arc<Version>) -> Switched {
+        self.switch_many(pids, old, self.limits.abandoned_max.saturating_mul(2)).await
+    }
+
+    async fn switch_many(
+        &self,
+        pids: &[Pid],
+        new: &Arc<Version>,
+        abandoned_max: usize,
+    ) -> Switched {
         let workers = self.node.runtime().workers().max(1);
         let groups = Mutex::new(pids.chunks(GROUP));
         let work = || async {
@@ -129,7 +167,7 @@ impl Switcher {
             loop {
                 let group = groups.lock().next();
                 let Some(group) = group else { return sum };
-                let mut switched = self.switch_group(group, new).await;
+                let mut switched = self.switch_group(group, new, abandoned_max).await;
                 sum.done.append(&mut switched.done);
                 sum.failed.append(&mut switched.failed);
             }
@@ -142,116 +180,141 @@ impl Switcher {
         all
     }
 
-    async fn switch_group(&self, pids: &[Pid], new: &Arc<Version>) -> Switched {
+    async fn switch_group(
+        &self,
+        pids: &[Pid],
+        new: &Arc<Version>,
+        abandoned_max: usize,
+    ) -> Switched {
         let mut switched = Switched::default();
-        let abandoned = self.abandoned.load(Ordering::Acquire);
-        if abandoned >= self.limits.abandoned_max {
-            switched.failed.push(SwitchError::TooManyAbandoned { abandoned });
+        if let Some(abandoned) = self.too_many(abandoned_max) {
+            let refused = |pid: &Pid| SwitchError::TooManyAbandoned { pid: *pid, abandoned };
+            switched.failed.extend(pids.iter().map(refused));
             return switched;
         }
         let deadline = self.node.runtime().now() + self.limits.rest_timeout;
         let freezing = pids.iter().map(|pid| self.node.freeze(*pid, deadline));
         let mut group = Vec::with_capacity(pids.len());
-        for (pid, frozen) in pids.iter().zip(join_all(freezing).await) {
+        for frozen in join_all(freezing).await {
             match frozen {
+                Ok(frozen) => group.push(frozen),
                 Err(FreezeError::NoProcess(_)) => {}
                 Err(error) => switched.failed.push(SwitchError::Freeze(error)),
-                Ok(frozen) => match save(frozen, new) {
-                    Ok(None) => {}
-                    Ok(Some(member)) => group.push(member),
-                    Err(source) => {
-                        switched.failed.push(SwitchError::Convert { pid: *pid, source });
-                    }
-                },
             }
         }
-        if !group.is_empty() {
-            self.convert_group(group, new, &mut switched).await;
+        // One that takes too long is taken out; those behind it are tried again. Each round ends
+        // with one less, or one more abandoned.
+        while !group.is_empty() {
+            if let Some(abandoned) = self.too_many(abandoned_max) {
+                let refused = |f: Frozen| SwitchError::TooManyAbandoned { pid: f.pid(), abandoned };
+                switched.failed.extend(group.into_iter().map(refused));
+                break;
+            }
+            group = self.convert_group(group, new, &mut switched).await;
         }
         switched
     }
 
-    /// Converts copies on a thread apart, while the old instances stay frozen.
-    async fn convert_group(&self, group: Vec<Member>, new: &Arc<Version>, switched: &mut Switched) {
-        let (frozen, states): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|member| (member.frozen, member.state)).unzip();
-        let at = Arc::new(AtomicUsize::new(0));
-        let converted = self.on_a_thread_apart(states, new.clone(), at.clone()).await;
-        let Some(converted) = converted else {
-            self.abandoned.fetch_add(1, Ordering::AcqRel);
-            let at = at.load(Ordering::Acquire).min(frozen.len() - 1);
-            let (pid, after) = (frozen[at].pid(), self.limits.convert_timeout);
-            tracing::error!(%pid, ?after, "a conversion does not end: its thread is abandoned");
-            switched.failed.push(SwitchError::Overrun { pid, after });
-            // Dropped here, all of the group go on in their old code.
-            return;
-        };
-        for (frozen, (old, converted)) in frozen.into_iter().zip(converted) {
-            let pid = frozen.pid();
-            match converted {
-                Ok((behaviour, instance)) => {
-                    let (node, versions) = (&self.node, &self.versions);
-                    let body = Hosted::new(node, versions, new.clone(), behaviour, pid, instance);
-                    drop(frozen.thaw(Box::new(body)));
-                    switched.done.push((pid, old));
+    /// How many conversions have not ended, where that is as many as may be.
+    fn too_many(&self, max: usize) -> Option<usize> {
+        let abandoned = self.abandoned.load(Ordering::Acquire);
+        (abandoned >= max).then_some(abandoned)
+    }
+
+    /// Converts copies on a thread apart, while the old instances stay frozen. Answers those that
+    /// it did not get to.
+    async fn convert_group(
+        &self,
+        group: Vec<Frozen>,
+        new: &Arc<Version>,
+        switched: &mut Switched,
+    ) -> Vec<Frozen> {
+        // However this future ends, whatever is left on the bench goes on.
+        let bench = ClearedInTheEnd(Bench::new(group));
+        let ended = self.on_a_thread_apart(&bench.0, new).await;
+        let after = self.limits.convert_timeout;
+        let mut left = Vec::new();
+        for piece in bench.0.clear() {
+            let pid = piece.pid;
+            let saving = matches!(piece.stage, Stage::Saving);
+            match (piece.stage, &ended) {
+                (Stage::Untouched(frozen), _) => left.push(frozen),
+                (Stage::Done(frozen, outcome), _) => {
+                    self.finish(frozen, outcome, new, switched);
                 }
-                Err(source) => switched.failed.push(SwitchError::Convert { pid, source }),
+                (_, ThreadEnd::Died) => switched.failed.push(SwitchError::Broken { pid }),
+                (_, _) if saving => switched.failed.push(SwitchError::Saving { pid, after }),
+                (_, _) => switched.failed.push(SwitchError::Overrun { pid, after }),
             }
+        }
+        left
+    }
+
+    fn finish(
+        &self,
+        frozen: Frozen,
+        outcome: Outcome,
+        new: &Arc<Version>,
+        switched: &mut Switched,
+    ) {
+        let pid = frozen.pid();
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Converted { old, behaviour, instance } => {
+                let (node, versions) = (&self.node, &self.versions);
+                let body = Hosted::new(node, versions, new.clone(), behaviour, pid, instance);
+                drop(frozen.thaw(Box::new(body)));
+                switched.done.push((pid, old));
+            }
+            Outcome::Failed(source) => switched.failed.push(SwitchError::Convert { pid, source }),
         }
     }
 
-    /// `None`: it did not end in time.
-    async fn on_a_thread_apart(
-        &self,
-        states: Vec<State>,
-        new: Arc<Version>,
-        at: Arc<AtomicUsize>,
-    ) -> Option<Vec<(Arc<Version>, Converted)>> {
-        let (tell, told) = tokio::sync::oneshot::channel();
+    async fn on_a_thread_apart(&self, bench: &Bench, new: &Arc<Version>) -> ThreadEnd {
+        let (tell, mut told) = oneshot::channel();
+        let (bench, new) = (bench.clone(), new.clone());
+        let abandoned = self.abandoned.clone();
         let work = move || {
-            let mut converted = Vec::with_capacity(states.len());
-            for (index, state) in states.into_iter().enumerate() {
-                at.store(index, Ordering::Release);
-                let State { old, behaviour, saved } = state;
-                let result = convert(&old, &new, &behaviour, saved);
-                converted.push((old, result));
+            bench.work(&new);
+            // Given up by those who waited, it counts until here.
+            if tell.send(()).is_err() {
+                abandoned.fetch_sub(1, Ordering::AcqRel);
             }
-            // After its deadline nobody waits.
-            let _ = tell.send(converted);
         };
         self.node.runtime().spawn_blocking("convert states", Box::new(work));
-        let limit = self.limits.convert_timeout;
-        timeout(&**self.node.runtime(), limit, told).await.ok()?.ok()
+        let after = self.limits.convert_timeout;
+        match timeout(&**self.node.runtime(), after, &mut told).await {
+            Ok(Ok(())) => return ThreadEnd::Well,
+            Ok(Err(_gone)) => return ThreadEnd::Died,
+            Err(_elapsed) => {}
+        }
+        // Counted first: the thread takes itself off the count when it finds nobody waiting.
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+        told.close();
+        if told.try_recv().is_ok() {
+            self.abandoned.fetch_sub(1, Ordering::AcqRel);
+            return ThreadEnd::Well;
+        }
+        tracing::error!(?after, "a conversion does not end: its thread is abandoned");
+        ThreadEnd::Not
     }
 }
 
-type Converted = Result<(u32, Box<dyn Instance>), ConvertError>;
-
-/// A frozen process and a copy of its state.
-struct Member {
-    frozen: Frozen,
-    state: State,
+/// How a thread apart ended.
+enum ThreadEnd {
+    Well,
+    /// It panicked.
+    Died,
+    /// It did not end in time.
+    Not,
 }
 
-struct State {
-    old: Arc<Version>,
-    behaviour: String,
-    saved: SavedState,
-}
+struct ClearedInTheEnd(Bench);
 
-/// Saves the state of a frozen process. `None`: it is no hosted behaviour, or runs in `new` already.
-fn save(mut frozen: Frozen, new: &Version) -> Result<Option<Member>, ConvertError> {
-    let body: &mut dyn Any = &mut **frozen.body();
-    let Some(hosted) = body.downcast_mut::<Hosted>() else { return Ok(None) };
-    if hosted.version().address == new.address {
-        return Ok(None);
+impl Drop for ClearedInTheEnd {
+    fn drop(&mut self) {
+        drop(self.0.clear());
     }
-    let behaviour = hosted.behaviour().to_owned();
-    let saved = hosted
-        .save()
-        .map_err(|source| ConvertError::Code { behaviour: behaviour.clone(), source })?;
-    let old = hosted.version().clone();
-    Ok(Some(Member { frozen, state: State { old, behaviour, saved } }))
 }
 
 /// A copy of the state of a process, with its version and behaviour's name; `None` when it is no
