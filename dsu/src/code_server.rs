@@ -5,7 +5,10 @@
 //! file), *staged* (compared with what runs, probed in a child process with copies of real states,
 //! loaded) and *activated* (new processes start in it, living ones are switched).
 
-use std::collections::BTreeSet;
+mod activate;
+mod error;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +18,21 @@ use midflight_message::Pid;
 use midflight_process::Node;
 use parking_lot::Mutex;
 
-use crate::bundle::{Bundle, BundleError};
-use crate::check::{CheckError, check};
+use crate::bundle::Bundle;
+use crate::check::check;
 use crate::code::CodeFormat;
-use crate::compare::{Conflict, compare};
+use crate::compare::compare;
 use crate::convert::for_restoring;
 use crate::hash::ContentAddress;
 use crate::hosted::{self, StartError};
-use crate::library::LoadError;
-use crate::probe::{ProbeError, ProbeRequest, ProbeState, StateVerdict};
+use crate::probe::{ProbeRequest, ProbeState, StateVerdict};
 use crate::signature::TrustedKeys;
 use crate::store::{Store, StoreError};
-use crate::switch::{SwitchError, SwitchLimits, Switched, Switcher, copy_state};
+use crate::switch::{SwitchLimits, Switcher, copy_state};
 use crate::versions::{Version, Versions};
+use activate::Activation;
+pub(crate) use error::DeactivateError;
+pub use error::{AcceptError, ActivateError, Conflicts, NotBack, StageError};
 
 /// Copies of real states that a probe converts.
 const PROBED_STATES_MAX: usize = 32;
@@ -63,95 +68,10 @@ struct Inner {
     switcher: Switcher,
     /// The bundle names at which something is being staged or activated.
     busy: Mutex<BTreeSet<String>>,
+    /// What it takes to go back, for each bundle's name.
+    activations: Mutex<BTreeMap<String, Activation>>,
     /// The file of the bundle that was asked for last: it is asked for in many parts.
     served: Mutex<Option<(ContentAddress, Bytes)>>,
-}
-
-/// A bundle was not taken. The node is as it was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AcceptError {
-    /// The bytes are no bundle.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// They are another bundle than was announced.
-    #[error("the bundle is {found}, not {announced}, which was announced")]
-    OtherBundle {
-        /// What was announced.
-        announced: ContentAddress,
-        /// What came.
-        found: ContentAddress,
-    },
-    /// It may not run here.
-    #[error(transparent)]
-    Check(#[from] CheckError),
-    /// It cannot be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A bundle was not staged. The node is as it was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StageError {
-    /// It is not here, or not whole.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It may not run here.
-    #[error(transparent)]
-    Check(#[from] CheckError),
-    /// Something else is being done with the bundle's name.
-    #[error("another update of `{0}` is under way on this node")]
-    Busy(String),
-    /// It cannot take the place of the version that runs.
-    #[error("incompatible with version {running}: {}", .conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Conflicts {
-        /// The version that runs.
-        running: u32,
-        /// Every conflict.
-        conflicts: Vec<Conflict>,
-    },
-    /// The library failed in the child process.
-    #[error("the probe failed: {0}")]
-    Probe(#[from] ProbeError),
-    /// A copy of a real state does not convert.
-    #[error("a copy of the state of {pid} does not convert: {why}")]
-    State {
-        /// Whose state.
-        pid: Pid,
-        /// Why.
-        why: String,
-    },
-    /// The library cannot be loaded.
-    #[error("{}", with_sources(.0))]
-    Load(#[from] LoadError),
-}
-
-/// A bundle was not activated. Everything runs as before.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ActivateError {
-    /// It was not staged.
-    #[error("the bundle {0} is not loaded: stage it first")]
-    NotStaged(ContentAddress),
-    /// Something else is being done with the bundle's name.
-    #[error("another update of `{0}` is under way on this node")]
-    Busy(String),
-    /// Processes could not be switched; those that had been were switched back.
-    #[error("{} processes could not be switched, the first: {}", .0.len(), .0.first().map(with_sources).unwrap_or_default())]
-    Switch(Vec<SwitchError>),
-}
-
-/// An error with what is behind it, in one line.
-fn with_sources(error: &impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 /// What staging took.
@@ -178,6 +98,7 @@ impl CodeServer {
             versions,
             node,
             busy: Mutex::default(),
+            activations: Mutex::default(),
             served: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -303,51 +224,6 @@ impl CodeServer {
         (pids, request)
     }
 
-    /// Lets new processes start in a staged bundle, and switches the living ones of its other
-    /// versions. All or none: when one cannot be switched, those that were are switched back.
-    /// Answers how many run in it.
-    ///
-    /// # Errors
-    /// [`ActivateError`]; everything runs as before.
-    pub async fn activate(&self, address: ContentAddress) -> Result<usize, ActivateError> {
-        let inner = &*self.inner;
-        let new = inner.versions.get(address).ok_or(ActivateError::NotStaged(address))?;
-        let busy = || ActivateError::Busy(new.name.clone());
-        let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
-        let before = inner.versions.make_current(&new);
-        let pids = self.processes_of_others(&new);
-        let Switched { done, failed } = inner.switcher.switch_all(&pids, &new).await;
-        let result = if failed.is_empty() {
-            tracing::info!(bundle = %new.name, version = new.version, switched = done.len(), "activated");
-            Ok(new.process_count())
-        } else {
-            match &before {
-                Some(before) => drop(inner.versions.make_current(before)),
-                None => inner.versions.clear_current(&new.name),
-            }
-            self.switch_back(done).await;
-            Err(ActivateError::Switch(failed))
-        };
-        inner.node.code_switched(inner.versions.catalogue());
-        result
-    }
-
-    fn processes_of_others(&self, new: &Version) -> Vec<Pid> {
-        let all = self.inner.versions.all();
-        let others = all.iter().map(|(version, _)| version);
-        let others = others.filter(|v| v.name == new.name && v.address != new.address);
-        others.flat_map(|version| version.processes()).collect()
-    }
-
-    async fn switch_back(&self, done: Vec<(Pid, Arc<Version>)>) {
-        for (pid, old) in done {
-            if let Err(error) = self.inner.switcher.switch(pid, &old).await {
-                let error = with_sources(&error);
-                tracing::error!(%pid, version = old.version, error, "not switched back");
-            }
-        }
-    }
-
     /// The address of the version that is current for a bundle's name.
     #[must_use]
     pub fn current(&self, name: &str) -> Option<ContentAddress> {
@@ -366,13 +242,13 @@ impl CodeServer {
 fn refuse_conflicts(
     running: Option<&Version>,
     new: &midflight_abi::Description,
-) -> Result<(), StageError> {
+) -> Result<(), Conflicts> {
     let Some(running) = running else { return Ok(()) };
     let conflicts = compare(running.code.description(), new);
     if conflicts.is_empty() {
         return Ok(());
     }
-    Err(StageError::Conflicts { running: running.version, conflicts })
+    Err(Conflicts { running: running.version, conflicts })
 }
 
 /// Keeps others away from a bundle's name while something is done with it.

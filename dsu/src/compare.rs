@@ -53,8 +53,12 @@ impl Conflict {
 pub fn compare(old: &Description, new: &Description) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for behaviour in &old.behaviours {
-        if let Some((_, successor)) = new.behaviour(&behaviour.name) {
-            compare_behaviour(behaviour, successor, &mut conflicts);
+        match new.behaviour(&behaviour.name) {
+            Some((_, successor)) => compare_behaviour(behaviour, successor, &mut conflicts),
+            None => {
+                let behaviour = behaviour.name.clone();
+                conflicts.push(Conflict::State(ConvertError::NoBehaviour { behaviour }));
+            }
         }
     }
     conflicts

@@ -1,7 +1,8 @@
 //! A node's control process: takes bundles, passes them on, answers operators.
 //!
-//! Code travels as the typed messages of [`protocol`](crate::protocol). The process itself never
-//! waits: what takes long runs in a process of its own.
+//! Code travels as the typed messages of [`protocol`](crate::protocol). The process itself waits
+//! for nothing but this node's own files: what talks to others, checks or runs code is done by a
+//! process of its own.
 
 mod answers;
 mod deploy;
@@ -17,8 +18,8 @@ use crate::code_server::{AcceptError, CodeServer};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Deploy, Fetch, Offer, ProcessesRequest, Stage, Start, StatusRequest,
-    Wanted,
+    Activate, CONTROL, Chunk, Deactivate, Deploy, Fetch, Offer, ProcessesRequest, Stage, Start,
+    StatusRequest, Wanted,
 };
 
 /// The control process could not be started.
@@ -40,6 +41,7 @@ enum Request {
     Fetch(Received<Fetch>),
     Stage(Received<Stage>),
     Activate(Received<Activate>),
+    Deactivate(Received<Deactivate>),
     Deploy(Received<Deploy>),
     Start(Received<Start>),
     Status(Received<StatusRequest>),
@@ -78,6 +80,7 @@ async fn next(cx: &Context) -> Request {
         .on(Request::Fetch)
         .on(Request::Stage)
         .on(Request::Activate)
+        .on(Request::Deactivate)
         .on(Request::Deploy)
         .on(Request::Start)
         .on(Request::Status)
@@ -93,13 +96,16 @@ impl Control {
                 reply(reply_to, self.offer(&message).await);
             }
             Request::Chunk(Received { message, reply_to, .. }) => {
-                reply(reply_to, self.chunk(&message).await);
+                self.chunk(&message, reply_to);
             }
             Request::Fetch(Received { message, reply_to, .. }) => {
                 reply(reply_to, self.part(&message).await);
             }
             Request::Start(Received { message, reply_to, .. }) => {
-                reply(reply_to, self.start(&message));
+                let control = self.clone();
+                self.apart("midflight.start", reply_to, move |_cx| async move {
+                    control.start(&message)
+                });
             }
             Request::Status(Received { reply_to, .. }) => reply(reply_to, self.status()),
             Request::Processes(Received { message, reply_to, .. }) => {
@@ -115,6 +121,12 @@ impl Control {
                 let control = self.clone();
                 self.apart("midflight.activate", reply_to, move |_cx| async move {
                     control.activate(message).await
+                });
+            }
+            Request::Deactivate(Received { message, reply_to, .. }) => {
+                let control = self.clone();
+                self.apart("midflight.deactivate", reply_to, move |_cx| async move {
+                    control.deactivate(message).await
                 });
             }
             Request::Deploy(Received { message, reply_to, .. }) => {
@@ -158,19 +170,24 @@ impl Control {
         self.incoming.lock().offer(address, offer.size, now)
     }
 
-    async fn chunk(&self, chunk: &Chunk) -> Wanted {
+    fn chunk(&self, chunk: &Chunk, reply_to: Option<ReplyTo>) {
         let address = match chunk.address.parse::<ContentAddress>() {
             Ok(address) => address,
-            Err(error) => return Wanted::Refused(error.to_string()),
+            Err(error) => return reply(reply_to, Wanted::Refused(error.to_string())),
         };
         let now = self.server.node().runtime().now();
         let took = self.incoming.lock().chunk(address, chunk.offset, &chunk.bytes, now);
         match took {
-            Took::Wanted(wanted) => wanted,
-            Took::Whole(file) => match self.accept(address, &file).await {
-                Ok(()) => Wanted::No,
-                Err(error) => Wanted::Refused(error.to_string()),
-            },
+            Took::Wanted(wanted) => reply(reply_to, wanted),
+            Took::Whole(file) => {
+                let control = self.clone();
+                self.apart("midflight.accept", reply_to, move |_cx| async move {
+                    match control.accept(address, &file).await {
+                        Ok(()) => Wanted::No,
+                        Err(error) => Wanted::Refused(error.to_string()),
+                    }
+                });
+            }
         }
     }
 

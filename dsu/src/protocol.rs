@@ -117,6 +117,27 @@ pub struct Objection {
 pub struct Activate {
     /// The bundle.
     pub address: Address,
+    /// Which deployment it is part of: a number drawn by who coordinates that.
+    pub rollout: u64,
+}
+
+/// Asks a node to take back what a deployment has activated, if it has: every process goes back to
+/// where it came from, new ones start in what was current before. The reply is [`Deactivated`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Deactivate", version = 1)]
+pub struct Deactivate {
+    /// The bundle.
+    pub address: Address,
+    /// Which deployment.
+    pub rollout: u64,
+}
+
+/// What came of taking an activation back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Deactivated", version = 1)]
+pub struct Deactivated {
+    /// Why not everything is as it was before, if it is not.
+    pub objection: Option<Objection>,
 }
 
 /// What came of an activation.
@@ -125,8 +146,10 @@ pub struct Activate {
 pub struct Activated {
     /// Processes that run in the bundle now.
     pub switched: u64,
-    /// Why it was undone, if it was: then everything runs as before.
+    /// Why it was undone, if it was: then everything runs as before, where it says nothing else.
     pub undone: Option<Objection>,
+    /// Processes that run in it although it was undone: they could not go back.
+    pub left: u64,
     /// Milliseconds it took.
     pub millis: u64,
 }
@@ -171,11 +194,12 @@ pub enum Deployed {
     },
     /// Nobody runs it; everything is as it was.
     Refused(Vec<Objection>),
-    /// Some nodes could not be reached in the middle of the switch; the others run it.
+    /// The nodes are not all as one: some could not be reached in the middle of the switch, or could
+    /// not wholly go back after another one's no.
     Partly {
-        /// Nodes that run it.
+        /// Nodes that run it, or part of whose processes may.
         nodes: Vec<String>,
-        /// Those that do not, and why.
+        /// What went wrong, and on which node.
         missing: Vec<Objection>,
     },
 }

@@ -1,5 +1,6 @@
 //! Bringing a bundle to every member: all stage it, and when every one could run it, all activate
-//! it. One no, and everything is as it was.
+//! it. One no, and everything is as it was: each node goes back to what it ran before. Where one
+//! cannot, that is said.
 //!
 //! Thin for now: the decision lives in this process and dies with it. The rollout's state machine
 //! with its log takes this place.
@@ -11,10 +12,11 @@ use midflight_process::message::{Message, NodeId};
 use midflight_process::{Context, Member, Pid};
 
 use super::Control;
-use crate::code_server::{ActivateError, StageError};
+use crate::code_server::{ActivateError, Conflicts, StageError};
 use crate::hash::ContentAddress;
 use crate::protocol::{
-    Activate, Activated, CONTROL, Deploy, Deployed, Objection, Progress, Stage, Vote,
+    Activate, Activated, CONTROL, Deactivate, Deactivated, Deploy, Deployed, Objection, Progress,
+    Stage, Vote,
 };
 use crate::switch::SwitchError;
 
@@ -52,21 +54,37 @@ impl Control {
     pub(super) async fn activate(&self, activate: Activate) -> Activated {
         let began = self.server.node().runtime().now();
         let activated = match activate.address.parse::<ContentAddress>() {
-            Ok(address) => self.server.activate(address).await,
+            Ok(address) => self.server.activate_in(address, Some(activate.rollout)).await,
             Err(error) => {
                 let undone = Some(self.objection("switch", error.to_string()));
-                return Activated { switched: 0, undone, millis: 0 };
+                return Activated { switched: 0, undone, left: 0, millis: 0 };
             }
         };
         let millis = millis(self.server.node().runtime().now().since(began));
         match activated {
-            Ok(switched) => Activated { switched: switched as u64, undone: None, millis },
+            Ok(switched) => Activated { switched: switched as u64, undone: None, left: 0, millis },
             Err(error) => {
                 tracing::warn!(%error, "not activated");
+                let left = match &error {
+                    ActivateError::Switch { not_back, .. } => not_back.len() as u64,
+                    _ => 0,
+                };
                 let undone = Some(self.activate_objection(&error));
-                Activated { switched: 0, undone, millis }
+                Activated { switched: 0, undone, left, millis }
             }
         }
+    }
+
+    /// Takes back what a deployment has activated here.
+    pub(super) async fn deactivate(&self, deactivate: Deactivate) -> Deactivated {
+        let undone = match deactivate.address.parse::<ContentAddress>() {
+            Ok(address) => self.server.deactivate(address, deactivate.rollout).await,
+            Err(error) => {
+                return Deactivated { objection: Some(self.objection("back", error.to_string())) };
+            }
+        };
+        let objection = undone.err().map(|error| self.objection("back", error.to_string()));
+        Deactivated { objection }
     }
 
     /// Brings a bundle that is here to every member.
@@ -81,7 +99,9 @@ impl Control {
         // Nodes that only dial, such as an operator's, run no code of the cluster's; one that is
         // known to be gone has no say, one that is out of reach says no.
         let members = self.server.node().living_members().await;
-        let deployment = Deployment { control: self, cx, address, watcher: deploy.watcher };
+        let rollout = self.server.node().runtime().random_u64();
+        let deployment =
+            Deployment { control: self, cx, address, rollout, watcher: deploy.watcher };
         let objections = deployment.stage_everywhere(&members).await;
         if !objections.is_empty() {
             return Deployed::Refused(objections);
@@ -102,25 +122,35 @@ impl Control {
             _ => "check",
         };
         let mut objection = self.objection(step, error.to_string());
-        if let StageError::Conflicts { conflicts, .. } = error
-            && let Some((type_name, field)) = conflicts.iter().find_map(|c| c.type_and_field())
-        {
-            objection.type_name = Some(type_name.to_owned());
-            objection.field = Some(field.to_owned());
+        if let StageError::Conflicts(conflicts) = error {
+            name_type(&mut objection, conflicts);
         }
         objection
     }
 
     fn activate_objection(&self, error: &ActivateError) -> Objection {
         let mut objection = self.objection("switch", error.to_string());
-        if let ActivateError::Switch(failed) = error
-            && let Some(SwitchError::Convert { source, .. }) = failed.first()
-            && let crate::convert::ConvertError::Mismatch(mismatch) = source
-        {
-            objection.type_name = Some(mismatch.type_name.clone());
-            objection.field = Some(mismatch.field_path.clone());
+        match error {
+            ActivateError::Conflicts(conflicts) => name_type(&mut objection, conflicts),
+            ActivateError::Switch { failed, .. } => {
+                if let Some(SwitchError::Convert { source, .. }) = failed.first()
+                    && let crate::convert::ConvertError::Mismatch(mismatch) = source
+                {
+                    objection.type_name = Some(mismatch.type_name.clone());
+                    objection.field = Some(mismatch.field_path.clone());
+                }
+            }
+            _ => {}
         }
         objection
+    }
+}
+
+fn name_type(objection: &mut Objection, conflicts: &Conflicts) {
+    let named = conflicts.conflicts.iter().find_map(|conflict| conflict.type_and_field());
+    if let Some((type_name, field)) = named {
+        objection.type_name = Some(type_name.to_owned());
+        objection.field = Some(field.to_owned());
     }
 }
 
@@ -129,6 +159,7 @@ struct Deployment<'a> {
     control: &'a Control,
     cx: &'a Context,
     address: ContentAddress,
+    rollout: u64,
     watcher: Option<Pid>,
 }
 
@@ -160,28 +191,32 @@ impl Deployment<'_> {
             let reason = String::from("the bundle is not loaded here any more");
             return Deployed::Refused(vec![self.control.objection("switch", reason)]);
         };
-        let before = self.control.server.current(&version.name);
-        let results = self.activate(members, self.address).await;
+        let results = self.activate(members).await;
         let mut nodes = Vec::new();
         let (mut switched, mut undone, mut unreached) = (0, Vec::new(), Vec::new());
-        let mut active = Vec::new();
+        // Those that may have something to take back, and those that cannot wholly.
+        let (mut active, mut left) = (Vec::new(), Vec::new());
         for (member, result) in members.iter().zip(results) {
             match result {
-                Ok(Activated { undone: Some(objection), .. }) => undone.push(objection),
+                Ok(Activated { undone: Some(objection), left: 0, .. }) => undone.push(objection),
+                Ok(Activated { undone: Some(objection), .. }) => {
+                    undone.push(objection);
+                    left.push(member.name.clone());
+                }
                 Ok(activated) => {
                     switched += activated.switched;
                     nodes.push(member.name.clone());
-                    active.push(member.clone());
+                    active.push(member);
                 }
-                Err(reason) => unreached.push(about(member, "switch", reason)),
+                Err(reason) => {
+                    unreached.push(about(member, "switch", reason));
+                    active.push(member);
+                }
             }
         }
         if !undone.is_empty() {
-            // One could not: all go back to what ran before.
-            if let Some(before) = before {
-                self.activate(&active, before).await;
-            }
-            return Deployed::Refused(undone);
+            undone.append(&mut unreached);
+            return self.take_back(&active, left, undone).await;
         }
         if !unreached.is_empty() {
             return Deployed::Partly { nodes, missing: unreached };
@@ -190,16 +225,39 @@ impl Deployment<'_> {
         Deployed::Everywhere { name, version, switched, nodes }
     }
 
-    async fn activate(
+    /// One could not: all go back to what each ran before.
+    async fn take_back(
         &self,
-        members: &[Member],
-        address: ContentAddress,
-    ) -> Vec<Result<Activated, String>> {
-        let address = address.to_string();
+        members: &[&Member],
+        mut left: Vec<String>,
+        mut objections: Vec<Objection>,
+    ) -> Deployed {
+        let results = join_all(members.iter().map(|member| {
+            let (address, rollout) = (self.address.to_string(), self.rollout);
+            let deactivate = Deactivate { address, rollout };
+            self.ask::<_, Deactivated>(member, deactivate, ACTIVATE_TIMEOUT)
+        }));
+        for (member, result) in members.iter().zip(results.await) {
+            let objection = match result {
+                Ok(Deactivated { objection: None }) => continue,
+                Ok(Deactivated { objection: Some(objection) }) => objection,
+                Err(reason) => about(member, "back", reason),
+            };
+            left.push(member.name.clone());
+            objections.push(objection);
+        }
+        if left.is_empty() {
+            return Deployed::Refused(objections);
+        }
+        Deployed::Partly { nodes: left, missing: objections }
+    }
+
+    async fn activate(&self, members: &[Member]) -> Vec<Result<Activated, String>> {
         join_all(members.iter().map(|member| async {
-            let activate = Activate { address: address.clone() };
+            let (address, rollout) = (self.address.to_string(), self.rollout);
+            let activate = Activate { address, rollout };
             let result = self.ask::<_, Activated>(member, activate, ACTIVATE_TIMEOUT).await;
-            if let Ok(Activated { switched, undone: None, millis }) = &result {
+            if let Ok(Activated { switched, undone: None, millis, .. }) = &result {
                 let detail = format!("{switched} processes run in it, in {millis} ms");
                 self.tell(member, "activated", detail);
             }
