@@ -31,6 +31,8 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "counter-v3" => compiled::<(counter_v3_incompatible::Counter,)>(),
         "ponger-v1" => compiled::<(ponger_v1::Ponger,)>(),
         "ponger-v2" => compiled::<(ponger_v2::Ponger,)>(),
+        "waiter-v1" => compiled::<(waiter::Waiter,)>(),
+        "waiter-v2" => compiled::<(waiter::v2::Waiter,)>(),
         other => panic!("no code is called {other}"),
     };
     code.expect("compiled-in code describes itself")

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod deploy;
+mod hosted;
 mod layers;
 mod real;
 mod semantics;

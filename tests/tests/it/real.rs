@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::join;
 use midflight_dsu::builder::Built;
-use midflight_dsu::code_server::{AcceptError, CodeServer, CodeServerConfig, StageError};
+use midflight_dsu::code_server::{
+    AcceptError, CodeServer, CodeServerConfig, Conflicts, StageError,
+};
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::signature::TrustedKeys;
@@ -118,7 +120,9 @@ async fn a_counter_goes_to_v2_and_back_and_never_to_what_is_incompatible() {
             }
         }
         let refused = client.stage(v3.bundle.address()).await.unwrap_err();
-        let StageError::Conflicts { running: 2, conflicts } = &refused else { panic!("{refused}") };
+        let StageError::Conflicts(Conflicts { running: 2, conflicts }) = &refused else {
+            panic!("{refused}")
+        };
         let (type_name, field) = conflicts[0].type_and_field().unwrap();
         assert_eq!(type_name, "counter.Add");
         assert!(field.contains("amount"), "{refused}");
