@@ -105,7 +105,7 @@ pub enum ActivateError {
 /// A bundle was not deactivated, or not wholly.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DeactivateError {
+pub(crate) enum DeactivateError {
     /// Something else is being done with the bundle's name.
     #[error("another update of `{0}` is under way on this node")]
     Busy(String),
