@@ -76,21 +76,9 @@ impl Turn<'_> {
                     waker.wake();
                     return Readable::Later;
                 }
-                self.give_up_schema_in(inner.limits.schema_timeout, writer);
                 Readable::Later
             }
         }
-    }
-
-    fn give_up_schema_in(&self, after: Duration, ty: TypeNo) {
-        let inner = self.node.inner.clone();
-        spawn(&self.node.inner.runtime, "wait for a schema", async move {
-            inner.runtime.sleep(after).await;
-            let entry = inner.types.entry(ty);
-            if entry.info().is_none() {
-                inner.types.give_up(entry.fingerprint);
-            }
-        });
     }
 
     /// A view as bytes: a moved value is encoded. `None` when it does not encode.

@@ -47,7 +47,10 @@ impl Inner {
             }
         }
         peer.lost();
-        let Waiting { calls, monitors, .. } = peer.pending.end();
+        let Waiting { calls, monitors, schemas, .. } = peer.pending.end();
+        for fingerprint in schemas {
+            self.types.give_up(fingerprint);
+        }
         self.end_remote_monitors(peer, monitors, loss);
         let from = Sender { node: peer.number, index: 0, generation: 0 };
         let mut calls: Vec<_> = calls.into_iter().collect();

@@ -24,7 +24,7 @@ pub(crate) struct Waiting {
     pub(crate) calls: FxHashMap<CallRef, Place>,
     pub(crate) monitors: FxHashMap<MonitorRef, RemoteMonitor>,
     questions: FxHashMap<u64, oneshot::Sender<Option<Place>>>,
-    schemas: FxHashSet<Fingerprint>,
+    pub(crate) schemas: FxHashSet<Fingerprint>,
 }
 
 /// What waits for one peer.

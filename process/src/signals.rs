@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use midflight_message::NodeId;
+use midflight_runtime::spawn;
 
 use crate::envelope::{Envelope, Parcel, Sender};
 use crate::inner::Inner;
@@ -103,12 +104,21 @@ impl Inner {
         }
     }
 
-    /// Asks a peer for the schema of one of its types, unless it has been asked.
+    /// Asks a peer for the schema of one of its types, unless it has been asked; who waits for it
+    /// is told when it does not come in time.
     pub(crate) fn ask_schema(self: &Arc<Self>, peer: &Arc<Peer>, ty: TypeNo) {
         let fingerprint = self.types.entry(ty).fingerprint;
-        if peer.pending.add_schema(fingerprint) {
-            self.signal(peer, &Signal::SchemaRequest { fingerprint });
+        if !peer.pending.add_schema(fingerprint) {
+            return;
         }
+        self.signal(peer, &Signal::SchemaRequest { fingerprint });
+        let (inner, peer) = (self.clone(), peer.clone());
+        spawn(&self.runtime, "wait for a schema", async move {
+            inner.runtime.sleep(inner.limits.schema_timeout).await;
+            if peer.pending.take_schema(fingerprint) {
+                inner.types.give_up(fingerprint);
+            }
+        });
     }
 
     fn learn_members(self: &Arc<Self>, members: Vec<crate::Member>) {
