@@ -119,7 +119,9 @@ impl Report {
         let ours = self.median("midflight", metric)?;
         let theirs = self.median(other, metric)?;
         let ratio = ours.value / theirs.value;
-        Some(if ours.unit.more_is_better() { ratio } else { ratio.recip() })
+        let ratio = if ours.unit.more_is_better() { ratio } else { ratio.recip() };
+        // Against nothing, such as no lost messages, there is none.
+        ratio.is_finite().then_some(ratio)
     }
 
     fn medians(&self) -> impl Iterator<Item = (&str, Figure)> {
@@ -174,5 +176,9 @@ mod tests {
         }
         assert_eq!(report.median("raw", "memory").map(|figure| figure.value), Some(30.0));
         assert_eq!(report.against("raw", "memory"), Some(1.5));
+        for who in ["raw", "midflight"] {
+            report.add(who, vec![Figure::new("lost", 0.0, Unit::Messages)]);
+        }
+        assert_eq!(report.against("raw", "lost"), None);
     }
 }
