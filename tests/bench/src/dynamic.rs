@@ -31,26 +31,30 @@ pub(crate) async fn sample(node: &Node, size: Size) -> Result<Vec<Figure>, Strin
     let pids = [process(staged.code.clone())?, process(linked)?];
     let messages = size.of(200_000);
     let calls = size.of(50_000);
-    let [loaded, linked] = run(node, async move |cx| {
+    let ([loaded, linked], share) = run(node, async move |cx| {
         for pid in pids {
             turn(&cx, pid, messages, calls).await?;
         }
-        let mut sums = [(0.0, 0.0); 2];
+        let (mut sums, mut shares) = ([(0.0, 0.0); 2], Vec::with_capacity(TURNS));
         for number in 0..TURNS {
+            let mut both = [0.0; 2];
             for at in [number % 2, 1 - number % 2] {
                 let (streamed, called) = turn(&cx, pids[at], messages, calls).await?;
                 sums[at] = (sums[at].0 + streamed, sums[at].1 + called);
+                both[at] = streamed;
             }
+            shares.push(both[1] / both[0]);
         }
-        Ok(sums)
+        // What else the machine does falls on one turn or the other: the one in the middle counts.
+        shares.sort_by(f64::total_cmp);
+        Ok((sums, shares[TURNS / 2]))
     })
     .await?;
     let rate = |name: &str, count, seconds| Figure::rate(name, TURNS * count, seconds);
-    let percent = linked.0 / loaded.0 * 100.0;
     Ok(vec![
         rate("dynamic_stream", messages, loaded.0),
         rate("static_stream", messages, linked.0),
-        Figure::new("dynamic_static_percent", percent, Unit::Percent),
+        Figure::new("dynamic_static_percent", share * 100.0, Unit::Percent),
         rate("dynamic_call", calls, loaded.1),
         rate("static_call", calls, linked.1),
     ])
