@@ -127,7 +127,7 @@ impl Error {
             }
             source = cause.source();
         }
-        words
+        printable(&words)
     }
 
     fn code(&self) -> u8 {
@@ -162,6 +162,16 @@ impl Error {
     fn advice(&self) -> Option<&'static str> {
         match self {
             Self::NotYet { .. } => Some("use `--transport tcp`"),
+            Self::Join { source: JoinError::Refused { reason, .. }, .. }
+                if reason.contains("has no secret") =>
+            {
+                Some("start that node with the cluster's secret too: --secret-file FILE")
+            }
+            Self::Join { source: JoinError::Refused { reason, .. }, .. }
+                if !reason.contains("secret") =>
+            {
+                None
+            }
             Self::Join { source: JoinError::Refused { .. }, .. } => Some(
                 "give the cluster's secret: --secret-file FILE, or the variable \
                  MIDFLIGHT_SECRET_FILE",
@@ -185,6 +195,23 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Text for a terminal: what came from a file or a peer must not steer it, nor fill it.
+fn printable(text: &str) -> String {
+    const CHARS_MAX: usize = 4_000;
+    let mut printable = String::new();
+    for char in text.chars().take(CHARS_MAX) {
+        match char {
+            '\n' => printable.push(char),
+            char if char.is_control() => printable.extend(char.escape_default()),
+            char => printable.push(char),
+        }
+    }
+    if text.chars().nth(CHARS_MAX).is_some() {
+        printable.push('…');
+    }
+    printable
 }
 
 fn join_code(error: &JoinError) -> u8 {
@@ -229,6 +256,12 @@ fn start_code(error: &StartError) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+        assert!(printable(&"x".repeat(10_000)).chars().count() < 4_100);
+    }
 
     #[test]
     fn a_field_is_named_with_its_message() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use midflight_dsu::signature::TrustedKeys;
-use midflight_process::{JoinError, Node};
+use midflight_process::{JoinError, Member, Node};
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::Address;
 use tokio::io::AsyncReadExt as _;
@@ -23,7 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(8);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The node's name: letters, digits, `-`, `_` and `.` [default: one with a random end]
-    #[arg(long)]
+    #[arg(long, value_parser = node_name)]
     name: Option<String>,
     /// Where to listen; port 0 lets the system choose
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
@@ -83,7 +83,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     }
     let trusted: TrustedKeys = args.trust.iter().map(|key| key.0).collect();
     let served = async {
-        host::serve_code(&node, data, trusted)?;
+        host::serve_code(&node, data.path.clone(), trusted)?;
         join(&node, &args.join).await?;
         until_stopped(&node, signals, args.until_stdin_ends).await
     };
@@ -92,6 +92,15 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
         tracing::warn!("the links did not close in time; they are cut");
     }
     served
+}
+
+fn node_name(text: &str) -> Result<String, String> {
+    if Member::is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a node's name has 1 to 64 letters, digits, `-`, `_` or `.`, and begins with none of the \
+         last"
+        .to_owned())
 }
 
 /// Says that the node is ready, and waits until it is asked to stop.

@@ -17,7 +17,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     reach: Reach,
     /// How many
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     count: u32,
     /// Prints one JSON value
     #[arg(long)]

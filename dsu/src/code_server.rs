@@ -32,6 +32,7 @@ use crate::switch::{SwitchLimits, Switcher, copy_state};
 use crate::versions::{Version, Versions};
 use activate::Activation;
 pub(crate) use error::DeactivateError;
+pub(crate) use error::with_sources;
 pub use error::{AcceptError, ActivateError, Conflicts, NotBack, StageError};
 
 /// Copies of real states that a probe converts.
@@ -157,10 +158,6 @@ impl CodeServer {
     /// [`StageError`]; the node is as it was.
     pub async fn stage(&self, address: ContentAddress) -> Result<StageTimes, StageError> {
         let inner = &*self.inner;
-        if inner.versions.get(address).is_some() {
-            // Loaded before: what it says and does is known. What runs now may be another version.
-            return self.restage(address);
-        }
         let now = || inner.node.runtime().now();
         let began = now();
         let bundle = inner.store.bundle(address).await?;
@@ -182,25 +179,20 @@ impl CodeServer {
             }
         }
         let probed_at = now();
-        let code = inner.format.load(&library, &manifest.description()).await?;
-        let (name, number) = (&manifest.name, manifest.version);
-        inner.versions.add(Version::new(&inner.node, name, number, address, code));
-        inner.node.code_switched(inner.versions.catalogue());
-        tracing::info!(bundle = %name, version = number, %address, "staged");
+        // One that was loaded before has been checked and tried all the same: what runs now, and
+        // in which states, is another matter.
+        if inner.versions.get(address).is_none() {
+            let code = inner.format.load(&library, &manifest.description()).await?;
+            let (name, number) = (&manifest.name, manifest.version);
+            inner.versions.add(Version::new(&inner.node, name, number, address, code));
+            inner.node.code_switched(inner.versions.catalogue());
+            tracing::info!(bundle = %name, version = number, %address, "staged");
+        }
         Ok(StageTimes {
             check: checked_at.since(began),
             probe: probed_at.since(checked_at),
             load: now().since(probed_at),
         })
-    }
-
-    fn restage(&self, address: ContentAddress) -> Result<StageTimes, StageError> {
-        let versions = &self.inner.versions;
-        if let Some(version) = versions.get(address) {
-            let running = versions.current(&version.name);
-            refuse_conflicts(running.as_deref(), version.code.description())?;
-        }
-        Ok(StageTimes::default())
     }
 
     /// Copies of real states, in a form the new code says it restores.
@@ -222,6 +214,12 @@ impl CodeServer {
             request.states.push(ProbeState { behaviour, version, bytes });
         }
         (pids, request)
+    }
+
+    /// The name of a bundle that is kept here.
+    pub(crate) async fn name_of(&self, address: ContentAddress) -> Option<String> {
+        let bundle = self.inner.store.bundle(address).await.ok()?;
+        Some(bundle.manifest().name.clone())
     }
 
     /// The address of the version that is current for a bundle's name.

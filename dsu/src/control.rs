@@ -7,6 +7,7 @@
 mod answers;
 mod deploy;
 mod fetch;
+mod lease;
 
 use std::sync::Arc;
 
@@ -14,13 +15,14 @@ use midflight_process::message::Message;
 use midflight_process::{Context, Pid, Received, ReplyTo, SpawnError};
 use parking_lot::Mutex;
 
-use crate::code_server::{AcceptError, CodeServer};
+use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Deactivate, Deploy, Fetch, Offer, ProcessesRequest, Stage, Start,
-    StatusRequest, Wanted,
+    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, Offer, ProcessesRequest, Release,
+    Stage, Start, StatusRequest, Wanted,
 };
+use lease::Leases;
 
 /// The control process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,8 @@ enum Request {
     Offer(Received<Offer>),
     Chunk(Received<Chunk>),
     Fetch(Received<Fetch>),
+    Claim(Received<Claim>),
+    Release(Received<Release>),
     Stage(Received<Stage>),
     Activate(Received<Activate>),
     Deactivate(Received<Deactivate>),
@@ -53,6 +57,7 @@ enum Request {
 pub(crate) struct Control {
     pub(crate) server: CodeServer,
     incoming: Arc<Mutex<Incoming>>,
+    leases: Arc<Mutex<Leases>>,
 }
 
 impl CodeServer {
@@ -61,7 +66,8 @@ impl CodeServer {
     /// # Errors
     /// [`ServeError`].
     pub fn serve(&self) -> Result<Pid, ServeError> {
-        let control = Control { server: self.clone(), incoming: Arc::default() };
+        let control =
+            Control { server: self.clone(), incoming: Arc::default(), leases: Arc::default() };
         let pid = self.node().spawn(CONTROL, move |cx| async move {
             loop {
                 let request = next(&cx).await;
@@ -78,6 +84,8 @@ async fn next(cx: &Context) -> Request {
         .on(Request::Offer)
         .on(Request::Chunk)
         .on(Request::Fetch)
+        .on(Request::Claim)
+        .on(Request::Release)
         .on(Request::Stage)
         .on(Request::Activate)
         .on(Request::Deactivate)
@@ -110,6 +118,13 @@ impl Control {
             Request::Status(Received { reply_to, .. }) => reply(reply_to, self.status()),
             Request::Processes(Received { message, reply_to, .. }) => {
                 reply(reply_to, self.processes(&message));
+            }
+            Request::Claim(Received { message, from, reply_to, .. }) => {
+                reply(reply_to, self.claim(&message, from));
+            }
+            Request::Release(Received { message, reply_to, .. }) => {
+                self.leases.lock().release(&message.name, message.rollout);
+                reply(reply_to, ());
             }
             Request::Stage(Received { message, reply_to, .. }) => {
                 let control = self.clone();
@@ -184,7 +199,7 @@ impl Control {
                 self.apart("midflight.accept", reply_to, move |_cx| async move {
                     match control.accept(address, &file).await {
                         Ok(()) => Wanted::No,
-                        Err(error) => Wanted::Refused(error.to_string()),
+                        Err(error) => Wanted::Refused(with_sources(&error)),
                     }
                 });
             }
@@ -200,7 +215,9 @@ impl Control {
         let accepted = self.server.accept(address, file).await;
         match &accepted {
             Ok(()) => tracing::info!(%address, bytes = file.len(), "bundle accepted"),
-            Err(error) => tracing::warn!(%address, %error, "bundle refused"),
+            Err(error) => {
+                tracing::warn!(%address, error = with_sources(error), "bundle refused");
+            }
         }
         accepted
     }

@@ -110,6 +110,37 @@ pub struct Objection {
     pub field: Option<String>,
 }
 
+/// Claims a bundle's name on a node for a deployment: until it is released nobody else's deployment
+/// may touch it there. The reply is [`Claimed`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Claim", version = 1)]
+pub struct Claim {
+    /// The bundle's name.
+    pub name: String,
+    /// Which deployment: a number drawn by who coordinates it.
+    pub rollout: u64,
+    /// The name of the node that coordinates it.
+    pub coordinator: String,
+}
+
+/// What came of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Claimed", version = 1)]
+pub struct Claimed {
+    /// The node whose deployment has the name already, if one has.
+    pub held_by: Option<String>,
+}
+
+/// Gives a claimed name free. The reply is `()`.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Release", version = 1)]
+pub struct Release {
+    /// The bundle's name.
+    pub name: String,
+    /// Which deployment.
+    pub rollout: u64,
+}
+
 /// Asks a node to run a staged bundle: new processes start in it, those of other versions are
 /// switched, with their state and mailbox. The reply is [`Activated`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
@@ -117,7 +148,7 @@ pub struct Objection {
 pub struct Activate {
     /// The bundle.
     pub address: Address,
-    /// Which deployment it is part of: a number drawn by who coordinates that.
+    /// Which deployment it is part of; it has claimed the bundle's name.
     pub rollout: u64,
 }
 

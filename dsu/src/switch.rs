@@ -27,14 +27,15 @@ use crate::versions::{Version, Versions};
 use bench::{Bench, Outcome, Stage};
 
 /// Processes frozen at one time by one worker: the longest that one process waits for others.
-const GROUP: usize = 32;
+/// (`join_all` waits for so many without an allocation for each.)
+const GROUP: usize = 30;
 
 /// Bounds of a switch.
 #[derive(Debug, Clone)]
 pub struct SwitchLimits {
     /// How long a process may take to come to rest between two messages (default 5 s).
     pub rest_timeout: Duration,
-    /// How long the saving and converting of one group of at most 32 states may take (default 5 s).
+    /// How long the saving and converting of one group of at most 30 states may take (default 5 s).
     /// The state at which that passes counts as the one that takes too long; what comes after it
     /// gets a time of its own.
     pub convert_timeout: Duration,

@@ -9,10 +9,10 @@ use midflight_transport_api::{Address, Bind, OpenError, Transport};
 use crate::handshake::Secret;
 use crate::inner::{Inner, Parts};
 use crate::limits::Limits;
-use crate::link::Acceptor;
 use crate::membership::Member;
 use crate::node::Node;
 use crate::runner;
+use crate::sink::Acceptor;
 
 /// How a node is to be started.
 #[derive(Debug)]

@@ -65,6 +65,7 @@ mod reply;
 mod runner;
 mod send;
 mod signals;
+mod sink;
 mod slot;
 mod stage;
 mod table;

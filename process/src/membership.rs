@@ -29,10 +29,12 @@ impl Member {
         Self::is_name(&self.name) && self.address.as_ref().is_some_and(|a| a.len() <= address_max)
     }
 
-    /// Whether a name can be a node's: 1 to 64 letters, digits, `-`, `_` or `.`.
+    /// Whether a name can be a node's: 1 to 64 letters, digits, `-`, `_` or `.`, which is not the
+    /// first (a name is also a folder's).
     #[must_use]
     pub fn is_name(name: &str) -> bool {
         (1..=Self::NAME_MAX).contains(&name.len())
+            && !name.starts_with('.')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::tools::{build_data, bundle, end, examples, midflight, run};
+use crate::tools::{NodeProcess, build_data, bundle, end, examples, midflight, run};
 
 #[tokio::test]
 async fn usage_is_2() {
@@ -134,4 +134,39 @@ async fn a_node_that_cannot_start_says_why() {
     let mut command = midflight(["node", "--listen", "127.0.0.1:0", "--data"]);
     command.arg(file.join("data"));
     end(command).await.expect(5, &["data folder"]);
+}
+
+#[tokio::test]
+async fn a_data_folder_is_one_nodes_alone() {
+    let first = NodeProcess::start_with("first", &[]).await;
+    let data = first.data();
+    let data = data.to_str().unwrap();
+    let second = ["node", "--name", "second", "--listen", "127.0.0.1:0", "--data", data];
+    run(&second).await.expect(5, &["another node's", "--data"]);
+}
+
+#[tokio::test]
+async fn a_bad_name_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["../evil", ".hidden", "a b", ""] {
+        let mut command = midflight(["node", "--name", name]);
+        command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());
+        end(command).await.expect(2, &["name"]);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn a_bundle_is_built_into_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for output in [&[][..], &["-o", "bare.mfb"]] {
+        let mut command = midflight(["build"]);
+        command.arg(examples().join("counter-v1").canonicalize().unwrap());
+        command.arg("--data").arg(build_data());
+        command.args(output).current_dir(folder.path());
+        end(command).await.expect(0, &[]);
+    }
+    for name in ["counter-1.mfb", "bare.mfb"] {
+        assert!(folder.path().join(name).exists(), "{name}");
+    }
 }

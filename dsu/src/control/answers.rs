@@ -3,6 +3,7 @@
 use midflight_process::Status as ProcessState;
 
 use super::Control;
+use crate::code_server::with_sources;
 use crate::protocol::{
     ProcessStatus, Processes, ProcessesRequest, Start, Started, Status, VersionStatus,
 };
@@ -13,15 +14,21 @@ const AT_ONCE_MAX: u32 = 100_000;
 impl Control {
     pub(super) fn start(&self, request: &Start) -> Started {
         let mut pids = Vec::new();
-        for _ in 0..request.count.min(AT_ONCE_MAX) {
+        if request.count > AT_ONCE_MAX {
+            let refused = format!("one request starts at most {AT_ONCE_MAX} processes");
+            return Started { pids, refused: Some(refused) };
+        }
+        for _ in 0..request.count {
             match self.server.start(&request.behaviour, &request.start) {
                 Ok(pid) => pids.push(pid),
-                Err(error) => return Started { pids, refused: Some(error.to_string()) },
+                Err(error) => {
+                    let error = with_sources(&error);
+                    tracing::warn!(behaviour = request.behaviour, error, "not started");
+                    return Started { pids, refused: Some(error) };
+                }
             }
         }
-        let refused = (request.count > AT_ONCE_MAX)
-            .then(|| format!("one request starts at most {AT_ONCE_MAX} processes"));
-        Started { pids, refused }
+        Started { pids, refused: None }
     }
 
     pub(super) fn status(&self) -> Status {

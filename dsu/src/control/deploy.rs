@@ -15,11 +15,13 @@ use super::Control;
 use crate::code_server::{ActivateError, Conflicts, StageError};
 use crate::hash::ContentAddress;
 use crate::protocol::{
-    Activate, Activated, CONTROL, Deactivate, Deactivated, Deploy, Deployed, Objection, Progress,
-    Stage, Vote,
+    Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Deploy, Deployed,
+    Objection, Progress, Release, Stage, Vote,
 };
 use crate::switch::SwitchError;
 
+/// How long a node may take to say whether a name is free.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a node may take to fetch, check, probe and load.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a node may take to switch its processes.
@@ -54,7 +56,12 @@ impl Control {
     pub(super) async fn activate(&self, activate: Activate) -> Activated {
         let began = self.server.node().runtime().now();
         let activated = match activate.address.parse::<ContentAddress>() {
-            Ok(address) => self.server.activate_in(address, Some(activate.rollout)).await,
+            Ok(address) => {
+                if let Some(undone) = self.not_claimed(address, activate.rollout) {
+                    return Activated { switched: 0, undone: Some(undone), left: 0, millis: 0 };
+                }
+                self.server.activate_in(address, Some(activate.rollout)).await
+            }
             Err(error) => {
                 let undone = Some(self.objection("switch", error.to_string()));
                 return Activated { switched: 0, undone, left: 0, millis: 0 };
@@ -93,20 +100,40 @@ impl Control {
         let Ok(address) = deploy.address.parse::<ContentAddress>() else {
             return refused(format!("`{}` is no content address", deploy.address));
         };
-        if !self.server.has(address).await {
+        let Some(name) = self.server.name_of(address).await else {
             return refused("the bundle is not on this node: push it first".into());
-        }
+        };
         // Nodes that only dial, such as an operator's, run no code of the cluster's; one that is
         // known to be gone has no say, one that is out of reach says no.
         let members = self.server.node().living_members().await;
         let rollout = self.server.node().runtime().random_u64();
         let deployment =
-            Deployment { control: self, cx, address, rollout, watcher: deploy.watcher };
-        let objections = deployment.stage_everywhere(&members).await;
-        if !objections.is_empty() {
-            return Deployed::Refused(objections);
-        }
-        deployment.activate_everywhere(&members).await
+            Deployment { control: self, cx, name, address, rollout, watcher: deploy.watcher };
+        let deployed = deployment.run(&members).await;
+        deployment.release_everywhere(&members).await;
+        deployed
+    }
+
+    /// Claims a bundle's name for a deployment that another node, or this one, coordinates.
+    pub(super) fn claim(&self, claim: &Claim, from: Option<Pid>) -> Claimed {
+        let node = self.server.node();
+        let coordinator = (from.map_or_else(|| node.id(), |pid| pid.node), &*claim.coordinator);
+        let linked = |id| id == node.id() || node.peers().iter().any(|peer| peer.id == id);
+        let now = node.runtime().now();
+        let Claim { name, rollout, .. } = claim;
+        let claimed = self.leases.lock().claim(name, *rollout, coordinator, now, linked);
+        Claimed { held_by: claimed.err() }
+    }
+
+    /// Why a deployment may not activate a bundle here, if it may not.
+    fn not_claimed(&self, address: ContentAddress, rollout: u64) -> Option<Objection> {
+        let version = self.server.versions().get(address)?;
+        let now = self.server.node().runtime().now();
+        let holds = self.leases.lock().holds(&version.name, rollout, now);
+        (!holds).then(|| {
+            let name = &version.name;
+            self.objection("switch", format!("the deployment's claim to `{name}` has ended"))
+        })
     }
 
     fn objection(&self, step: &str, reason: String) -> Objection {
@@ -158,12 +185,58 @@ fn name_type(objection: &mut Objection, conflicts: &Conflicts) {
 struct Deployment<'a> {
     control: &'a Control,
     cx: &'a Context,
+    name: String,
     address: ContentAddress,
     rollout: u64,
     watcher: Option<Pid>,
 }
 
 impl Deployment<'_> {
+    async fn run(&self, members: &[Member]) -> Deployed {
+        if let Err(objection) = self.claim_everywhere(members).await {
+            return Deployed::Refused(vec![objection]);
+        }
+        let objections = self.stage_everywhere(members).await;
+        if !objections.is_empty() {
+            return Deployed::Refused(objections);
+        }
+        self.activate_everywhere(members).await
+    }
+
+    /// Claims the name on one member after the other, in an order that all coordinators have: of
+    /// two that begin at once, one is refused at the first.
+    async fn claim_everywhere(&self, members: &[Member]) -> Result<(), Objection> {
+        let mut members: Vec<_> = members.iter().collect();
+        members.sort_by_key(|member| member.id);
+        for member in members {
+            let (name, rollout) = (self.name.clone(), self.rollout);
+            let coordinator = self.control.server.node().name().to_owned();
+            let claim = Claim { name, rollout, coordinator };
+            let claimed = self.ask::<_, Claimed>(member, claim, CLAIM_TIMEOUT).await;
+            let claimed = claimed.map_err(|reason| about(member, "claim", reason))?;
+            if let Some(by) = claimed.held_by {
+                let name = &self.name;
+                let reason = format!("another update of `{name}` is under way, from node {by}");
+                return Err(about(member, "claim", reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the name free. A member that does not hear it does so by itself, with the link or the
+    /// claim's deadline.
+    async fn release_everywhere(&self, members: &[Member]) {
+        let released = join_all(members.iter().map(|member| {
+            let release = Release { name: self.name.clone(), rollout: self.rollout };
+            self.ask::<_, ()>(member, release, CLAIM_TIMEOUT)
+        }));
+        for (member, released) in members.iter().zip(released.await) {
+            if let Err(reason) = released {
+                tracing::warn!(node = %member.name, reason, "a claim was not released");
+            }
+        }
+    }
+
     /// Answers every objection.
     async fn stage_everywhere(&self, members: &[Member]) -> Vec<Objection> {
         let from = self.control.server.node().whereis(CONTROL).unwrap_or_else(|| self.cx.me());

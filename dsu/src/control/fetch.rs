@@ -5,6 +5,7 @@ use std::time::Duration;
 use midflight_process::{Context, Pid};
 
 use super::Control;
+use crate::code_server::with_sources;
 use crate::hash::ContentAddress;
 use crate::incoming::Took;
 use crate::protocol::{CHUNK_BYTES, Fetch, Part, Wanted};
@@ -60,7 +61,7 @@ impl Control {
                 Took::Wanted(Wanted::Refused(why)) => return Err(why),
                 Took::Wanted(Wanted::No) => return Ok(()),
                 Took::Whole(file) => {
-                    return self.accept(address, &file).await.map_err(|e| e.to_string());
+                    return self.accept(address, &file).await.map_err(|e| with_sources(&e));
                 }
             }
         }

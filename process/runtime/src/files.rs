@@ -89,7 +89,9 @@ impl Files for DiskFiles {
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    // A bare file name has the empty path for its folder.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut unique = [0; 8];
     getrandom::fill(&mut unique).map_err(io::Error::other)?;

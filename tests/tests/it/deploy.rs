@@ -129,12 +129,46 @@ fn a_member_that_is_cut_off_in_mid_push_makes_it_a_no_and_harms_nobody() {
         let Deployed::Refused(objections) = deployed else { panic!("{deployed:?}") };
         assert_eq!(objections.len(), 1);
         assert_eq!(objections[0].node, "c");
-        assert_eq!(versions(&servers[0]), [(1, true, 1), (2, false, 0)]);
+        assert_eq!(versions(&servers[0]), [(1, true, 1)], "it has not even been staged");
         let answered = servers[1].node().run("client", move |cx| async move {
             let add = counter_v1::Add { seq: 1, amount: 1 };
             cx.call::<_, counter_v1::Total>(counter, add, MINUTE).await.unwrap().total
         });
         assert_eq!(answered.await.unwrap(), 1);
         assert_eq!(counter_v1::Total::NAME, "counter.Total");
+    });
+}
+
+#[test]
+fn of_two_pushes_at_once_one_is_refused_and_the_cluster_is_of_one_mind() {
+    simulate(30, |world| async move {
+        let servers = cluster(&world).await;
+        push_and_deploy(&servers[0], "counter-v1", &world).await;
+        for server in &servers {
+            start(server);
+        }
+        world.hub.set_delay(Duration::from_millis(3));
+        let (one, other) = futures_util::join!(
+            push_and_deploy(&servers[1], "counter-v2", &world),
+            push_and_deploy(&servers[2], "counter-v1", &world),
+        );
+        let went = |deployed: &Deployed| match deployed {
+            Deployed::Everywhere { version, .. } => Some(*version),
+            Deployed::Refused(objections) => {
+                let reason = &objections[0].reason;
+                assert!(reason.contains("under way"), "{reason}");
+                None
+            }
+            partly @ Deployed::Partly { .. } => panic!("{partly:?}"),
+        };
+        let went = [went(&one), went(&other)];
+        // One after the other is as good: then the later one counts.
+        assert!(went.iter().any(Option::is_some), "one of two goes through");
+        let running: Vec<_> = servers.iter().map(|s| s.current("counter")).collect();
+        assert!(running.iter().all(|address| *address == running[0]), "{went:?}");
+        if let [Some(version), None] | [None, Some(version)] = went {
+            let current = servers[0].versions().current("counter").unwrap();
+            assert_eq!(current.version, version, "what was said is what runs");
+        }
     });
 }

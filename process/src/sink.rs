@@ -1,0 +1,411 @@
+//! What comes in on a link: the handshake first, then everything else.
+//!
+//! Everything here runs in the link's reader. Messages for one process that come in a row are
+//! gathered and put into its mailbox at once. Nothing is decoded here but heads and signals.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use midflight_runtime::spawn;
+use midflight_transport_api::{
+    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Payload, frame,
+};
+use rustc_hash::FxHashMap;
+
+use crate::account::Window;
+use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
+use crate::handshake::{Action, Handshake};
+use crate::inner::Inner;
+use crate::link::LinkState;
+use crate::mailbox::Inbox;
+use crate::membership::Member;
+use crate::peer::Peer;
+use crate::send::SMALL_MAX;
+use crate::table::{NotDelivered, Room};
+use crate::types::TypeNo;
+use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
+
+/// The least a link must take in one message: what nodes say to each other must fit.
+const MESSAGE_MAX_LEAST: usize = 64 * 1_024;
+
+/// Takes the links of the node's endpoint.
+pub(crate) struct Acceptor(pub(crate) Weak<Inner>);
+
+impl LinkAcceptor for Acceptor {
+    fn link_up(&self, link: Arc<dyn Link>) -> Box<dyn LinkSink> {
+        let Some(inner) = self.0.upgrade().filter(|inner| !inner.is_closing()) else {
+            link.abort("the node is closing");
+            return Box::new(Nobody);
+        };
+        Box::new(Sink::begin(inner, link))
+    }
+}
+
+/// The sink of a link that nobody wants.
+struct Nobody;
+
+impl LinkSink for Nobody {
+    fn event(&mut self, _: LinkEvent<'_>) {}
+}
+
+struct Sink {
+    inner: Arc<Inner>,
+    link: Arc<dyn Link>,
+    state: Arc<LinkState>,
+    handshake: Handshake,
+    control: Option<ConnectionId>,
+    /// The peer, once it is verified.
+    peer: Option<Arc<Peer>>,
+    /// The peer's numbers of types.
+    types: FxHashMap<u32, TypeNo>,
+    /// Messages in a row for one process.
+    run_to: Place,
+    run: Box<Inbox>,
+}
+
+impl Sink {
+    fn begin(inner: Arc<Inner>, link: Arc<dyn Link>) -> Self {
+        let state = Arc::new(LinkState::new(link.clone()));
+        inner.links.lock().insert(link.id(), state.clone());
+        let handshake = Handshake::new(own_hello(&inner), inner.secret.clone());
+        let control = link.open().ok();
+        let sink = Self {
+            run: inner.table.pool.take(),
+            inner,
+            link,
+            state,
+            handshake,
+            control,
+            peer: None,
+            types: FxHashMap::default(),
+            run_to: Place::NOBODY,
+        };
+        sink.say(&sink.handshake.begin());
+        sink.watch_handshake();
+        sink
+    }
+
+    /// Says something before there is a peer.
+    fn say(&self, signal: &Signal) {
+        let Some(control) = self.control else { return };
+        let mut head = Vec::new();
+        wire::put_signal(&mut head, signal);
+        // A lost link is told by its loss.
+        let _ = self.link.write(&mut |batch| {
+            let _ = batch.message(control, &head);
+        });
+    }
+
+    /// Cuts the link when its handshake is not done in time.
+    fn watch_handshake(&self) {
+        let (inner, state) = (self.inner.clone(), self.state.clone());
+        spawn(&self.inner.runtime, "watch a handshake", async move {
+            let outcome = state.outcome();
+            let limit = inner.limits.connect_timeout;
+            let done = midflight_runtime::timeout(&*inner.runtime, limit, outcome).await;
+            if done.is_err() && state.is_under_way() {
+                state.finish(Err(format!("the handshake took longer than {limit:?}")));
+                state.link.abort("the handshake took too long");
+            }
+        });
+    }
+
+    fn refuse(&self, why: &str, tell: bool) {
+        tracing::warn!(peer = %self.link.peer().address, reason = why, "link refused");
+        self.state.finish(Err(why.to_owned()));
+        if tell {
+            self.say(&Signal::Refused { reason: why.to_owned() });
+            self.link.close();
+        } else {
+            self.link.abort(why);
+        }
+    }
+
+    fn violation(&mut self, what: &str) {
+        tracing::warn!(peer = %self.link.peer().address, what, "protocol violation: link cut");
+        self.state.finish(Err(format!("the peer violated the protocol: {what}")));
+        self.link.abort(what);
+    }
+
+    fn received(&mut self, payload: Payload<'_>) {
+        let bytes = payload.as_slice();
+        let large = match &payload {
+            Payload::Given(bytes) => Some(bytes.clone()),
+            Payload::Lent(_) => None,
+        };
+        let frame = wire::read(bytes);
+        if let Ok(Frame::Message { .. } | Frame::Call { .. } | Frame::Reply { .. }) = frame {
+            self.speaks();
+        }
+        match frame {
+            Err(error) => self.violation(error.0),
+            Ok(Frame::Signal(signal)) => self.signal(signal),
+            Ok(_) if self.peer.is_none() => self.violation("a message before the handshake"),
+            Ok(Frame::Message { to, from, ty, payload }) => {
+                self.message(to, from, ty, payload, large.as_ref());
+            }
+            Ok(Frame::Call { to, from, ty, call, payload }) => {
+                let Some((from, ty)) = self.known(from, ty) else { return };
+                let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
+                self.end_run();
+                self.parcel(to, from, Parcel::Call { call, content });
+            }
+            Ok(Frame::Reply { to, from, ty, call, payload }) => {
+                let Some((from, ty)) = self.known(from, ty) else { return };
+                let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
+                self.end_run();
+                let caller = self.peer.as_ref().and_then(|peer| peer.pending.take_call(call));
+                // Only who was asked may answer, and only once.
+                if caller == Some(to) {
+                    self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
+                }
+            }
+        }
+    }
+
+    /// The sender on the peer, and the node's own number of the peer's type.
+    fn known(&mut self, from: Place, ty: u32) -> Option<(Sender, TypeNo)> {
+        let number = self.peer.as_ref()?.number;
+        let Some(ty) = self.types.get(&ty) else {
+            self.violation("a type that was not announced");
+            return None;
+        };
+        let (index, generation) = (from.index, from.generation);
+        Some((Sender { node: number, index, generation }, *ty))
+    }
+
+    fn message(&mut self, to: Place, from: Place, ty: u32, payload: &[u8], large: Option<&Bytes>) {
+        let Some((from, ty)) = self.known(from, ty) else { return };
+        if to != self.run_to {
+            self.end_run();
+            self.run_to = to;
+        }
+        if payload.len() <= SMALL_MAX {
+            self.run.push_small(from, ty, payload);
+        } else {
+            let parcel = Box::new(Parcel::Large { ty, bytes: keep(payload, large) });
+            self.run.entries.push_back(Envelope::Parcel { from, parcel });
+        }
+    }
+
+    /// Puts the messages in a row into their mailbox.
+    fn end_run(&mut self) {
+        if self.run.entries.is_empty() {
+            return;
+        }
+        let to = self.run_to;
+        let room = self.room();
+        match self.inner.table.deliver_run(to.index, to.generation, &mut self.run, room) {
+            Some(Ok(true)) => self.inner.queues.push(to.index),
+            Some(Ok(false)) => {}
+            Some(Err(_no_room)) => {
+                self.run.clear();
+                self.violation("more messages than their receiver gave credit for");
+            }
+            None => {
+                self.run.entries.clear();
+                self.run.segment.clear();
+                self.gone(to);
+            }
+        }
+    }
+
+    /// What all who keep to their bounds can put into one mailbox together, and a margin: what is
+    /// beyond it was sent without credit.
+    fn room(&self) -> Room {
+        let limits = &self.inner.limits;
+        let peers = u32::try_from(self.inner.peers.read().len()).unwrap_or(u32::MAX);
+        let all = |own: u32, window: u32| {
+            own.saturating_add(window.saturating_mul(peers.saturating_add(1))).saturating_mul(2)
+        };
+        Room {
+            messages: all(limits.mailbox_messages, limits.window_messages),
+            bytes: all(limits.mailbox_bytes, limits.window_bytes),
+        }
+    }
+
+    /// Tells the peer that nothing to `process` needs credit.
+    fn gone(&self, process: Place) {
+        if let Some(peer) = &self.peer {
+            self.inner.signal(peer, &Signal::Gone { process });
+        }
+    }
+
+    fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
+        let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
+        // Replies have their place reserved: room is for calls.
+        let room = (entry.weight().0 > 0).then(|| self.room());
+        let entry = match self.inner.deliver(to, entry, room) {
+            Ok(()) => return,
+            Err(NotDelivered::Full(_)) => {
+                return self.violation("more calls than their receiver gave credit for");
+            }
+            Err(NotDelivered::Dead(entry)) => entry,
+        };
+        if let Envelope::Parcel { parcel, .. } = entry
+            && let Parcel::Call { call, .. } = *parcel
+        {
+            self.inner.reply(to, from, call, Err(Refusal::NoProcess));
+            self.gone(to);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(actions) = self.handshake.take(&signal) {
+            return actions.into_iter().for_each(|action| self.act(action));
+        }
+        if !matches!(signal, Signal::Refused { .. }) {
+            self.speaks();
+        }
+        match (signal, self.peer.clone()) {
+            (Signal::Refused { reason }, _) => {
+                tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
+                self.state.finish(Err(reason));
+                self.link.abort("refused by the peer");
+            }
+            (_, None) => self.violation("a signal before the handshake"),
+            (Signal::Announce { ty, name, version, fingerprint }, Some(peer)) => {
+                if self.types.len() >= self.inner.limits.types_per_peer {
+                    return self.violation("more types than one peer may announce");
+                }
+                let Ok(no) = self.inner.types.announce(&name, version, fingerprint) else {
+                    return self.violation("a bad name, or more types than this node may know");
+                };
+                self.types.insert(ty, no);
+                if self.inner.types.needs_schema(no) {
+                    self.inner.ask_schema(&peer, no);
+                }
+            }
+            (signal, Some(peer)) => {
+                // Signals keep their place among the pair's messages.
+                self.end_run();
+                self.inner.take_signal(&peer, signal);
+            }
+        }
+    }
+
+    /// The peer has said something beyond the handshake: it knows that it is welcome here, and has
+    /// said before that we are welcome there.
+    fn speaks(&mut self) {
+        if !self.handshake.is_done()
+            && let Some(action) = self.handshake.message()
+        {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send(signal) => self.say(&signal),
+            Action::Refuse(reason) => self.refuse(&reason, true),
+            Action::Verified(hello) => self.verified(hello),
+            Action::Welcome => self.welcome(),
+        }
+    }
+
+    fn verified(&mut self, hello: Hello) {
+        let inner = &self.inner;
+        if inner.peers.read().len() >= inner.limits.peers {
+            return self.refuse("this node has as many peers as it may", true);
+        }
+        if inner.peers.read().contains_key(&hello.member.id) {
+            return self.refuse("this node has a link to that incarnation already", true);
+        }
+        if self.is_taken(&hello.member) {
+            let name = &hello.member.name;
+            let why =
+                format!("another node called `{name}` is in the cluster: give yours another name");
+            return self.refuse(&why, true);
+        }
+        let inner = &self.inner;
+        let lanes: Result<Vec<_>, _> = (0..inner.limits.lanes).map(|_| self.link.open()).collect();
+        let (Some(control), Ok(lanes)) = (self.control, lanes) else {
+            return self.refuse("no connections left on the link", false);
+        };
+        let Some(number) = inner.number(hello.member.id) else {
+            return self.refuse("this node has met too many others", true);
+        };
+        let peer = Peer::new(number, hello, self.link.clone(), control, lanes);
+        if peer.message_max < MESSAGE_MAX_LEAST {
+            let max = peer.message_max;
+            let why =
+                format!("the link takes messages of {max} bytes, nodes need {MESSAGE_MAX_LEAST}");
+            return self.refuse(&why, true);
+        }
+        self.peer = Some(Arc::new(peer));
+    }
+
+    /// Whether a living member has this one's name: operators tell nodes apart by it.
+    fn is_taken(&self, member: &Member) -> bool {
+        let namesake = |id, name: &str| id != member.id && name == member.name;
+        let peers = self.inner.peers.read();
+        let among_peers = peers.values().any(|p| p.address.is_some() && namesake(p.id, &p.name));
+        member.address.is_some() && (among_peers || namesake(self.inner.id, &self.inner.name))
+    }
+
+    fn welcome(&mut self) {
+        let Some(peer) = self.peer.clone() else { return };
+        self.inner.peer_up(peer.clone());
+        self.state.finish(Ok(peer.id));
+    }
+
+    fn lost(&mut self, loss: &LinkLoss) {
+        self.end_run();
+        self.inner.links.lock().remove(&self.link.id());
+        self.state.finish(Err(loss.to_string()));
+        if let Some(peer) = self.peer.take() {
+            self.inner.peer_lost(&peer, loss);
+        }
+    }
+}
+
+impl LinkSink for Sink {
+    fn event(&mut self, event: LinkEvent<'_>) {
+        match event {
+            LinkEvent::Received { payload, extensions, .. } => {
+                // No extension is known yet: one that must be understood ends the link.
+                if let Err(error) = frame::refuse_critical(extensions, |_| false) {
+                    return self.violation(&error.to_string());
+                }
+                self.received(payload);
+            }
+            LinkEvent::Lost(loss) => self.lost(&loss),
+            _ => {}
+        }
+    }
+
+    fn batch_end(&mut self) {
+        self.end_run();
+        self.run_to = Place::NOBODY;
+    }
+}
+
+fn own_hello(inner: &Inner) -> Hello {
+    let mut nonce = [0; 32];
+    inner.runtime.fill_random(&mut nonce);
+    let member = inner.membership.lock().get(inner.id).cloned();
+    Hello {
+        protocol: wire::PROTOCOL,
+        features: 0,
+        cluster: inner.cluster.clone(),
+        member: member.unwrap_or_else(|| Member {
+            id: inner.id,
+            name: inner.name.clone(),
+            address: None,
+        }),
+        authenticated: inner.secret.is_some(),
+        nonce,
+        catalogue: *inner.catalogue.lock(),
+        window: Window::of(&inner.limits),
+    }
+}
+
+/// The payload to keep: a slice of what was given, or a copy.
+fn keep(payload: &[u8], large: Option<&Bytes>) -> Bytes {
+    match large {
+        Some(whole) if payload.len() > SMALL_MAX => whole.slice_ref(payload),
+        _ => Bytes::copy_from_slice(payload),
+    }
+}
+
+const _: () = assert!(MESSAGE_HEAD < SMALL_MAX);
