@@ -2,4 +2,5 @@
 
 pub mod compiled_format;
 pub mod real;
+pub mod steps;
 pub mod world;

@@ -7,6 +7,7 @@ use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Off
 use midflight_process::message::Message;
 use midflight_process::{Context, Pid};
 use midflight_tests::compiled_format::{bundle, key};
+use midflight_tests::steps::start;
 use midflight_tests::world::{World, simulate};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -47,12 +48,6 @@ async fn push_and_deploy(server: &CodeServer, name: &str, world: &World) -> Depl
     deployed.await.unwrap()
 }
 
-fn start(server: &CodeServer) -> Pid {
-    let mut start = Vec::new();
-    midflight_process::message::encode(&(), &mut start).unwrap();
-    server.start("counter", &start).unwrap()
-}
-
 fn versions(server: &CodeServer) -> Vec<(u32, bool, usize)> {
     let all = server.versions().all().into_iter();
     all.map(|(version, current)| (version.version, current, version.process_count())).collect()
@@ -65,7 +60,7 @@ fn a_push_to_one_node_reaches_all_and_an_incompatible_one_reaches_none() {
         let deployed = push_and_deploy(&servers[0], "counter-v1", &world).await;
         assert!(matches!(deployed, Deployed::Everywhere { version: 1, .. }), "{deployed:?}");
         for server in &servers {
-            start(server);
+            start(server, "counter", &());
         }
         let deployed = push_and_deploy(&servers[1], "counter-v2", &world).await;
         let Deployed::Everywhere { version: 2, switched: 3, nodes, .. } = deployed else {
@@ -123,7 +118,7 @@ fn a_member_that_is_cut_off_in_mid_push_makes_it_a_no_and_harms_nobody() {
     simulate(10, |world| async move {
         let servers = cluster(&world).await;
         push_and_deploy(&servers[0], "counter-v1", &world).await;
-        let counter = start(&servers[0]);
+        let counter = start(&servers[0], "counter", &());
         world.hub.cut(&World::address("a"), &World::address("c"));
         let deployed = push_and_deploy(&servers[0], "counter-v2", &world).await;
         let Deployed::Refused(objections) = deployed else { panic!("{deployed:?}") };
@@ -145,7 +140,7 @@ fn of_two_pushes_at_once_one_is_refused_and_the_cluster_is_of_one_mind() {
         let servers = cluster(&world).await;
         push_and_deploy(&servers[0], "counter-v1", &world).await;
         for server in &servers {
-            start(server);
+            start(server, "counter", &());
         }
         world.hub.set_delay(Duration::from_millis(3));
         let (one, other) = futures_util::join!(

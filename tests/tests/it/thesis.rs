@@ -3,51 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::join;
-use midflight_dsu::code_server::CodeServer;
-use midflight_dsu::hash::ContentAddress;
 use midflight_process::{CallError, Context, Pid, Refusal};
-use midflight_tests::compiled_format::bundle;
-use midflight_tests::world::{World, simulate};
+use midflight_tests::steps::{run_version, stage, start, ten_pings};
+use midflight_tests::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Brings a bundle to where it could run.
-async fn stage(world: &World, server: &CodeServer, name: &str) -> ContentAddress {
-    let (bundle, file) = bundle(name, &world.key);
-    server.accept(bundle.address(), &file).await.unwrap();
-    server.stage(bundle.address()).await.unwrap();
-    bundle.address()
-}
-
-async fn run_version(world: &World, server: &CodeServer, name: &str) -> ContentAddress {
-    let address = stage(world, server, name).await;
-    server.activate(address).await.unwrap();
-    address
-}
-
-fn start(server: &CodeServer, behaviour: &str) -> Pid {
-    let mut start = Vec::new();
-    midflight_process::message::encode(&(), &mut start).unwrap();
-    server.start(behaviour, &start).unwrap()
-}
-
-/// Sends ten pings; the update is asked for together with ping `k`, which waits behind it.
-async fn ten_pings(cx: &Context, server: &CodeServer, ponger: Pid, v2: ContentAddress, k: u64) {
-    let ping = |n| ponger_v1::Ping { n, from: cx.me() };
-    for n in 1..=10 {
-        if n == k {
-            let (activated, sent) = join!(server.activate(v2), cx.send(ponger, ping(n)));
-            assert_eq!(activated.unwrap(), 1);
-            sent.unwrap();
-        } else {
-            cx.send(ponger, ping(n)).await.unwrap();
-        }
-        let pong: ponger_v1::Pong = cx.expect_timeout(SECOND).await.unwrap();
-        let code_version = if n < k { 1 } else { 2 };
-        assert_eq!(pong, ponger_v1::Pong { n, pongs: n, code_version }, "k = {k}");
-    }
-}
 
 #[test]
 fn ping_pong_with_the_upgrade_at_every_position() {
@@ -55,12 +15,12 @@ fn ping_pong_with_the_upgrade_at_every_position() {
         for k in 1..=10 {
             let server = world.node(&format!("node-{k}"), None).await;
             run_version(&world, &server, "ponger-v1").await;
-            let ponger = start(&server, "ponger");
+            let ponger = start(&server, "ponger", &());
             let v2 = stage(&world, &server, "ponger-v2").await;
             let node = server.node().clone();
             let watched = server.clone();
             node.run("pinger", move |cx| async move {
-                ten_pings(&cx, &server, ponger, v2, k).await;
+                ten_pings(&cx, &server, ponger, v2, k, SECOND).await;
                 assert_eq!(cx.expect_timeout::<ponger_v1::Pong>(SECOND).await, None, "an eleventh");
             })
             .await
@@ -75,7 +35,7 @@ fn the_same_bundle_again_is_no_update() {
     simulate(3, |world| async move {
         let server = world.node("a", None).await;
         let first = run_version(&world, &server, "ponger-v1").await;
-        start(&server, "ponger");
+        start(&server, "ponger", &());
         let again = run_version(&world, &server, "ponger-v1").await;
         assert_eq!(first, again);
         assert_eq!(server.versions().all().len(), 1);
@@ -92,7 +52,7 @@ fn the_counter_keeps_its_sum_and_learns_to_reset() {
         let server = world.node("a", None).await;
         let other = world.node("b", Some("a")).await;
         let v1 = run_version(&world, &server, "counter-v1").await;
-        let counter = start(&server, "counter");
+        let counter = start(&server, "counter", &());
         let v2 = stage(&world, &server, "counter-v2").await;
         let client = other.node().run("client", move |cx| async move {
             for n in 1..=5 {
@@ -128,7 +88,7 @@ fn two_versions_run_side_by_side() {
     simulate(5, |world| async move {
         let server = world.node("a", None).await;
         let v1 = run_version(&world, &server, "counter-v1").await;
-        let counters: Vec<_> = (0..100).map(|_| start(&server, "counter")).collect();
+        let counters: Vec<_> = (0..100).map(|_| start(&server, "counter", &())).collect();
         let v2 = stage(&world, &server, "counter-v2").await;
         let (old, new) = (server.versions().get(v1).unwrap(), server.versions().get(v2).unwrap());
         let switcher = midflight_dsu::switch::Switcher::new(
