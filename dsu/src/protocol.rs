@@ -297,7 +297,7 @@ pub struct VersionStatus {
     pub current: bool,
     /// Processes that run in it.
     pub processes: u64,
-    /// Whether its library stays in memory.
+    /// Whether its library is in memory. Every version listed is: none is unloaded yet.
     pub mapped: bool,
 }
 

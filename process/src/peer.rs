@@ -180,14 +180,9 @@ impl Peer {
 
     /// Sends a signal on the control lane.
     pub(crate) fn signal(&self, signal: &Signal) -> WriteOutcome {
-        self.signal_on(Lane::Control, signal)
-    }
-
-    /// Sends a signal on the lane of its pair, behind the pair's messages.
-    pub(crate) fn signal_on(&self, lane: Lane, signal: &Signal) -> WriteOutcome {
         let mut head = Vec::new();
         put_signal(&mut head, signal);
-        self.write(None, &mut [Staged { lane, head: &head, ty: None, large: None }])
+        self.write(None, &mut [Staged { lane: Lane::Control, head: &head, ty: None, large: None }])
     }
 
     /// Writes frames in order. What the link cannot take now is kept and goes later, in order.
