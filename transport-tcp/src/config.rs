@@ -2,45 +2,49 @@
 
 use std::time::Duration;
 
-use midflight_transport_api::Limits;
+use midflight_transport_stream::LinkConfig;
 
-/// The settings of a [`TcpTransport`](crate::TcpTransport). Take the default and change fields.
+/// The settings of a transport over TCP sockets. Take the default and change fields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TcpConfig {
-    /// A peer of which nothing was heard for so long is lost. At least 50 ms.
-    pub heartbeat: Duration,
-    /// How long a handshake may take, dialled or accepted.
-    pub handshake_deadline: Duration,
-    /// How long a polite close may take before the link is cut.
-    pub drain_deadline: Duration,
-    /// How many accepted sockets may be in their handshake at once; more are dropped.
-    pub half_open_max: usize,
-    /// How many links an endpoint may have.
-    pub links_max: usize,
-    /// The longest message, and what one link holds at the most before it is written.
-    pub limits: Limits,
-    /// Bytes read at once; at least enough for the longest frame.
-    pub read_buffer: usize,
+    /// What is the same for links over any stream: heartbeat, deadlines, bounds.
+    pub links: LinkConfig,
     /// Whether small writes leave at once (`TCP_NODELAY`).
     pub nodelay: bool,
     /// How much may lie unsent in the socket (`TCP_NOTSENT_LOWAT`, Linux), so that a large message
     /// does not hold up small ones there. None: as the system has it.
     pub unsent_max: Option<u32>,
+    /// After how long without traffic the system probes the peer (`SO_KEEPALIVE`). The links'
+    /// heartbeats make it needless; some middleboxes look for it. None: never.
+    pub keepalive: Option<Duration>,
+    /// How long what was sent may stay unacknowledged before the system gives the socket up
+    /// (`TCP_USER_TIMEOUT`, Linux). None: the heartbeat decides.
+    pub user_timeout: Option<Duration>,
+    /// Bytes of the socket's buffer for sending (`SO_SNDBUF`). None: the system tunes it, which is
+    /// faster on most networks.
+    pub send_buffer: Option<usize>,
+    /// Bytes of the socket's buffer for receiving (`SO_RCVBUF`). None: the system tunes it.
+    pub receive_buffer: Option<usize>,
+    /// How many sockets may wait to be accepted; the system has a bound of its own.
+    pub backlog: u32,
+    /// Whether an endpoint that listens at an IPv6 address leaves IPv4 alone (`IPV6_V6ONLY`). If
+    /// not, one at `[::]` takes both.
+    pub v6_only: bool,
 }
 
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_secs(10),
-            handshake_deadline: Duration::from_secs(5),
-            drain_deadline: Duration::from_secs(5),
-            half_open_max: 256,
-            links_max: 4096,
-            limits: Limits::default(),
-            read_buffer: 128 * 1024,
+            links: LinkConfig::default(),
             nodelay: true,
             unsent_max: Some(128 * 1024),
+            keepalive: None,
+            user_timeout: None,
+            send_buffer: None,
+            receive_buffer: None,
+            backlog: 1024,
+            v6_only: false,
         }
     }
 }

@@ -1,24 +1,20 @@
-//! Midflight over TCP.
+//! Midflight over TCP, bare or under TLS.
 //!
-//! One accept task for an endpoint; for each link a reader, a writer and a heartbeat. The decisions
-//! are pure and stand in `handshake` and `table`, the codec and the batch in
-//! [`midflight_transport_api`]; the rest carries bytes.
+//! Both are carriers of [`midflight_transport_stream`], where links, handshake and heartbeats are:
+//! [`TcpTransport`] hands over sockets as they are, [`TlsTransport`] those on which both sides have
+//! proven who they are. [`TcpConfig`] is what can be set of either.
 
 #![forbid(unsafe_code)]
 
-mod accept;
+mod address;
 mod config;
-mod dial;
-mod endpoint;
-mod handshake;
-mod heartbeat;
-mod link;
-mod reader;
-mod shared;
 mod socket;
-mod table;
-mod transport;
-mod writer;
+mod tcp;
+#[cfg(any())]
+mod tls;
 
 pub use config::TcpConfig;
-pub use transport::TcpTransport;
+pub use midflight_transport_stream::LinkConfig;
+pub use tcp::TcpTransport;
+#[cfg(any())]
+pub use tls::{Credentials, CredentialsError, TlsTransport};

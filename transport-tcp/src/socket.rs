@@ -1,93 +1,174 @@
-//! A socket before it is a link: its options, and the messages of the handshake.
+//! Sockets with their options: those that listen, those that dial, those that were accepted.
 
-use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
-use midflight_transport_api::ConnectErrorKind;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, OpenError, OpenErrorKind};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::TcpConfig;
-use crate::handshake::{self, Heard, MESSAGE_MAX, Malformed, Message, VERSIONS};
+use crate::address::host_port;
 
-/// A socket in its handshake.
-#[derive(Debug)]
-pub(crate) struct Socket {
-    pub(crate) stream: TcpStream,
-    /// Read and not yet used; what is left after the handshake are frames.
-    pub(crate) read: Vec<u8>,
+/// Listens at the first of the host's addresses where that can be done; answers the address with the
+/// port it got.
+pub(crate) async fn listen(
+    at: &Address,
+    config: &TcpConfig,
+) -> Result<(TcpListener, Address), OpenError> {
+    let system = |error: io::Error| {
+        let kind = match error.kind() {
+            io::ErrorKind::AddrInUse => OpenErrorKind::InUse,
+            _ => OpenErrorKind::System,
+        };
+        OpenError::because(kind, error)
+    };
+    let host_port = host_port(at.rest()).ok_or(OpenErrorKind::BadAddress)?;
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in lookup_host(host_port).await.map_err(system)? {
+        match listener(address, config) {
+            Ok(listener) => {
+                let port = listener.local_addr().map_err(system)?.port();
+                let host = at.rest().rsplit_once(':').map_or("", |(host, _)| host);
+                let bound = Address::new(at.scheme(), &format!("{host}:{port}"))
+                    .map_err(|e| OpenError::because(OpenErrorKind::BadAddress, e))?;
+                return Ok((listener, bound));
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(system(failed))
 }
 
-/// Why no message of the handshake came.
-#[derive(Debug)]
-pub(crate) enum NotHeard {
-    /// The socket failed or ended.
-    Io(io::Error),
-    Malformed(Malformed),
-    Versions {
-        theirs: (u16, u16),
-    },
+fn listener(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpListener> {
+    let socket = new(address, config)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(config.v6_only)?;
+    }
+    // So that a node can be restarted where it was.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(config.backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
 }
 
-impl NotHeard {
-    pub(crate) const fn kind(&self) -> ConnectErrorKind {
-        match self {
-            Self::Io(_) | Self::Malformed(_) => ConnectErrorKind::Refused,
-            Self::Versions { theirs } => {
-                ConnectErrorKind::NoCommonVersion { ours: VERSIONS, theirs: *theirs }
+/// Dials the host's addresses one after the other. Dropped, it leaves no socket.
+pub(crate) async fn dial(peer: &Address, config: &TcpConfig) -> Result<TcpStream, ConnectError> {
+    let host_port = host_port(peer.rest()).ok_or(ConnectErrorKind::BadAddress)?;
+    let unreachable = |error| ConnectError::because(ConnectErrorKind::Unreachable, error);
+    let mut failed = None;
+    // Only the machines' own word says that nobody is there.
+    let mut all_refuse = true;
+    for address in lookup_host(host_port).await.map_err(unreachable)? {
+        match connect(address, config).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
+                failed = Some(error);
             }
         }
     }
-}
-
-impl fmt::Display for NotHeard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(e) => write!(f, "in the handshake: {e}"),
-            Self::Malformed(what) => write!(f, "{what}"),
-            Self::Versions { theirs } => write!(
-                f,
-                "no common protocol version: ours {} to {}, theirs {} to {}",
-                VERSIONS.0, VERSIONS.1, theirs.0, theirs.1
-            ),
+    match failed {
+        Some(error) if all_refuse => {
+            Err(ConnectError::because(ConnectErrorKind::NotFound, error))
         }
+        Some(error) => Err(unreachable(error)),
+        None => Err(ConnectError::because(ConnectErrorKind::Unreachable, "the name has no address")),
     }
 }
 
-impl From<io::Error> for NotHeard {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+async fn connect(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpStream> {
+    let socket = TcpSocket::from_std_stream(new(address, config)?.into());
+    let stream = socket.connect(address).await?;
+    prepare(&stream, config)?;
+    Ok(stream)
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, config: &TcpConfig) -> io::Result<Self> {
-        stream.set_nodelay(config.nodelay)?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+/// A socket with what must be set before it connects or listens; accepted ones inherit it.
+fn new(address: SocketAddr, config: &TcpConfig) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(bytes) = config.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = config.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    Ok(socket)
+}
+
+/// Sets what a connected socket needs.
+pub(crate) fn prepare(stream: &TcpStream, config: &TcpConfig) -> io::Result<()> {
+    stream.set_nodelay(config.nodelay)?;
+    let socket = SockRef::from(stream);
+    if let Some(idle) = config.keepalive {
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
         if let Some(unsent_max) = config.unsent_max {
-            socket2::SockRef::from(&stream).set_tcp_notsent_lowat(unsent_max)?;
+            socket.set_tcp_notsent_lowat(unsent_max)?;
         }
-        Ok(Self { stream, read: Vec::new() })
+        socket.set_tcp_user_timeout(config.user_timeout)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What the system says of the options of both ends.
+    #[tokio::test]
+    async fn the_options_are_set() {
+        let mut config = TcpConfig::default();
+        config.keepalive = Some(Duration::from_secs(77));
+        config.user_timeout = Some(Duration::from_millis(4500));
+        config.send_buffer = Some(64 << 10);
+        config.receive_buffer = Some(32 << 10);
+        let at = "tcp:127.0.0.1:0".parse().expect("an address");
+        let (listener, bound) = listen(&at, &config).await.expect("it listens");
+        let dialled = dial(&bound, &config).await.expect("it connects");
+        let (accepted, _) = listener.accept().await.expect("it accepts");
+        prepare(&accepted, &config).expect("it can be prepared");
+        for stream in [&dialled, &accepted] {
+            let socket = SockRef::from(stream);
+            assert!(stream.nodelay().expect("nodelay"));
+            assert!(socket.keepalive().expect("keepalive"));
+            // Linux answers twice what was asked for.
+            let size = socket.send_buffer_size().expect("size");
+            assert!((64 << 10..=128 << 10).contains(&size), "{size}");
+            let size = socket.recv_buffer_size().expect("size");
+            assert!((32 << 10..=64 << 10).contains(&size), "{size}");
+            #[cfg(target_os = "linux")]
+            {
+                assert_eq!(socket.tcp_keepalive_time().expect("time"), Duration::from_secs(77));
+                assert_eq!(socket.tcp_notsent_lowat().expect("lowat"), 128 << 10);
+                let timeout = socket.tcp_user_timeout().expect("timeout");
+                assert_eq!(timeout, Some(Duration::from_millis(4500)));
+            }
+        }
     }
 
-    pub(crate) async fn say(&mut self, message: &Message) -> io::Result<()> {
-        self.stream.write_all(&handshake::encode(message, VERSIONS)).await
-    }
-
-    /// The next message of the peer's.
-    pub(crate) async fn hear(&mut self) -> Result<Message, NotHeard> {
-        loop {
-            let heard = handshake::decode(&self.read).map_err(NotHeard::Malformed)?;
-            if let Some(Heard { message, versions, len }) = heard {
-                self.read.drain(..len);
-                return message.ok_or(NotHeard::Versions { theirs: versions });
-            }
-            let mut chunk = [0; MESSAGE_MAX];
-            let count = self.stream.read(&mut chunk).await?;
-            if count == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-            self.read.extend_from_slice(&chunk[..count]);
+    #[tokio::test]
+    async fn an_ipv6_listener_takes_ipv4_unless_told_otherwise() {
+        let at = "tcp:[::]:0".parse().expect("an address");
+        for v6_only in [false, true] {
+            let mut config = TcpConfig::default();
+            config.v6_only = v6_only;
+            let (listener, _) = match listen(&at, &config).await {
+                Ok(listening) => listening,
+                Err(error) => {
+                    println!("skipped: this machine has no IPv6: {error}");
+                    return;
+                }
+            };
+            let port = listener.local_addr().expect("bound").port();
+            let peer = format!("tcp:127.0.0.1:{port}").parse().expect("an address");
+            assert_eq!(dial(&peer, &config).await.is_err(), v6_only);
         }
     }
 }

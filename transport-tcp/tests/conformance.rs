@@ -24,8 +24,8 @@ impl Fixture for Loopback {
         let tokio = tokio.unwrap();
         let runtime = TokioRuntime::on(tokio.handle().clone());
         let mut config = TcpConfig::default();
-        config.heartbeat = BOUND;
-        config.limits = Limits { max_message: 8 << 20, ..Limits::default() };
+        config.links.heartbeat = BOUND;
+        config.links.limits = Limits { max_message: 8 << 20, ..Limits::default() };
         let transport = Arc::new(TcpTransport::new(config, runtime.clone()));
         let case = case(Self { runtime: runtime.clone(), transport });
         tokio

@@ -17,10 +17,10 @@ struct Loopback {
 
 fn config() -> TcpConfig {
     let mut config = TcpConfig::default();
-    config.heartbeat = Duration::from_secs(1);
-    config.handshake_deadline = Duration::from_millis(500);
-    config.drain_deadline = Duration::from_millis(300);
-    config.half_open_max = 8;
+    config.links.heartbeat = Duration::from_secs(1);
+    config.links.handshake_deadline = Duration::from_millis(500);
+    config.links.drain_deadline = Duration::from_millis(300);
+    config.links.half_open_max = 8;
     config
 }
 
@@ -159,7 +159,7 @@ fn silence_after_connect() {
         for socket in &mut sockets {
             assert!(read_to_end(socket).await.is_empty());
         }
-        assert!(fixture.now() - began >= config().handshake_deadline);
+        assert!(fixture.now() - began >= config().links.handshake_deadline);
     });
 }
 
@@ -167,7 +167,7 @@ fn silence_after_connect() {
 fn too_many_silent_sockets_do_not_last() {
     Loopback::attack(async |_, victim| {
         let mut sockets = Vec::new();
-        for _ in 0..3 * config().half_open_max {
+        for _ in 0..3 * config().links.half_open_max {
             sockets.push(dial(victim).await);
         }
         for socket in &mut sockets {
@@ -200,7 +200,7 @@ fn silence_after_the_handshake() {
         victim.pick(|_, seen| (*seen == Seen::Up).then_some(())).await;
         let began = fixture.now();
         let (_, loss) = victim.lost().await;
-        let (took, bound) = (fixture.now() - began, config().heartbeat);
+        let (took, bound) = (fixture.now() - began, config().links.heartbeat);
         assert_eq!(loss.kind, LossKind::Silent, "{loss}");
         assert!(took >= bound.mul_f64(0.8) && took <= bound.mul_f64(1.2), "after {took:?}");
         drop(stream);
@@ -258,7 +258,7 @@ fn dialling_one_that_never_answers() {
         let began = fixture.now();
         let error = victim.end().connect(&address).await.unwrap_err();
         assert_eq!(*error.kind(), ConnectErrorKind::TimedOut, "{error}");
-        assert!(fixture.now() - began >= config().handshake_deadline);
+        assert!(fixture.now() - began >= config().links.handshake_deadline);
     });
 }
 
@@ -290,6 +290,6 @@ fn no_goodbye() {
         link.close();
         let (_, loss) = victim.lost().await;
         assert_eq!(loss.kind, LossKind::Cut, "{loss}");
-        assert!(fixture.now() - began >= config().drain_deadline);
+        assert!(fixture.now() - began >= config().links.drain_deadline);
     });
 }

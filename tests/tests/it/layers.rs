@@ -8,8 +8,9 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 fn allowed(name: &str) -> Option<&'static [&'static str]> {
     Some(match name {
         "midflight-transport-api" | "midflight-macros" | "midflight-runtime" => &[],
+        "midflight-transport-stream" => &["midflight-transport-api", "midflight-runtime"],
         "midflight-transport-tcp" | "midflight-transport-inmem" => {
-            &["midflight-transport-api", "midflight-runtime"]
+            &["midflight-transport-stream", "midflight-transport-api", "midflight-runtime"]
         }
         "midflight-message" => &["midflight-macros"],
         "midflight-abi" => &["midflight-macros", "midflight-message"],

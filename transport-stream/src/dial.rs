@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use midflight_runtime::{timeout, timeout_at};
 use midflight_transport_api::{Address, ConnectErrorKind};
-use tokio::net::TcpStream;
 
-use crate::handshake::{self, Introduction, Malformed, Message, Refusal, VERSIONS};
-use crate::link::{Made, TcpLink};
+use crate::greeting::{Greeting, NotHeard};
+use crate::handshake::{self, Introduction, Malformed, Message, Refusal};
+use crate::link::{Made, StreamLink};
 use crate::shared::{DialResult, Failure, Shared};
-use crate::socket::{NotHeard, Socket};
 use crate::table::{Entry as _, Ticket};
 
 /// How long to wait at first for the link of the other side's dial before dialling again.
@@ -37,7 +36,7 @@ pub(crate) async fn run(
 
 /// What one attempt gave.
 enum Attempt {
-    Link(Arc<TcpLink>),
+    Link(Arc<StreamLink>),
     /// The link of this name is made by the other side.
     Crossed(Address),
 }
@@ -46,7 +45,7 @@ async fn dial(
     shared: &Arc<Shared>,
     peer: &Address,
     ticket: Ticket,
-) -> Result<Arc<TcpLink>, Failure> {
+) -> Result<Arc<StreamLink>, Failure> {
     let mut pause = PAUSE_FIRST;
     loop {
         let name = match attempt(shared, peer, ticket).await? {
@@ -68,45 +67,43 @@ async fn dial(
 async fn attempt(shared: &Arc<Shared>, peer: &Address, ticket: Ticket) -> Result<Attempt, Failure> {
     let refused = |e: NotHeard| Failure::new(e.kind(), e);
     let io = |e| refused(NotHeard::Io(e));
-    let stream = TcpStream::connect(peer.rest()).await.map_err(|error| {
-        // Only the machine's own word says that nobody is there.
-        let kind = match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => ConnectErrorKind::NotFound,
-            _ => ConnectErrorKind::Unreachable,
-        };
-        Failure::new(kind, error)
-    })?;
-    let mut socket = Socket::new(stream, &shared.config).map_err(io)?;
-    socket.say(&Message::Hello(shared.introduction())).await.map_err(io)?;
-    let welcome = match socket.hear().await.map_err(refused)? {
+    let stream = shared.carrier.dial(&shared.address, peer).await.map_err(|e| Failure::of(&e))?;
+    let mut greeting = Greeting::new(stream, shared.config.versions);
+    greeting.say(&Message::Hello(shared.introduction())).await.map_err(io)?;
+    let welcome = match greeting.hear().await.map_err(refused)? {
         Message::Welcome(welcome) => welcome,
-        Message::Refusal(Refusal::Crossed) => return Ok(Attempt::Crossed(peer.clone())),
+        // The link is made by the other side, or is still there for it.
+        Message::Refusal(Refusal::Crossed | Refusal::Linked) => {
+            return Ok(Attempt::Crossed(peer.clone()));
+        }
         Message::Refusal(refusal) => return Err(refusal_failure(refusal)),
         _ => return Err(refused(NotHeard::Malformed(Malformed::Unexpected))),
     };
     if welcome.nonce == shared.nonce {
         return Err(refusal_failure(Refusal::Oneself));
     }
-    let confirmed = confirm(shared, peer, &welcome, ticket, socket);
+    greeting.check(&welcome).map_err(refused)?;
+    let confirmed = confirm(shared, peer, &welcome, ticket, greeting);
     let Some(made) = confirmed else { return Ok(Attempt::Crossed(welcome.address)) };
     let link = made.link.clone();
-    Made::start(made, shared, handshake::encode(&Message::Confirmation, VERSIONS));
+    let confirmation = handshake::encode(&Message::Confirmation, shared.config.versions);
+    Made::start(made, shared, confirmation);
     let up = shared.until(|_| (link.is_up() || link.outbox.is_lost()).then_some(()));
     up.await;
     Ok(Attempt::Link(link))
 }
 
-/// The socket becomes the link, unless there is one already or the other's dial counts.
+/// The stream becomes the link, unless there is one already or the other's dial counts.
 fn confirm(
     shared: &Arc<Shared>,
     peer: &Address,
     welcome: &Introduction,
     ticket: Ticket,
-    socket: Socket,
+    greeting: Greeting,
 ) -> Option<Made> {
     shared.change(|links| {
         links.welcomed(peer, &welcome.address, ticket).then(|| {
-            let made = TcpLink::make(shared, peer.clone(), welcome, socket);
+            let made = StreamLink::make(shared, peer.clone(), welcome, greeting);
             links.insert(peer, &welcome.address, made.link.clone());
             made
         })

@@ -9,10 +9,10 @@ use std::task::Poll;
 use midflight_transport_api::{Batch, LinkLoss, LossKind, Taken};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use crate::link::TcpLink;
+use crate::link::StreamLink;
 
 /// Runs until the link has ended, or has said goodbye; then the socket's sending side is closed.
-pub(crate) async fn run(link: Arc<TcpLink>, mut write: impl AsyncWrite + Unpin, first: Vec<u8>) {
+pub(crate) async fn run(link: Arc<StreamLink>, mut write: impl AsyncWrite + Unpin, first: Vec<u8>) {
     let mut batch = Batch::new();
     let mut wrote = unless_lost(&link, write.write_all(&first)).await;
     loop {
@@ -26,7 +26,12 @@ pub(crate) async fn run(link: Arc<TcpLink>, mut write: impl AsyncWrite + Unpin, 
         }
         match std::future::poll_fn(|cx| link.outbox.poll_take(cx, &mut batch)).await {
             Taken::Batch => {
-                wrote = unless_lost(&link, write.write_all_buf(&mut batch)).await;
+                let writes = async {
+                    write.write_all_buf(&mut batch).await?;
+                    // A carrier that encrypts may still hold some of it.
+                    write.flush().await
+                };
+                wrote = unless_lost(&link, writes).await;
             }
             Taken::End => {
                 // Whether this works or not, nothing follows.
@@ -39,7 +44,7 @@ pub(crate) async fn run(link: Arc<TcpLink>, mut write: impl AsyncWrite + Unpin, 
 
 /// Awaits `write`, but not when the link has ended: a peer that does not read must not hold it.
 async fn unless_lost(
-    link: &TcpLink,
+    link: &StreamLink,
     write: impl Future<Output = io::Result<()>>,
 ) -> Option<io::Result<()>> {
     let mut write = pin!(write);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use midflight_transport_api::{
     Address, ConnectionId, Link, LinkId, LinkLoss, LossKind, Outbox, Outgoing, Peer, SendError,
 };
 
+use crate::greeting::Greeting;
 use crate::handshake::Introduction;
 use crate::shared::Shared;
-use crate::socket::Socket;
-use crate::{heartbeat, reader, writer};
+use crate::{Stream, heartbeat, reader, writer};
 
 /// See the [module](self).
-pub(crate) struct TcpLink {
+pub(crate) struct StreamLink {
     id: LinkId,
     peer: Peer,
     /// What the peer calls itself: its name in the table.
@@ -32,25 +32,36 @@ pub(crate) struct TcpLink {
     /// When something was last heard and sent, in nanoseconds.
     heard: AtomicU64,
     sent: AtomicU64,
+    /// Until when having heard nothing means nothing.
+    excused: AtomicU64,
     /// Whether the sink takes nothing at the moment, so that hearing nothing is our own doing.
     paused: AtomicBool,
+    /// How many wait for a sign of life.
+    probes: AtomicUsize,
 }
 
 /// A link whose tasks are to be started.
 pub(crate) struct Made {
-    pub(crate) link: Arc<TcpLink>,
-    socket: Socket,
+    pub(crate) link: Arc<StreamLink>,
+    greeting: Greeting,
 }
 
-impl TcpLink {
-    /// A link of `socket` to the one that introduced itself; `peer` is the name it has here.
-    pub(crate) fn make(shared: &Shared, peer: Address, who: &Introduction, socket: Socket) -> Made {
+impl StreamLink {
+    /// A link on the stream of `greeting` to the one that introduced itself; `peer` is the name it has here.
+    pub(crate) fn make(
+        shared: &Shared,
+        peer: Address,
+        who: &Introduction,
+        greeting: Greeting,
+    ) -> Made {
         let mut limits = shared.config.limits;
         limits.max_message = limits.max_message.min(who.max_message);
         let now = shared.runtime.now().as_nanos();
+        let mut peer = Peer::new(peer);
+        peer.identity = greeting.identity().map(str::to_owned);
         let link = Self {
             id: shared.next_link(),
-            peer: Peer::new(peer),
+            peer,
             canonical: who.address.clone(),
             runtime: shared.runtime.clone(),
             drain_deadline: shared.config.drain_deadline,
@@ -59,9 +70,11 @@ impl TcpLink {
             up: AtomicBool::new(false),
             heard: AtomicU64::new(now),
             sent: AtomicU64::new(now),
+            excused: AtomicU64::new(now),
             paused: AtomicBool::new(false),
+            probes: AtomicUsize::new(0),
         };
-        Made { link: Arc::new(link), socket }
+        Made { link: Arc::new(link), greeting }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -72,9 +85,32 @@ impl TcpLink {
         self.up.store(true, Ordering::Release);
     }
 
-    /// Something was read.
-    pub(crate) fn heard_now(&self) {
+    /// Whether the peer has this identity, or is proven to have none.
+    pub(crate) fn is_of(&self, identity: Option<&str>) -> bool {
+        self.peer.identity.as_deref() == identity
+    }
+
+    /// Something was read. Answers whether somebody waits for a sign of life.
+    pub(crate) fn heard_now(&self) -> bool {
         self.heard.store(self.runtime.now().as_nanos(), Ordering::Relaxed);
+        self.probes.load(Ordering::Relaxed) > 0
+    }
+
+    /// Asks the peer for a sign of life, and says since when. [`end_probe`](Self::end_probe) follows.
+    pub(crate) fn probe(&self) -> Duration {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        self.outbox.ping();
+        Duration::from_nanos(self.runtime.now().as_nanos())
+    }
+
+    /// Whether anything was read since then.
+    pub(crate) fn heard_since(&self, then: Duration) -> bool {
+        Duration::from_nanos(self.heard.load(Ordering::Relaxed)) > then
+    }
+
+    /// Nobody waits for this sign any more.
+    pub(crate) fn end_probe(&self) {
+        self.probes.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Something was written.
@@ -85,25 +121,30 @@ impl TcpLink {
     /// The sink takes nothing, or takes something again.
     pub(crate) fn set_paused(&self, paused: bool) {
         if self.paused.swap(paused, Ordering::Relaxed) {
-            self.heard_now();
+            self.excuse();
         }
+    }
+
+    /// Silence until now means nothing.
+    fn excuse(&self) {
+        self.excused.store(self.runtime.now().as_nanos(), Ordering::Relaxed);
     }
 
     /// When something was last heard and sent. While we do not listen, or the peer has said goodbye,
     /// silence means nothing.
     pub(crate) fn heard_and_sent(&self) -> (Duration, Duration) {
         if self.paused.load(Ordering::Relaxed) || self.outbox.is_bye_heard() {
-            self.heard_now();
+            self.excuse();
         }
         let load = |at: &AtomicU64| Duration::from_nanos(at.load(Ordering::Relaxed));
-        (load(&self.heard), load(&self.sent))
+        (load(&self.heard).max(load(&self.excused)), load(&self.sent))
     }
 
     /// Cuts the link if its polite close, which has begun, takes too long.
     pub(crate) fn limit_close(&self) {
         let (outbox, runtime) = (self.outbox.clone(), self.runtime.clone());
         let deadline = self.drain_deadline;
-        spawn(&self.runtime, "tcp drain", async move {
+        spawn(&self.runtime, "drain", async move {
             let fate = std::future::poll_fn(|cx| outbox.poll_fate(cx));
             if timeout(&*runtime, deadline, fate).await.is_err() {
                 let detail = format!("not drained within {deadline:?}");
@@ -116,18 +157,18 @@ impl TcpLink {
 impl Made {
     /// Starts the tasks; `first` is written before any frame.
     pub(crate) fn start(self, shared: &Arc<Shared>, first: Vec<u8>) {
-        let Self { link, socket } = self;
-        let (read, write) = socket.stream.into_split();
+        let Self { link, greeting: Greeting { stream, read: begun, .. } } = self;
+        let Stream { read, write, .. } = stream;
         let runtime = &shared.runtime;
-        let reader = reader::run(shared.clone(), link.clone(), read, socket.read);
-        spawn(runtime, "tcp reader", reader);
-        spawn(runtime, "tcp writer", writer::run(link.clone(), write, first));
+        let reader = reader::run(shared.clone(), link.clone(), read, begun);
+        spawn(runtime, "reader", reader);
+        spawn(runtime, "writer", writer::run(link.clone(), write, first));
         let bound = shared.config.heartbeat;
-        spawn(runtime, "tcp heartbeat", heartbeat::run(link, bound, runtime.clone()));
+        spawn(runtime, "heartbeat", heartbeat::run(link, bound, runtime.clone()));
     }
 }
 
-impl Link for TcpLink {
+impl Link for StreamLink {
     fn id(&self) -> LinkId {
         self.id
     }
@@ -163,9 +204,9 @@ impl Link for TcpLink {
     }
 }
 
-impl fmt::Debug for TcpLink {
+impl fmt::Debug for StreamLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpLink")
+        f.debug_struct("StreamLink")
             .field("id", &self.id)
             .field("peer", &self.peer)
             .finish_non_exhaustive()

@@ -14,12 +14,12 @@ use crate::{dial, transport};
 
 /// An endpoint; dropping it cuts its links and stops listening.
 #[derive(Debug)]
-pub(crate) struct TcpEndPoint {
+pub(crate) struct StreamEndPoint {
     shared: Arc<Shared>,
     accepting: Option<Task>,
 }
 
-impl TcpEndPoint {
+impl StreamEndPoint {
     pub(crate) const fn new(shared: Arc<Shared>, accepting: Option<Task>) -> Self {
         Self { shared, accepting }
     }
@@ -33,12 +33,12 @@ impl TcpEndPoint {
             Connect::Use(link) => return Ok(link),
             Connect::Join(dial) => dial,
             Connect::Dial(ticket, result) => {
-                if transport::host_port(peer).is_none() {
+                if !transport::is_dialable(&*self.shared.carrier, peer) {
                     self.shared.change(|links| links.dial_ended(ticket));
                     return Err(ConnectErrorKind::BadAddress.into());
                 }
                 let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
-                spawn(&self.shared.runtime, "tcp dial", run);
+                spawn(&self.shared.runtime, "dial", run);
                 result
             }
             Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
@@ -53,17 +53,18 @@ impl TcpEndPoint {
         if let Some(accepting) = &self.accepting {
             accepting.abort();
         }
+        self.shared.half_open.end();
     }
 }
 
 #[async_trait]
-impl EndPoint for TcpEndPoint {
+impl EndPoint for StreamEndPoint {
     fn address(&self) -> &Address {
         &self.shared.address
     }
 
     fn capabilities(&self) -> Capabilities {
-        transport::capabilities(&self.shared.config)
+        transport::capabilities(&*self.shared.carrier, &self.shared.config)
     }
 
     async fn connect(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError> {
@@ -100,7 +101,7 @@ impl EndPoint for TcpEndPoint {
     }
 }
 
-impl Drop for TcpEndPoint {
+impl Drop for StreamEndPoint {
     fn drop(&mut self) {
         self.leave();
         for link in self.shared.look(|links| links.links()) {

@@ -1,4 +1,4 @@
-//! Crossing dials in every order end in one link; a stale link gives way.
+//! Crossing dials in every order end in one link; a lost link gives way.
 
 use super::*;
 
@@ -9,7 +9,6 @@ impl Entry for Fake {
     fn is_usable(&self) -> bool {
         self.0
     }
-    fn replace(&self) {}
 }
 
 type Tab = Table<Fake, ()>;
@@ -125,6 +124,15 @@ fn an_old_link_is_told_lost_before_a_new_one_is_there() {
 }
 
 #[test]
+fn a_hello_beside_a_link_in_use_asks_whether_it_lives() {
+    let mut table = Tab::new(at(1), 9);
+    table.insert(&at(2), &at(2), Fake(true));
+    assert_eq!(table.hello(&at(2)), Greeted::Linked(Fake(true)));
+    table.remove(&at(2));
+    assert!(matches!(table.hello(&at(2)), Greeted::Welcome(_)));
+}
+
+#[test]
 fn another_name_finds_the_same_link() {
     let mut table = Tab::new(at(1), 9);
     table.insert(&at(7), &at(2), Fake(true));
@@ -139,6 +147,10 @@ fn links_are_bounded_and_a_closed_table_takes_none() {
     table.insert(&at(2), &at(2), Fake(true));
     assert_eq!(table.connect(&at(3), || ()), Connect::TooMany);
     assert_eq!(table.hello(&at(3)), Greeted::TooMany);
+    table.remove(&at(2));
+    let Greeted::Welcome(ticket) = table.hello(&at(3)) else { panic!("refused") };
+    table.insert(&at(2), &at(2), Fake(true));
+    assert_eq!(table.confirmed(&at(3), ticket), Confirmed::Stale, "others were quicker");
     assert!(table.close() && !table.close());
     assert_eq!(table.connect(&at(2), || ()), Connect::Closed);
     assert_eq!(table.hello(&at(2)), Greeted::Closed);

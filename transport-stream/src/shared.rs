@@ -1,7 +1,7 @@
 //! What the tasks of one endpoint share.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
@@ -9,16 +9,17 @@ use midflight_runtime::Handle;
 use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId};
 use parking_lot::Mutex;
 
-use crate::TcpConfig;
+use crate::half_open::HalfOpen;
 use crate::handshake::Introduction;
-use crate::link::TcpLink;
+use crate::link::StreamLink;
 use crate::table::{Entry, Table};
+use crate::{Carrier, LinkConfig};
 
 /// The table of an endpoint.
-pub(crate) type Links = Table<Arc<TcpLink>, Arc<DialResult>>;
+pub(crate) type Links = Table<Arc<StreamLink>, Arc<DialResult>>;
 
 /// How a dial ended, for all who wait for it.
-pub(crate) type DialResult = OnceLock<Result<Arc<TcpLink>, Failure>>;
+pub(crate) type DialResult = OnceLock<Result<Arc<StreamLink>, Failure>>;
 
 /// Why a dial failed, to be told several times.
 #[derive(Debug, Clone)]
@@ -30,6 +31,12 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(kind: ConnectErrorKind, detail: impl fmt::Display) -> Self {
         Self { kind, detail: Some(detail.to_string()) }
+    }
+
+    /// The same as `error`, whose source has become words.
+    pub(crate) fn of(error: &ConnectError) -> Self {
+        let detail = std::error::Error::source(error).map(ToString::to_string);
+        Self { kind: error.kind().clone(), detail }
     }
 }
 
@@ -52,11 +59,11 @@ impl From<Failure> for ConnectError {
 pub(crate) struct Shared {
     pub(crate) address: Address,
     pub(crate) nonce: [u8; 16],
-    pub(crate) config: TcpConfig,
+    pub(crate) carrier: Arc<dyn Carrier>,
+    pub(crate) config: LinkConfig,
     pub(crate) runtime: Handle,
     pub(crate) acceptor: Arc<dyn LinkAcceptor>,
-    /// Sockets that are in their handshake after an accept.
-    pub(crate) half_open: AtomicUsize,
+    pub(crate) half_open: HalfOpen,
     next_link: AtomicU64,
     state: Mutex<State>,
 }
@@ -70,7 +77,8 @@ impl Shared {
     pub(crate) fn new(
         address: Address,
         nonce: [u8; 16],
-        config: TcpConfig,
+        carrier: Arc<dyn Carrier>,
+        config: LinkConfig,
         runtime: Handle,
         acceptor: Arc<dyn LinkAcceptor>,
     ) -> Arc<Self> {
@@ -78,10 +86,11 @@ impl Shared {
         Arc::new(Self {
             address,
             nonce,
+            carrier,
             config,
             runtime,
             acceptor,
-            half_open: AtomicUsize::new(0),
+            half_open: HalfOpen::default(),
             next_link: AtomicU64::new(1),
             state: Mutex::new(State { links, waiters: Vec::new() }),
         })
@@ -140,12 +149,8 @@ impl fmt::Debug for Shared {
     }
 }
 
-impl Entry for Arc<TcpLink> {
+impl Entry for Arc<StreamLink> {
     fn is_usable(&self) -> bool {
         self.is_up() && self.outbox.is_usable()
-    }
-
-    fn replace(&self) {
-        self.outbox.supersede();
     }
 }

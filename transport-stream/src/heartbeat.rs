@@ -6,10 +6,10 @@ use std::time::Duration;
 use midflight_runtime::{Handle, Instant, timeout_at};
 use midflight_transport_api::{Heartbeat, LinkLoss, LossKind};
 
-use crate::link::TcpLink;
+use crate::link::StreamLink;
 
 /// Runs until the link has ended.
-pub(crate) async fn run(link: Arc<TcpLink>, bound: Duration, runtime: Handle) {
+pub(crate) async fn run(link: Arc<StreamLink>, bound: Duration, runtime: Handle) {
     let now = || Duration::from_nanos(runtime.now().as_nanos());
     let mut heartbeat = Heartbeat::new(bound, link.peer_bound, now());
     loop {

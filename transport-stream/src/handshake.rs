@@ -15,45 +15,58 @@ use std::time::Duration;
 use midflight_transport_api::Address;
 
 /// Lowest and highest version spoken here.
-pub(crate) const VERSIONS: (u16, u16) = (1, 1);
+pub const VERSIONS: (u16, u16) = (1, 1);
 
 const MAGIC: [u8; 8] = *b"midflght";
 const HEAD_LEN: usize = 15;
 /// The longest body.
 const BODY_MAX: usize = 1024;
 /// The longest message of a handshake.
-pub(crate) const MESSAGE_MAX: usize = HEAD_LEN + BODY_MAX;
+pub const MESSAGE_MAX: usize = HEAD_LEN + BODY_MAX;
 
 /// One message of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Message {
+pub enum Message {
+    /// The dialler says who it is.
     Hello(Introduction),
+    /// The acceptor does, and would take the link.
     Welcome(Introduction),
+    /// The acceptor would not.
     Refusal(Refusal),
+    /// The dialler takes it: what follows are frames.
     Confirmation,
 }
 
 /// Who somebody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Introduction {
-    pub(crate) address: Address,
+pub struct Introduction {
+    /// Where it can be dialled, or a made-up name.
+    pub address: Address,
     /// Drawn when the endpoint was opened.
-    pub(crate) nonce: [u8; 16],
+    pub nonce: [u8; 16],
     /// Who is silent for so long is lost to it.
-    pub(crate) heartbeat: Duration,
-    pub(crate) max_message: usize,
+    pub heartbeat: Duration,
+    /// The longest message it takes.
+    pub max_message: usize,
 }
 
 /// Why there will be no link on this socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
+    /// See the range in the head.
     NoCommonVersion,
     /// The acceptor's own dial is the one that counts.
     Crossed,
+    /// The acceptor is closing.
     Closed,
+    /// The acceptor has as many links as it may.
     TooMany,
     /// The endpoint has dialled itself.
     Oneself,
+    /// The link of that name lives.
+    Linked,
+    /// Another one has that name.
+    Taken,
     /// Of a later version.
     Other(u8),
 }
@@ -66,6 +79,8 @@ impl fmt::Display for Refusal {
             Self::Closed => f.write_str("the endpoint is closing"),
             Self::TooMany => f.write_str("the endpoint has too many links"),
             Self::Oneself => f.write_str("this is the same endpoint"),
+            Self::Linked => f.write_str("the link to the endpoint of that name lives"),
+            Self::Taken => f.write_str("an endpoint of that name and another identity is linked"),
             Self::Other(code) => write!(f, "reason {code}, unknown here"),
         }
     }
@@ -79,6 +94,8 @@ impl Refusal {
             Self::Closed => 3,
             Self::TooMany => 4,
             Self::Oneself => 5,
+            Self::Linked => 6,
+            Self::Taken => 7,
             Self::Other(code) => code,
         }
     }
@@ -90,6 +107,8 @@ impl Refusal {
             3 => Self::Closed,
             4 => Self::TooMany,
             5 => Self::Oneself,
+            6 => Self::Linked,
+            7 => Self::Taken,
             other => Self::Other(other),
         }
     }
@@ -97,12 +116,18 @@ impl Refusal {
 
 /// What came and is no handshake: the peer is at fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Malformed {
+pub enum Malformed {
+    /// It does not begin as it must.
     Magic,
+    /// No such message.
     Kind(u8),
+    /// A range that ends before it begins.
     Versions(u16, u16),
+    /// A body longer than any.
     Length(usize),
+    /// A body that is not what the kind needs.
     Body,
+    /// Another message was due.
     Unexpected,
 }
 
@@ -123,15 +148,18 @@ impl std::error::Error for Malformed {}
 
 /// A message and the version range of its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Heard {
-    pub(crate) message: Option<Message>,
-    pub(crate) versions: (u16, u16),
+pub struct Heard {
+    /// What was said; none when the versions have none in common.
+    pub message: Option<Message>,
+    /// Lowest and highest version of its sender.
+    pub versions: (u16, u16),
     /// How many bytes it had.
-    pub(crate) len: usize,
+    pub len: usize,
 }
 
 /// The bytes of `message`.
-pub(crate) fn encode(message: &Message, versions: (u16, u16)) -> Vec<u8> {
+#[must_use]
+pub fn encode(message: &Message, versions: (u16, u16)) -> Vec<u8> {
     let mut body = Vec::new();
     let kind = match message {
         Message::Hello(who) => {
@@ -159,8 +187,11 @@ pub(crate) fn encode(message: &Message, versions: (u16, u16)) -> Vec<u8> {
 }
 
 /// The message at the beginning of `bytes`, when it is whole. Its content is none when its sender
-/// has no version in common with us: then only the head can be understood.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Heard>, Malformed> {
+/// has no version in common with `ours`: then only the head can be understood.
+///
+/// # Errors
+/// [`Malformed`] when no continuation of `bytes` is a message of a handshake.
+pub fn decode(bytes: &[u8], ours: (u16, u16)) -> Result<Option<Heard>, Malformed> {
     let magic_len = bytes.len().min(MAGIC.len());
     if bytes[..magic_len] != MAGIC[..magic_len] {
         return Err(Malformed::Magic);
@@ -176,7 +207,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Heard>, Malformed> {
     }
     let Some(body) = rest.get(..len) else { return Ok(None) };
     let message = match kind {
-        _ if common(VERSIONS, versions).is_none() => None,
+        _ if common(ours, versions).is_none() => None,
         1 => Some(Message::Hello(Introduction::decode(body).ok_or(Malformed::Body)?)),
         2 => Some(Message::Welcome(Introduction::decode(body).ok_or(Malformed::Body)?)),
         3 => Some(Message::Refusal(Refusal::of(*body.first().ok_or(Malformed::Body)?))),
@@ -187,9 +218,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Heard>, Malformed> {
 }
 
 /// The highest version in both ranges.
-pub(crate) fn common(ours: (u16, u16), theirs: (u16, u16)) -> Option<u16> {
-    let highest = ours.1.min(theirs.1);
-    (highest >= ours.0.max(theirs.0)).then_some(highest)
+#[must_use]
+pub const fn common(ours: (u16, u16), theirs: (u16, u16)) -> Option<u16> {
+    let highest = if ours.1 < theirs.1 { ours.1 } else { theirs.1 };
+    if highest >= ours.0 && highest >= theirs.0 { Some(highest) } else { None }
 }
 
 impl Introduction {
@@ -212,7 +244,7 @@ impl Introduction {
         let address = std::str::from_utf8(body.get(..usize::from(*len))?).ok()?;
         let address: Address = address.parse().ok()?;
         Some(Self {
-            address: (address.scheme() == "tcp").then_some(address)?,
+            address,
             nonce: *nonce,
             heartbeat: Duration::from_millis(u64::from(u32::from_le_bytes(*millis))),
             max_message: usize::try_from(u32::from_le_bytes(*max_message)).ok()?,
@@ -244,9 +276,9 @@ mod tests {
             let bytes = encode(&message, VERSIONS);
             assert!(bytes.len() <= MESSAGE_MAX);
             for cut in 0..bytes.len() {
-                assert_eq!(decode(&bytes[..cut]), Ok(None));
+                assert_eq!(decode(&bytes[..cut], VERSIONS), Ok(None));
             }
-            let heard = decode(&bytes).unwrap().unwrap();
+            let heard = decode(&bytes, VERSIONS).unwrap().unwrap();
             assert_eq!((heard.message, heard.len), (Some(message), bytes.len()));
         }
     }
@@ -254,7 +286,7 @@ mod tests {
     #[test]
     fn another_version_is_understood_as_far_as_the_head() {
         let bytes = encode(&Message::Hello(somebody()), (2, 9));
-        let heard = decode(&bytes).unwrap().unwrap();
+        let heard = decode(&bytes, VERSIONS).unwrap().unwrap();
         assert_eq!((heard.message, heard.versions), (None, (2, 9)));
     }
 
@@ -267,10 +299,16 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_said_early() {
-        assert_eq!(decode(b"GET / HT"), Err(Malformed::Magic));
-        assert_eq!(decode(b"G"), Err(Malformed::Magic));
-        assert_eq!(decode(b"midflght\x01\x01\0\x01\0\xff\xff"), Err(Malformed::Length(65535)));
-        assert_eq!(decode(b"midflght\x01\x02\0\x01\0\0\0"), Err(Malformed::Versions(2, 1)));
-        assert_eq!(decode(b"midflght\x01\x01\0\x01\0\0\0"), Err(Malformed::Body));
+        assert_eq!(decode(b"GET / HT", VERSIONS), Err(Malformed::Magic));
+        assert_eq!(decode(b"G", VERSIONS), Err(Malformed::Magic));
+        assert_eq!(
+            decode(b"midflght\x01\x01\0\x01\0\xff\xff", VERSIONS),
+            Err(Malformed::Length(65535))
+        );
+        assert_eq!(
+            decode(b"midflght\x01\x02\0\x01\0\0\0", VERSIONS),
+            Err(Malformed::Versions(2, 1))
+        );
+        assert_eq!(decode(b"midflght\x01\x01\0\x01\0\0\0", VERSIONS), Err(Malformed::Body));
     }
 }

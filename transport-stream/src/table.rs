@@ -3,7 +3,8 @@
 //! Of two crossing dials that of the smaller address counts: the acceptor with the smaller address
 //! refuses the other's, and the one with the larger gives up its own ("yields") when the other's
 //! hello comes. A link is there for the dialler when it confirms, and for the acceptor when the
-//! confirmation comes; nobody confirms who has yielded or has a link already.
+//! confirmation comes; nobody confirms who has yielded or has a link already. A hello beside a link
+//! that is in use is answered when it is clear whether that link still lives.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,6 @@ use midflight_transport_api::Address;
 pub(crate) trait Entry: Clone {
     /// Whether it can be given to one who connects.
     fn is_usable(&self) -> bool;
-    /// Ends it because another takes its place.
-    fn replace(&self);
 }
 
 /// Numbers one attempt.
@@ -65,8 +64,10 @@ pub(crate) enum Connect<L, D> {
 
 /// What to do about a hello.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Greeted {
+pub(crate) enum Greeted<L> {
     Welcome(Ticket),
+    /// There is a link: see whether it lives.
+    Linked(L),
     Crossed,
     TooMany,
     Closed,
@@ -121,7 +122,7 @@ impl<L: Entry, D: Clone> Table<L, D> {
     }
 
     /// A hello came from `peer`.
-    pub(crate) fn hello(&mut self, peer: &Address) -> Greeted {
+    pub(crate) fn hello(&mut self, peer: &Address) -> Greeted<L> {
         if self.closed {
             return Greeted::Closed;
         }
@@ -129,9 +130,13 @@ impl<L: Entry, D: Clone> Table<L, D> {
         let full = self.links >= self.links_max;
         let ticket = self.ticket();
         let state = self.state(peer.clone());
-        if full && state.link.is_none() {
-            self.tidy(peer);
-            return Greeted::TooMany;
+        match &state.link {
+            Some(link) if link.is_usable() => return Greeted::Linked(link.clone()),
+            None if full => {
+                self.tidy(peer);
+                return Greeted::TooMany;
+            }
+            _ => {}
         }
         if let Some(dial) = &mut state.dial {
             if !wins && !dial.yielded {
@@ -164,11 +169,10 @@ impl<L: Entry, D: Clone> Table<L, D> {
             return Confirmed::Stale;
         }
         match &state.link {
+            Some(_) => Confirmed::Wait,
+            // Others may have become links since the welcome.
+            None if self.links >= self.links_max => Confirmed::Stale,
             None => Confirmed::Take,
-            Some(old) => {
-                old.replace();
-                Confirmed::Wait
-            }
         }
     }
 

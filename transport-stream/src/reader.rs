@@ -9,7 +9,7 @@ use midflight_transport_api::frame::{FRAGMENT_MAX, HEADER_LEN};
 use midflight_transport_api::{Control, Incoming, LinkEvent, LinkLoss, LinkSink, LossKind};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::link::TcpLink;
+use crate::link::StreamLink;
 use crate::shared::Shared;
 
 /// What was read and is not used up yet.
@@ -52,7 +52,7 @@ impl Buffer {
 /// Shows the link to the acceptor, gives its events, and tells its loss.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    link: Arc<TcpLink>,
+    link: Arc<StreamLink>,
     mut read: impl AsyncRead + Unpin,
     first: Vec<u8>,
 ) {
@@ -67,14 +67,16 @@ pub(crate) async fn run(
             Next::Lost(loss) => break loss,
             Next::Read(Ok(count)) if count > 0 => {
                 buffer.end += count;
-                link.heard_now();
+                if link.heard_now() {
+                    shared.change(|_| ());
+                }
             }
             // The peer has said goodbye, and we are about to.
             Next::Read(Ok(_)) if incoming.is_over() => {
                 break std::future::poll_fn(|cx| link.outbox.poll_fate(cx)).await;
             }
             Next::Read(Ok(_)) => {
-                link.outbox.fail(LinkLoss::new(LossKind::Broken, "the peer closed the socket"));
+                link.outbox.fail(LinkLoss::new(LossKind::Broken, "the peer closed the stream"));
             }
             Next::Read(Err(error)) => {
                 let detail = format!("cannot read: {error}");
@@ -95,7 +97,7 @@ pub(crate) async fn run(
 }
 
 /// Gives every whole frame.
-fn give(link: &TcpLink, buffer: &mut Buffer, incoming: &mut Incoming, sink: &mut dyn LinkSink) {
+fn give(link: &StreamLink, buffer: &mut Buffer, incoming: &mut Incoming, sink: &mut dyn LinkSink) {
     if buffer.filled().is_empty() {
         return;
     }
@@ -120,7 +122,7 @@ enum Next {
 
 /// Reads once, when the sink takes more; or says that the link has ended.
 async fn next(
-    link: &TcpLink,
+    link: &StreamLink,
     read: &mut (impl AsyncRead + Unpin),
     room: &mut [u8],
     sink: &mut dyn LinkSink,

@@ -1,0 +1,164 @@
+//! Takes streams in and answers their hello.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_runtime::{Instant, spawn, timeout, timeout_at};
+use midflight_transport_api::{Address, LinkLoss, LossKind};
+
+use crate::greeting::{Greeting, NotHeard};
+use crate::handshake::{Introduction, Malformed, Message, Refusal};
+use crate::link::{Made, StreamLink};
+use crate::shared::Shared;
+use crate::table::{Confirmed, Greeted, Ticket};
+use crate::{Arrival, Listener};
+
+/// How long to wait when the system gives no stream, as when descriptors have run out.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until it is ended.
+pub(crate) async fn run(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
+    loop {
+        match listener.accept().await {
+            Ok(arrival) => {
+                let from = arrival.from.clone();
+                let task = spawn(&shared.runtime, "accepted", accepted(shared.clone(), arrival));
+                if shared.half_open.add(task, shared.config.half_open_max) {
+                    tracing::debug!(%from, "the longest handshake was ended for another");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                shared.runtime.sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn accepted(shared: Arc<Shared>, arrival: Arrival) {
+    let Arrival { from, stream } = arrival;
+    let deadline = shared.runtime.now() + shared.config.handshake_deadline;
+    let greeted = async {
+        let stream = stream.await?;
+        let greeting = Greeting::new(stream, shared.config.versions);
+        greet(&shared, greeting, deadline).await
+    };
+    match timeout_at(&*shared.runtime, deadline, greeted).await {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => tracing::warn!(%from, %reason, "no link"),
+        Err(_elapsed) => tracing::warn!(%from, reason = "the handshake took too long", "no link"),
+    }
+}
+
+async fn greet(
+    shared: &Arc<Shared>,
+    mut greeting: Greeting,
+    deadline: Instant,
+) -> Result<(), NotHeard> {
+    let hello = match greeting.hear().await {
+        Ok(Message::Hello(hello)) => hello,
+        Ok(_) => return Err(NotHeard::Malformed(Malformed::Unexpected)),
+        Err(error) => {
+            if matches!(error, NotHeard::Versions { .. }) {
+                greeting.say(&Message::Refusal(Refusal::NoCommonVersion)).await?;
+            }
+            return Err(error);
+        }
+    };
+    greeting.check(&hello)?;
+    let ticket = match decide(shared, &hello, greeting.identity()).await {
+        Ok(ticket) => ticket,
+        Err(refusal) => {
+            tracing::debug!(peer = %hello.address, %refusal, "refused");
+            greeting.say(&Message::Refusal(refusal)).await?;
+            return Ok(());
+        }
+    };
+    let attempt = Attempt { shared, peer: &hello.address, ticket };
+    greeting.say(&Message::Welcome(shared.introduction())).await?;
+    match greeting.hear().await {
+        Ok(Message::Confirmation) => {}
+        Ok(_) => return Err(NotHeard::Malformed(Malformed::Unexpected)),
+        // Who has got a link by its own dial, or ours, leaves without a word.
+        Err(NotHeard::Io(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    attempt.take(greeting, &hello, deadline).await;
+    Ok(())
+}
+
+async fn decide(
+    shared: &Shared,
+    hello: &Introduction,
+    identity: Option<&str>,
+) -> Result<Ticket, Refusal> {
+    if hello.nonce == shared.nonce || hello.address == shared.address {
+        return Err(Refusal::Oneself);
+    }
+    loop {
+        match shared.change(|links| links.hello(&hello.address)) {
+            Greeted::Welcome(ticket) => return Ok(ticket),
+            Greeted::Crossed => return Err(Refusal::Crossed),
+            Greeted::TooMany => return Err(Refusal::TooMany),
+            Greeted::Closed => return Err(Refusal::Closed),
+            Greeted::Linked(link) if !link.is_of(identity) => return Err(Refusal::Taken),
+            Greeted::Linked(link) => {
+                if lives(shared, &link).await {
+                    return Err(Refusal::Linked);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the link that is there already lives, while somebody of the same name says hello: a peer
+/// that has lost it is heard no more. Once it is clear that it does not, it has been ended.
+async fn lives(shared: &Shared, link: &Arc<StreamLink>) -> bool {
+    let began = link.probe();
+    // A living peer says something every eighth of our bound.
+    let patience = (shared.config.heartbeat / 4).min(shared.config.handshake_deadline / 2);
+    let sign = shared.until(|_| {
+        let lost = link.outbox.is_lost();
+        (lost || link.heard_since(began)).then_some(!lost)
+    });
+    let lives = timeout(&*shared.runtime, patience, sign).await.unwrap_or(false);
+    link.end_probe();
+    if !lives {
+        let detail = "the peer makes another link, and is silent on this one";
+        link.outbox.fail(LinkLoss::new(LossKind::Broken, detail));
+    }
+    lives
+}
+
+/// A welcome given; taken back when it is dropped.
+struct Attempt<'a> {
+    shared: &'a Arc<Shared>,
+    peer: &'a Address,
+    ticket: Ticket,
+}
+
+impl Attempt<'_> {
+    /// The confirmation came: the stream becomes the link, after the loss of an older one is told.
+    async fn take(&self, greeting: Greeting, hello: &Introduction, deadline: Instant) {
+        let (shared, peer, ticket) = (self.shared, self.peer, self.ticket);
+        let mut greeting = Some(greeting);
+        let made = shared.until(|links| match links.confirmed(peer, ticket) {
+            Confirmed::Wait => None,
+            Confirmed::Stale => Some(None),
+            Confirmed::Take => {
+                let made = StreamLink::make(shared, peer.clone(), hello, greeting.take()?);
+                links.insert(peer, peer, made.link.clone());
+                Some(Some(made))
+            }
+        });
+        if let Ok(Some(made)) = timeout_at(&*shared.runtime, deadline, made).await {
+            Made::start(made, shared, Vec::new());
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.shared.change(|links| links.accept_ended(self.peer, self.ticket));
+    }
+}
