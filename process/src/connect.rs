@@ -77,7 +77,7 @@ impl Node {
             let unreachable =
                 |source| JoinError::Unreachable { address: address.to_string(), source };
             let link = end_point.connect(address).await.map_err(unreachable)?;
-            let state = inner.links.lock().get(&link.id()).cloned();
+            let state = inner.links.lock().get(link.id());
             let refused = |reason| JoinError::Refused { address: address.to_string(), reason };
             let Some(state) = state else {
                 return Err(refused("the link was lost at once".into()));
@@ -116,7 +116,7 @@ impl Node {
 
     /// Waits for every handshake that is under way now; each has a deadline of its own.
     async fn finish_handshakes(&self) {
-        let links: Vec<_> = self.inner.links.lock().values().cloned().collect();
+        let links = self.inner.links.lock().living();
         for link in links {
             // However it ended: the caller looks at what there is.
             let _ = link.outcome().await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::{Handle, spawn};
-use midflight_transport_api::{EndPoint, LinkId};
+use midflight_transport_api::EndPoint;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
@@ -13,7 +13,7 @@ use crate::dead_letter::DeadLetters;
 use crate::envelope::{CallRef, Sender};
 use crate::handshake::Secret;
 use crate::limits::Limits;
-use crate::link::LinkState;
+use crate::link::Links;
 use crate::locations::Locations;
 use crate::membership::{Member, Membership};
 use crate::peer::{Peer, WriteOutcome};
@@ -40,8 +40,7 @@ pub(crate) struct Inner {
     pub(crate) dead_letters: DeadLetters,
     pub(crate) membership: Mutex<Membership>,
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
-    /// Every link that is up or in its handshake.
-    pub(crate) links: Mutex<FxHashMap<LinkId, Arc<LinkState>>>,
+    pub(crate) links: Mutex<Links>,
     /// Nodes met, by number; 0 is this one. Numbers are never reused.
     pub(crate) nodes: RwLock<Vec<NodeId>>,
     /// A hash over the code this node has; peers see it in the handshake.

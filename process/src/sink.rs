@@ -66,7 +66,7 @@ struct Sink {
 impl Sink {
     fn begin(inner: Arc<Inner>, link: Arc<dyn Link>) -> Self {
         let state = Arc::new(LinkState::new(link.clone()));
-        inner.links.lock().insert(link.id(), state.clone());
+        inner.links.lock().add(link.id(), state.clone());
         let handshake = Handshake::new(own_hello(&inner), inner.secret.clone());
         let control = link.open().ok();
         let sink = Self {
@@ -351,7 +351,7 @@ impl Sink {
 
     fn lost(&mut self, loss: &LinkLoss) {
         self.end_run();
-        self.inner.links.lock().remove(&self.link.id());
+        self.inner.links.lock().end(self.link.id());
         self.state.finish(Err(loss.to_string()));
         if let Some(peer) = self.peer.take() {
             self.inner.peer_lost(&peer, loss);

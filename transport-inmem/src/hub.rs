@@ -1,16 +1,20 @@
-//! The network itself: who is there, which paths are cut, how long a batch takes.
+//! The network itself: who listens, what is wrong with it, and what has come through.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use midflight_runtime::Handle;
+use midflight_runtime::{Handle, Instant};
 use midflight_transport_api::Address;
 use parking_lot::Mutex;
 
 use crate::InMemory;
-use crate::endpoint::Local;
+use crate::carrier::Dialled;
+use crate::faults::Faults;
+
+/// How many dials may wait to be accepted.
+const BACKLOG: usize = 1024;
 
 /// A network in memory. Clones are the same network.
 #[derive(Debug, Clone)]
@@ -19,27 +23,31 @@ pub struct Hub {
 }
 
 #[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) endpoints: BTreeMap<Address, Arc<Local>>,
-    cuts: BTreeSet<(Address, Address)>,
-    random: u64,
-    delay_max: Duration,
-    made_up: u64,
+struct State {
+    faults: Faults,
+    /// Who listens, and who has dialled there and is not accepted yet.
+    listening: BTreeMap<Address, VecDeque<Dialled>>,
+    record: Option<Record>,
     /// Tasks that wait for a change of anything here.
     waiters: Vec<Waker>,
 }
 
+/// What has come through, up to a bound.
+#[derive(Debug)]
+struct Record {
+    bytes: Vec<u8>,
+    max: usize,
+}
+
 impl Hub {
-    /// An empty network whose choices come from `seed`. Batches take no time unless
-    /// [`set_delay`](Self::set_delay) says so.
+    /// An empty network whose choices come from `seed`. Nothing takes time, gets lost or changes its
+    /// order unless that is asked for.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let state = State {
-            endpoints: BTreeMap::new(),
-            cuts: BTreeSet::new(),
-            random: seed,
-            delay_max: Duration::ZERO,
-            made_up: 0,
+            faults: Faults::new(seed),
+            listening: BTreeMap::new(),
+            record: None,
             waiters: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -51,41 +59,133 @@ impl Hub {
         InMemory::new(self.clone(), runtime)
     }
 
-    /// From now on each batch takes a time up to `max`, chosen by the seed. The order on a link
+    /// From now on what is written takes a time up to `max`, chosen by the seed. The order on a link
     /// stays.
     pub fn set_delay(&self, max: Duration) {
-        self.state.lock().delay_max = max;
+        self.faults(|faults| faults.delay_max = max);
+    }
+
+    /// From now on frames of different connections that are written together come in an order chosen
+    /// by the seed. Those of one connection keep theirs: that is all a transport promises.
+    pub fn set_reorder(&self, reorder: bool) {
+        self.faults(|faults| faults.reorder = reorder);
+    }
+
+    /// From now on `who` takes at most so many bytes a second from each of its peers; none: as fast
+    /// as they come.
+    pub fn set_slow(&self, who: &Address, bytes_per_second: Option<u64>) {
+        self.faults(|faults| faults.slow_down(who, bytes_per_second));
     }
 
     /// Cuts the path between `a` and `b`: nothing comes through, both ways, and nobody is told.
     pub fn cut(&self, a: &Address, b: &Address) {
-        self.state.lock().cuts.insert(pair(a, b));
+        self.cut_one_way(a, b);
+        self.cut_one_way(b, a);
     }
 
-    /// Heals a cut: what was held on a link that still lives comes through.
+    /// Cuts the path from one to the other and not back: half open. Nobody is told.
+    pub fn cut_one_way(&self, from: &Address, to: &Address) {
+        self.faults(|faults| faults.cut(from, to));
+    }
+
+    /// Heals a cut, both ways: what was held on a link that still lives comes through.
     pub fn heal(&self, a: &Address, b: &Address) {
-        self.state.lock().cuts.remove(&pair(a, b));
+        self.faults(|faults| {
+            faults.heal(a, b);
+            faults.heal(b, a);
+        });
         self.changed();
     }
 
-    /// Whether the path between `a` and `b` is cut.
+    /// Whether the path between `a` and `b` is cut in any direction.
     #[must_use]
     pub fn is_cut(&self, a: &Address, b: &Address) -> bool {
-        self.state.lock().is_cut(a, b)
+        self.faults(|faults| faults.is_cut(a, b) || faults.is_cut(b, a))
     }
 
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock())
+    /// From now on writes down what comes through, when, and between whom, until there are `max`
+    /// bytes of it.
+    pub fn record(&self, max: usize) {
+        self.state.lock().record = Some(Record { bytes: Vec::new(), max });
+    }
+
+    /// What was written down. Two runs with the same seeds have the same.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<u8> {
+        let state = self.state.lock();
+        state.record.as_ref().map(|record| record.bytes.clone()).unwrap_or_default()
+    }
+}
+
+/// For the streams.
+impl Hub {
+    pub(crate) fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
+        act(&mut self.state.lock().faults)
+    }
+
+    /// Listens at `at`; answers whether nobody else does.
+    pub(crate) fn listen(&self, at: &Address) -> bool {
+        let mut state = self.state.lock();
+        let free = !state.listening.contains_key(at);
+        if free {
+            state.listening.insert(at.clone(), VecDeque::new());
+        }
+        free
+    }
+
+    pub(crate) fn end_listening(&self, at: &Address) {
+        let gone = self.state.lock().listening.remove(at);
+        // Who has dialled and was not accepted sees its stream end.
+        drop(gone);
+        self.changed();
+    }
+
+    /// Waits until the path between the two is whole, and hands `dialled` to who listens at `to`.
+    /// Answers whether somebody does, and takes it.
+    pub(crate) async fn dial(&self, from: &Address, to: &Address, dialled: Dialled) -> bool {
+        let mut dialled = Some(dialled);
+        let taken = self
+            .until(|state| {
+                if state.faults.is_cut(from, to) || state.faults.is_cut(to, from) {
+                    return None;
+                }
+                let Some(waiting) = state.listening.get_mut(to) else { return Some(false) };
+                if waiting.len() >= BACKLOG {
+                    return Some(false);
+                }
+                waiting.extend(dialled.take());
+                Some(true)
+            })
+            .await;
+        self.changed();
+        taken
+    }
+
+    /// The next one that has dialled `at`.
+    pub(crate) async fn accept(&self, at: &Address) -> Dialled {
+        self.until(|state| state.listening.get_mut(at)?.pop_front()).await
+    }
+
+    /// Writes down that `bytes` have come, if that is asked for.
+    pub(crate) fn note(&self, at: Instant, from: &Address, to: &Address, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        let Some(record) = &mut state.record else { return };
+        let head = format!("\n{} {from} {to} {}\n", at.as_nanos(), bytes.len());
+        let room = record.max.saturating_sub(record.bytes.len());
+        record.bytes.extend(head.bytes().chain(bytes.iter().copied()).take(room));
+    }
+
+    /// Has the task of `cx` look again after the next change.
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
+        self.state.lock().wait(cx);
     }
 
     /// Asks `act` again after every change until it answers.
-    pub(crate) async fn until<T>(&self, mut act: impl FnMut(&mut State) -> Option<T>) -> T {
+    async fn until<T>(&self, mut act: impl FnMut(&mut State) -> Option<T>) -> T {
         std::future::poll_fn(|cx: &mut Context<'_>| {
             let mut state = self.state.lock();
             let Some(answer) = act(&mut state) else {
-                if !state.waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    state.waiters.push(cx.waker().clone());
-                }
+                state.wait(cx);
                 return Poll::Pending;
             };
             Poll::Ready(answer)
@@ -93,7 +193,7 @@ impl Hub {
         .await
     }
 
-    /// Has everybody look again who waits in [`until`](Self::until).
+    /// Has everybody look again who waits.
     pub(crate) fn changed(&self) {
         let waiters = std::mem::take(&mut self.state.lock().waiters);
         for waker in waiters {
@@ -103,32 +203,9 @@ impl Hub {
 }
 
 impl State {
-    pub(crate) fn is_cut(&self, a: &Address, b: &Address) -> bool {
-        !self.cuts.is_empty() && self.cuts.contains(&pair(a, b))
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.waiters.push(cx.waker().clone());
+        }
     }
-
-    /// How long the next batch takes.
-    pub(crate) fn delay(&mut self) -> Duration {
-        let max = u64::try_from(self.delay_max.as_nanos()).unwrap_or(u64::MAX);
-        if max == 0 { Duration::ZERO } else { Duration::from_nanos(self.draw() % max) }
-    }
-
-    /// A name that nobody has had.
-    pub(crate) fn make_up(&mut self) -> String {
-        self.made_up += 1;
-        format!("~{}", self.made_up)
-    }
-
-    /// The next number of the seed's sequence (splitmix64).
-    const fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
-fn pair(a: &Address, b: &Address) -> (Address, Address) {
-    if a <= b { (a.clone(), b.clone()) } else { (b.clone(), a.clone()) }
 }

@@ -1,65 +1,55 @@
 //! Opens endpoints on a hub.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use midflight_runtime::Handle;
 use midflight_transport_api::{
-    Address, Bind, Capabilities, EndPoint, Limits, LinkAcceptor, OpenError, OpenErrorKind,
-    Transport,
+    Bind, Capabilities, EndPoint, Limits, LinkAcceptor, OpenError, Transport,
 };
+use midflight_transport_stream::{LinkConfig, StreamTransport};
 
 use crate::Hub;
-use crate::endpoint::{Local, MemoryEndPoint};
-
-pub(crate) const SCHEME: &str = "mem";
+use crate::carrier::{Memory, SCHEME};
 
 /// A transport on a [`Hub`]; made by [`Hub::transport`].
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct InMemory {
     hub: Hub,
-    pub(crate) settings: Settings,
-}
-
-/// What the endpoints of one transport share.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    pub(crate) runtime: Handle,
-    /// A peer that is silent for so long is lost.
-    pub(crate) heartbeat: Duration,
-    /// How long a connect waits for an answer.
-    pub(crate) connect_deadline: Duration,
-    /// How long a polite close may take.
-    pub(crate) drain_deadline: Duration,
-    pub(crate) limits: Limits,
+    runtime: Handle,
+    links: LinkConfig,
 }
 
 impl InMemory {
     pub(crate) fn new(hub: Hub, runtime: Handle) -> Self {
-        let settings = Settings {
-            runtime,
-            heartbeat: Duration::from_secs(10),
-            connect_deadline: Duration::from_secs(5),
-            drain_deadline: Duration::from_secs(5),
-            limits: Limits::default(),
-        };
-        Self { hub, settings }
+        Self { hub, runtime, links: LinkConfig::default() }
+    }
+
+    /// Sets what links are like: heartbeat, deadlines, bounds.
+    #[must_use]
+    pub fn links(mut self, links: LinkConfig) -> Self {
+        self.links = links;
+        self
     }
 
     /// Calls a peer lost that has been silent for `bound` (default: 10 s).
     #[must_use]
     pub const fn heartbeat(mut self, bound: Duration) -> Self {
-        self.settings.heartbeat = bound;
+        self.links.heartbeat = bound;
         self
     }
 
     /// Bounds what one link holds and the longest message.
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.links.limits = limits;
         self
+    }
+
+    fn streams(&self) -> StreamTransport {
+        let carrier = Memory::new(self.hub.clone(), self.runtime.clone());
+        StreamTransport::new(carrier, self.links.clone(), self.runtime.clone())
     }
 }
 
@@ -70,8 +60,7 @@ impl Transport for InMemory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // Nobody else can read the memory, but nothing is encrypted either.
-        Capabilities::new(self.settings.limits.max_message)
+        self.streams().capabilities()
     }
 
     async fn open(
@@ -79,36 +68,6 @@ impl Transport for InMemory {
         bind: Bind,
         acceptor: Arc<dyn LinkAcceptor>,
     ) -> Result<Arc<dyn EndPoint>, OpenError> {
-        let (address, reachable) = match bind {
-            Bind::Listen { listen, advertise } => (advertise.unwrap_or(listen), true),
-            _ => {
-                let name = self.hub.with(|hub| hub.make_up());
-                let address = Address::new(SCHEME, &name)
-                    .map_err(|e| OpenError::because(OpenErrorKind::BadAddress, e))?;
-                (address, false)
-            }
-        };
-        if address.scheme() != SCHEME || (reachable && address.rest().starts_with('~')) {
-            return Err(OpenErrorKind::BadAddress.into());
-        }
-        let local =
-            Arc::new(Local::new(address.clone(), reachable, self.settings.clone(), acceptor));
-        let taken = self.hub.with(|hub| {
-            let taken = hub.endpoints.contains_key(&address);
-            if !taken {
-                hub.endpoints.insert(address, local.clone());
-            }
-            taken
-        });
-        if taken {
-            return Err(OpenErrorKind::InUse.into());
-        }
-        Ok(Arc::new(MemoryEndPoint::new(self.hub.clone(), local)))
-    }
-}
-
-impl fmt::Debug for InMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemory").field("heartbeat", &self.settings.heartbeat).finish()
+        self.streams().open(bind, acceptor).await
     }
 }

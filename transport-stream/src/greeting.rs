@@ -37,8 +37,13 @@ pub(crate) enum NotHeard {
 }
 
 impl NotHeard {
-    pub(crate) const fn kind(&self) -> ConnectErrorKind {
+    pub(crate) fn kind(&self) -> ConnectErrorKind {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         match self {
+            // Whoever was there has gone without a word.
+            Self::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionReset | UnexpectedEof) => {
+                ConnectErrorKind::NotFound
+            }
             Self::Io(_) | Self::Malformed(_) | Self::NotCovered { .. } => ConnectErrorKind::Refused,
             Self::Versions { ours, theirs } => {
                 ConnectErrorKind::NoCommonVersion { ours: *ours, theirs: *theirs }

@@ -10,11 +10,11 @@ mod address;
 mod config;
 mod socket;
 mod tcp;
-#[cfg(any())]
+#[cfg(feature = "tls")]
 mod tls;
 
 pub use config::TcpConfig;
 pub use midflight_transport_stream::LinkConfig;
 pub use tcp::TcpTransport;
-#[cfg(any())]
+#[cfg(feature = "tls")]
 pub use tls::{Credentials, CredentialsError, TlsTransport};

@@ -70,11 +70,11 @@ pub(crate) async fn dial(peer: &Address, config: &TcpConfig) -> Result<TcpStream
         }
     }
     match failed {
-        Some(error) if all_refuse => {
-            Err(ConnectError::because(ConnectErrorKind::NotFound, error))
-        }
+        Some(error) if all_refuse => Err(ConnectError::because(ConnectErrorKind::NotFound, error)),
         Some(error) => Err(unreachable(error)),
-        None => Err(ConnectError::because(ConnectErrorKind::Unreachable, "the name has no address")),
+        None => {
+            Err(ConnectError::because(ConnectErrorKind::Unreachable, "the name has no address"))
+        }
     }
 }
 

@@ -235,7 +235,7 @@ fn dialling_what_is_no_end_point() {
     Loopback::attack(async |_, victim| {
         for (answer, kind) in [
             (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], ConnectErrorKind::Refused),
-            (b"", ConnectErrorKind::Refused),
+            (b"", ConnectErrorKind::NotFound),
         ] {
             let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address: Address = format!("tcp:{}", other.local_addr().unwrap()).parse().unwrap();
