@@ -1,8 +1,20 @@
 //! The suite that every backend runs: one list of named cases.
 //!
-//! A backend implements [`Fixture`] in about thirty lines and writes
-//! `midflight_transport_api::conformance_suite!(ItsFixture);` in a test file: that makes one `#[test]`
-//! of each case. A case that cannot run says why, and the reason is printed.
+//! A backend writes one function that makes a [`Fixture`] and runs a case with it, in about thirty
+//! lines, and `midflight_transport_api::conformance_suite!(its_function);` in a test file: that makes
+//! one `#[test]` of each case. A case that cannot run says why, and the reason is printed.
+//!
+//! ```ignore
+//! fn loopback(run: &dyn Fn(Fixture) -> CaseFuture) {
+//!     let runtime = …;
+//!     runtime.block_on(run(Fixture { … }));
+//! }
+//!
+//! midflight_transport_api::conformance_suite!(loopback);
+//! ```
+//!
+//! The function may run the case several times, each with a fixture of its own, and panics when that
+//! takes longer than a minute or so.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -17,14 +29,15 @@ mod party;
 pub mod script;
 pub mod sending;
 
-pub use fixture::{CaseFuture, Fixture, Outcome, report};
+pub use fixture::{CaseFuture, Cut, Fixture, Outcome, Speaking, report};
 pub use party::{Party, Seen, nobody, send, send_large};
 
-/// Makes one `#[test]` of each case for a [`Fixture`](crate::conformance::Fixture).
+/// Makes one `#[test]` of each case for a function that runs a case with a
+/// [`Fixture`](crate::conformance::Fixture).
 #[macro_export]
 macro_rules! conformance_suite {
-    ($fixture:ty) => {
-        $crate::conformance_suite! { @cases $fixture;
+    ($backend:path) => {
+        $crate::conformance_suite! { @cases $backend;
             sending: ping_pong, end_points, connections_are_separate, close_one_connection,
                 close_one_direction, close_reopen, send_after_close, close_twice,
                 large_message_does_not_starve_small, messages_of_all_sizes_keep_their_order,
@@ -41,11 +54,11 @@ macro_rules! conformance_suite {
             script: scripts_of_two, scripts_of_three;
         }
     };
-    (@cases $fixture:ty; $($group:ident: $($case:ident),*;)*) => {
+    (@cases $backend:path; $($group:ident: $($case:ident),*;)*) => {
         $($(
             #[test]
             fn $case() {
-                <$fixture as $crate::conformance::Fixture>::run(|fixture| {
+                $backend(&|fixture| {
                     let case = $crate::conformance::$group::$case(fixture);
                     ::std::boxed::Box::pin($crate::conformance::report(stringify!($case), case))
                 });

@@ -132,7 +132,7 @@ fn packages() -> BTreeMap<String, String> {
 fn suite_cases() -> Vec<String> {
     let list = repository().join("transport-api/src/conformance.rs");
     let list = std::fs::read_to_string(list).unwrap();
-    let (_, list) = list.split_once("@cases $fixture;").unwrap();
+    let (_, list) = list.split_once("@cases $backend;").unwrap();
     let (list, _) = list.split_once("};").unwrap();
     let names = list.split([',', ';', ':']).map(|name| name.trim().to_owned());
     names.filter(|name| !name.is_empty()).collect()
@@ -156,7 +156,7 @@ fn find(cited: &str, packages: &BTreeMap<String, String>, cases: &[String]) -> R
         let has = |module: &&str| stem.split('/').any(|part| part == *module);
         if modules.iter().all(has) {
             let is_case = path.contains("/conformance/") && cases.iter().any(|case| case == test);
-            found |= has_test(&text, test) || (is_case && text.contains(&format!("fn {test}<")));
+            found |= has_test(&text, test) || (is_case && text.contains(&format!("fn {test}(")));
         }
     }
     if found { Ok(()) } else { Err("does not exist".into()) }

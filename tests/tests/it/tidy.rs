@@ -30,7 +30,7 @@ const SLEEPS: [(&str, &str); 10] = [
     ("tests/tests/it/deploy.rs", "virtual time"),
     ("tests/tests/it/hosted/", "virtual time"),
     ("transport-inmem/tests/", "virtual time"),
-    ("transport-tcp/tests/conformance.rs", "the suite's clock: heartbeats are about real time"),
+    ("transport-tcp/tests/shared/", "the suite's clock: heartbeats are about real time"),
     ("tests/tests/it/tidy.rs", "the word for which this test looks"),
 ];
 

@@ -6,20 +6,20 @@ use super::{Fixture, Outcome, Party, Seen, nobody, send};
 use crate::{Bind, ConnectErrorKind, OpenErrorKind};
 
 /// Many who connect at once get one link.
-pub async fn parallel_connects<F: Fixture>(f: F) -> Outcome {
+pub async fn parallel_connects(f: Fixture) -> Outcome {
     const MANY: usize = 32;
     let server = Party::open(&f, "server").await;
     let client = Arc::new(Party::open(&f, "client").await);
     for n in 0..MANY {
         let (client, to) = (client.clone(), server.address().clone());
-        f.spawn(Box::pin(async move {
+        f.spawn(async move {
             let link = client.end().connect(&to).await.expect("it connects");
             let connection = link.open().expect("it opens");
             for _ in 0..2 {
                 send(&*link, connection, &[n as u8]).await.expect("it is sent");
             }
             link.close_connection(connection).expect("it closes");
-        }));
+        });
     }
     let mut messages = Vec::new();
     for _ in 0..2 * MANY {
@@ -38,17 +38,17 @@ pub async fn parallel_connects<F: Fixture>(f: F) -> Outcome {
 }
 
 /// T4: both sides connect at once and get one link, which works both ways.
-pub async fn crossing<F: Fixture>(f: F) -> Outcome {
+pub async fn crossing(f: Fixture) -> Outcome {
     for round in 0..10 {
         let a = Arc::new(Party::open(&f, &format!("a{round}")).await);
         let b = Arc::new(Party::open(&f, &format!("b{round}")).await);
         for (from, to) in [(&a, &b), (&b, &a)] {
             let (from, to) = (from.clone(), to.address().clone());
-            f.spawn(Box::pin(async move {
+            f.spawn(async move {
                 let link = from.end().connect(&to).await.expect("it connects");
                 let connection = link.open().expect("it opens");
                 send(&*link, connection, b"hello").await.expect("it is sent");
-            }));
+            });
         }
         for party in [&a, &b] {
             assert_eq!(party.received().await.1[..], *b"hello");
@@ -64,15 +64,15 @@ pub async fn crossing<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Nobody there is an answer, not a hang.
-pub async fn connect_to_nobody<F: Fixture>(f: F) -> Outcome {
+pub async fn connect_to_nobody(f: Fixture) -> Outcome {
     let client = Party::open(&f, "client").await;
-    let error = client.end().connect(&f.nobody()).await.expect_err("nobody is there");
+    let error = client.end().connect(&f.nobody).await.expect_err("nobody is there");
     assert_eq!(*error.kind(), ConnectErrorKind::NotFound, "{error}");
     Ok(())
 }
 
 /// A closed endpoint is not there any more, and does not connect.
-pub async fn connect_closed_end_point<F: Fixture>(f: F) -> Outcome {
+pub async fn connect_closed_end_point(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     server.end().close().await;
     let error = client.end().connect(server.address()).await.expect_err("it is closed");
@@ -83,19 +83,19 @@ pub async fn connect_closed_end_point<F: Fixture>(f: F) -> Outcome {
 }
 
 /// An address of another scheme is refused.
-pub async fn connect_bad_address<F: Fixture>(f: F) -> Outcome {
+pub async fn connect_bad_address(f: Fixture) -> Outcome {
     let client = Party::open(&f, "client").await;
     let address = "pigeon:loft".parse().expect("it is an address");
     let error = client.end().connect(&address).await.expect_err("no pigeons here");
     assert_eq!(*error.kind(), ConnectErrorKind::BadAddress, "{error}");
     let bind = Bind::Listen { listen: address, advertise: None };
-    let opened = f.transport().open(bind, nobody()).await;
+    let opened = f.transport.open(bind, nobody()).await;
     assert_eq!(*opened.expect_err("no pigeons here").kind(), OpenErrorKind::BadAddress);
     Ok(())
 }
 
 /// An endpoint has no link to itself, and says so.
-pub async fn connect_to_self<F: Fixture>(f: F) -> Outcome {
+pub async fn connect_to_self(f: Fixture) -> Outcome {
     let client = Party::open(&f, "client").await;
     match client.end().connect(client.address()).await {
         Ok(_) => Err("the backend links endpoints to themselves; nothing promises how".into()),
@@ -107,10 +107,10 @@ pub async fn connect_to_self<F: Fixture>(f: F) -> Outcome {
 }
 
 /// An endpoint that only dials has links, and cannot be dialled.
-pub async fn dial_only<F: Fixture>(f: F) -> Outcome {
+pub async fn dial_only(f: Fixture) -> Outcome {
     let server = Party::echo(&f, "server").await;
-    let client = Party::with(&*f.transport(), Bind::DialOnly, false).await;
-    let other = Party::with(&*f.transport(), Bind::DialOnly, false).await;
+    let client = Party::with(&*f.transport, Bind::DialOnly, false).await;
+    let other = Party::with(&*f.transport, Bind::DialOnly, false).await;
     assert_ne!(client.address(), other.address());
     let error = other.end().connect(client.address()).await.expect_err("it cannot be dialled");
     assert_eq!(*error.kind(), ConnectErrorKind::BadAddress, "{error}");
@@ -125,18 +125,18 @@ pub async fn dial_only<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Two cannot listen at one address.
-pub async fn listening_twice_is_refused<F: Fixture>(f: F) -> Outcome {
+pub async fn listening_twice_is_refused(f: Fixture) -> Outcome {
     let first = Party::open(&f, "first").await;
     let bind = Bind::Listen { listen: first.address().clone(), advertise: None };
-    let second = f.transport().open(bind.clone(), nobody()).await;
+    let second = f.transport.open(bind.clone(), nobody()).await;
     assert_eq!(*second.expect_err("it is taken").kind(), OpenErrorKind::InUse);
     first.end().close().await;
-    f.transport().open(bind, nobody()).await.expect("it is free again");
+    f.transport.open(bind, nobody()).await.expect("it is free again");
     Ok(())
 }
 
 /// While a link lives there is no other, whoever connects.
-pub async fn a_second_connect_gives_the_same_link<F: Fixture>(f: F) -> Outcome {
+pub async fn a_second_connect_gives_the_same_link(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
     assert_eq!(a.connect(&b).await.id(), link.id());

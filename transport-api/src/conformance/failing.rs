@@ -10,7 +10,7 @@ use super::{Fixture, Outcome, Party, Seen, send, send_large};
 use crate::{ConnectErrorKind, LossKind, SendErrorKind};
 
 /// T2: each side is told each loss once, and before anything of the next link.
-pub async fn lost_told_once_and_before_reconnect<F: Fixture>(f: F) -> Outcome {
+pub async fn lost_told_once_and_before_reconnect(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     for round in 0..10_u8 {
         // It may come back before the other has noticed that it was gone.
@@ -42,7 +42,7 @@ const fn relevant(seen: &Seen) -> Option<&'static str> {
 }
 
 /// T2: handles from before a loss refuse, also when there is a new link.
-pub async fn handles_refuse_after_loss<F: Fixture>(f: F) -> Outcome {
+pub async fn handles_refuse_after_loss(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let old = a.connect(&b).await;
     let connection = old.open().expect("it opens");
@@ -66,7 +66,7 @@ pub async fn handles_refuse_after_loss<F: Fixture>(f: F) -> Outcome {
 }
 
 /// T13: breaking a link tells both sides, and says whether there was one.
-pub async fn break_link<F: Fixture>(f: F) -> Outcome {
+pub async fn break_link(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     assert!(!a.end().break_link(b.address()), "there is none");
     let link = a.connect(&b).await;
@@ -79,7 +79,7 @@ pub async fn break_link<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Both sides break it at once, and each is told once.
-pub async fn break_link_from_both_sides<F: Fixture>(f: F) -> Outcome {
+pub async fn break_link_from_both_sides(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     for _ in 0..5 {
         a.connect(&b).await;
@@ -96,7 +96,7 @@ pub async fn break_link_from_both_sides<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Aborting gives the words to the own sink.
-pub async fn abort<F: Fixture>(f: F) -> Outcome {
+pub async fn abort(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
     link.abort("enough of it");
@@ -108,7 +108,7 @@ pub async fn abort<F: Fixture>(f: F) -> Outcome {
 }
 
 /// A polite close delivers everything first.
-pub async fn polite_close_delivers_first<F: Fixture>(f: F) -> Outcome {
+pub async fn polite_close_delivers_first(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
     let (bulk, quick) = (link.open().expect("it opens"), link.open().expect("it opens"));
@@ -130,7 +130,7 @@ pub async fn polite_close_delivers_first<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Both close it politely while messages are under way; none is lost.
-pub async fn polite_close_from_both_sides<F: Fixture>(f: F) -> Outcome {
+pub async fn polite_close_from_both_sides(f: Fixture) -> Outcome {
     for _ in 0..5 {
         let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
         let links = [a.connect(&b).await, b.connect(&a).await];
@@ -153,7 +153,7 @@ pub async fn polite_close_from_both_sides<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Who connects while the old link is being closed gets a new one, and nothing of the old is lost.
-pub async fn closing_and_connecting_again<F: Fixture>(f: F) -> Outcome {
+pub async fn closing_and_connecting_again(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     for round in 0..10_u8 {
         let link = a.connect(&b).await;
@@ -173,7 +173,7 @@ pub async fn closing_and_connecting_again<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Closing an endpoint closes its links politely, and can be done twice.
-pub async fn end_point_close<F: Fixture>(f: F) -> Outcome {
+pub async fn end_point_close(f: Fixture) -> Outcome {
     let a = Party::open(&f, "a").await;
     let peers = [Party::open(&f, "b").await, Party::open(&f, "c").await];
     for peer in &peers {
@@ -196,7 +196,7 @@ pub async fn end_point_close<F: Fixture>(f: F) -> Outcome {
 }
 
 /// An endpoint that is dropped takes its links with it.
-pub async fn dropped_end_point<F: Fixture>(f: F) -> Outcome {
+pub async fn dropped_end_point(f: Fixture) -> Outcome {
     let (mut a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     a.connect(&b).await;
     a.endpoint = None;
@@ -207,28 +207,28 @@ pub async fn dropped_end_point<F: Fixture>(f: F) -> Outcome {
 }
 
 /// T5: a silent peer is noticed in time, with and without traffic, and not too early.
-pub async fn silent_peer_noticed<F: Fixture>(f: F) -> Outcome {
+pub async fn silent_peer_noticed(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
     let connection = link.open().expect("it opens");
     b.opened().await;
-    f.sleep(f.heartbeat()).await;
+    f.sleep(f.heartbeat).await;
     f.cut(a.address(), b.address())?;
     let began = f.now();
     send(&*link, connection, b"into the void").await.expect("nobody knows yet");
     for party in [&a, &b] {
         assert_eq!(party.lost().await.1.kind, LossKind::Silent);
-        let (took, bound) = (f.now() - began, f.heartbeat());
+        let (took, bound) = (f.now() - began, f.heartbeat);
         assert!(took >= bound.mul_f64(0.8) && took <= bound.mul_f64(1.2), "after {took:?}");
     }
     Ok(())
 }
 
 /// T5: a link without traffic lives.
-pub async fn idle_link_lives<F: Fixture>(f: F) -> Outcome {
+pub async fn idle_link_lives(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
-    f.sleep(f.heartbeat() * 4).await;
+    f.sleep(f.heartbeat * 4).await;
     let connection = link.open().expect("it lives");
     send(&*link, connection, b"x").await.expect("it is sent");
     assert_eq!(b.received().await.1[..], *b"x");
@@ -236,7 +236,7 @@ pub async fn idle_link_lives<F: Fixture>(f: F) -> Outcome {
 }
 
 /// A peer whose sink takes nothing for long is slow, not silent.
-pub async fn a_paused_reader_is_not_silent<F: Fixture>(f: F) -> Outcome {
+pub async fn a_paused_reader_is_not_silent(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
     let connection = link.open().expect("it opens");
@@ -244,7 +244,7 @@ pub async fn a_paused_reader_is_not_silent<F: Fixture>(f: F) -> Outcome {
     b.pause(true);
     for _ in 0..8 {
         send(&*link, connection, b"x").await.expect("it lives");
-        f.sleep(f.heartbeat() / 2).await;
+        f.sleep(f.heartbeat / 2).await;
     }
     b.pause(false);
     for _ in 0..8 {
@@ -254,16 +254,16 @@ pub async fn a_paused_reader_is_not_silent<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Who waits for room is woken by the loss.
-pub async fn who_waits_for_room_learns_of_the_loss<F: Fixture>(f: F) -> Outcome {
+pub async fn who_waits_for_room_learns_of_the_loss(f: Fixture) -> Outcome {
     let (a, b) = (Arc::new(Party::open(&f, "a").await), Party::open(&f, "b").await);
     b.pause(true);
     let link = a.connect(&b).await;
     let connection = link.open().expect("it opens");
-    let (breaker, to, heartbeat) = (a.clone(), b.address().clone(), f.sleep(f.heartbeat()));
-    f.spawn(Box::pin(async move {
+    let (breaker, to, heartbeat) = (a.clone(), b.address().clone(), f.sleep(f.heartbeat));
+    f.spawn(async move {
         heartbeat.await;
         breaker.end().break_link(&to);
-    }));
+    });
     let large = Bytes::from(vec![1; 1 << 20]);
     let error = loop {
         if let Err(error) = send_large(&*link, connection, large.clone()).await {
@@ -273,7 +273,7 @@ pub async fn who_waits_for_room_learns_of_the_loss<F: Fixture>(f: F) -> Outcome 
     assert_eq!(*error.kind(), SendErrorKind::LinkLost);
     // It is told to the sink although that takes nothing.
     let mut lost = std::pin::pin!(b.lost());
-    let mut bound = f.sleep(f.heartbeat() * 2);
+    let mut bound = f.sleep(f.heartbeat * 2);
     std::future::poll_fn(|cx| match lost.as_mut().poll(cx) {
         Poll::Ready(_) => Poll::Ready(()),
         Poll::Pending => bound.as_mut().poll(cx).map(|()| b.pause(false)),

@@ -50,14 +50,14 @@ struct State {
 
 impl Party {
     /// An endpoint called `name`.
-    pub async fn open<F: Fixture>(fixture: &F, name: &str) -> Self {
-        Self::with(&*fixture.transport(), fixture.bind(name), false).await
+    pub async fn open(fixture: &Fixture, name: &str) -> Self {
+        Self::with(&*fixture.transport, (fixture.bind)(name), false).await
     }
 
     /// An endpoint that sends everything back: for each connection opened to it it opens one of its
     /// own, and closes it when the other is closed.
-    pub async fn echo<F: Fixture>(fixture: &F, name: &str) -> Self {
-        Self::with(&*fixture.transport(), fixture.bind(name), true).await
+    pub async fn echo(fixture: &Fixture, name: &str) -> Self {
+        Self::with(&*fixture.transport, (fixture.bind)(name), true).await
     }
 
     /// An endpoint bound as `bind` says, which sends everything back if it is an `echo`.

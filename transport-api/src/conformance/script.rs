@@ -17,16 +17,16 @@ const SCRIPTS: u64 = 12;
 const STEPS: usize = 60;
 
 /// Scripts of two endpoints.
-pub async fn scripts_of_two<F: Fixture>(f: F) -> Outcome {
+pub async fn scripts_of_two(f: Fixture) -> Outcome {
     run(&f, 2).await
 }
 
 /// Scripts of three endpoints.
-pub async fn scripts_of_three<F: Fixture>(f: F) -> Outcome {
+pub async fn scripts_of_three(f: Fixture) -> Outcome {
     run(&f, 3).await
 }
 
-async fn run<F: Fixture>(f: &F, count: usize) -> Outcome {
+async fn run(f: &Fixture, count: usize) -> Outcome {
     for seed in 0..SCRIPTS {
         let mut parties = Vec::new();
         for n in 0..count {

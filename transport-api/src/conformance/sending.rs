@@ -12,7 +12,7 @@ use crate::{ConnectionId, SendErrorKind, frame};
 const PINGS: u32 = 500;
 
 /// A peer that sends everything back does so, and closing goes both ways.
-pub async fn ping_pong<F: Fixture>(f: F) -> Outcome {
+pub async fn ping_pong(f: Fixture) -> Outcome {
     let (server, client) = (Party::echo(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     assert_eq!(link.peer().address, *server.address());
@@ -28,7 +28,7 @@ pub async fn ping_pong<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Two clients of one server never get each other's answers.
-pub async fn end_points<F: Fixture>(f: F) -> Outcome {
+pub async fn end_points(f: Fixture) -> Outcome {
     let server = Party::echo(&f, "server").await;
     let clients = [Party::open(&f, "a").await, Party::open(&f, "b").await];
     let links = [clients[0].connect(&server).await, clients[1].connect(&server).await];
@@ -47,7 +47,7 @@ pub async fn end_points<F: Fixture>(f: F) -> Outcome {
 }
 
 /// What is sent on one connection does not come on another.
-pub async fn connections_are_separate<F: Fixture>(f: F) -> Outcome {
+pub async fn connections_are_separate(f: Fixture) -> Outcome {
     let (server, client) = (Party::echo(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let connections = [link.open().expect("it opens"), link.open().expect("it opens")];
@@ -70,7 +70,7 @@ pub async fn connections_are_separate<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Closing one connection does not disturb another.
-pub async fn close_one_connection<F: Fixture>(f: F) -> Outcome {
+pub async fn close_one_connection(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let (one, two) = (link.open().expect("it opens"), link.open().expect("it opens"));
@@ -94,7 +94,7 @@ pub async fn close_one_connection<F: Fixture>(f: F) -> Outcome {
 }
 
 /// The other direction outlives the closing of one.
-pub async fn close_one_direction<F: Fixture>(f: F) -> Outcome {
+pub async fn close_one_direction(f: Fixture) -> Outcome {
     let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
     let link = a.connect(&b).await;
     let there = link.open().expect("it opens");
@@ -115,7 +115,7 @@ pub async fn close_one_direction<F: Fixture>(f: F) -> Outcome {
 }
 
 /// A connection opened after another was closed has its own whole stream.
-pub async fn close_reopen<F: Fixture>(f: F) -> Outcome {
+pub async fn close_reopen(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let mut before = None;
@@ -137,7 +137,7 @@ pub async fn close_reopen<F: Fixture>(f: F) -> Outcome {
 }
 
 /// A closed connection refuses, whether others are open or not.
-pub async fn send_after_close<F: Fixture>(f: F) -> Outcome {
+pub async fn send_after_close(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     for _ in 0..100 {
@@ -155,7 +155,7 @@ pub async fn send_after_close<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Closing twice does nothing more.
-pub async fn close_twice<F: Fixture>(f: F) -> Outcome {
+pub async fn close_twice(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     for _ in 0..100 {
@@ -173,7 +173,7 @@ pub async fn close_twice<F: Fixture>(f: F) -> Outcome {
 }
 
 /// T7: small messages pass a large one that began before them.
-pub async fn large_message_does_not_starve_small<F: Fixture>(f: F) -> Outcome {
+pub async fn large_message_does_not_starve_small(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let (bulk, quick) = (link.open().expect("it opens"), link.open().expect("it opens"));
@@ -198,7 +198,7 @@ pub async fn large_message_does_not_starve_small<F: Fixture>(f: F) -> Outcome {
 }
 
 /// T1: whatever the sizes and however they were given, a connection keeps the order.
-pub async fn messages_of_all_sizes_keep_their_order<F: Fixture>(f: F) -> Outcome {
+pub async fn messages_of_all_sizes_keep_their_order(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let connections: Vec<_> = (0..3).map(|_| link.open().expect("it opens")).collect();
@@ -223,7 +223,7 @@ pub async fn messages_of_all_sizes_keep_their_order<F: Fixture>(f: F) -> Outcome
 }
 
 /// T6: a peer that takes nothing makes the batch full, and nothing is lost by it.
-pub async fn bounded_outgoing_says_full<F: Fixture>(f: F) -> Outcome {
+pub async fn bounded_outgoing_says_full(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let connection = link.open().expect("it opens");
@@ -266,7 +266,7 @@ async fn ready_within(link: &dyn crate::Link, mut tick: super::CaseFuture) -> bo
 }
 
 /// T6: a slow reader slows its own sender and no one else.
-pub async fn a_slow_reader_slows_no_one_else<F: Fixture>(f: F) -> Outcome {
+pub async fn a_slow_reader_slows_no_one_else(f: Fixture) -> Outcome {
     let (slow, quick) = (Party::open(&f, "slow").await, Party::open(&f, "quick").await);
     let sender = Party::open(&f, "sender").await;
     slow.pause(true);
@@ -289,7 +289,7 @@ pub async fn a_slow_reader_slows_no_one_else<F: Fixture>(f: F) -> Outcome {
 }
 
 /// T12: a message longer than the capabilities say is refused, and the link goes on.
-pub async fn unsupported_size_refused<F: Fixture>(f: F) -> Outcome {
+pub async fn unsupported_size_refused(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let connection = link.open().expect("it opens");
@@ -303,7 +303,7 @@ pub async fn unsupported_size_refused<F: Fixture>(f: F) -> Outcome {
 }
 
 /// Extensions come with their message, small or large.
-pub async fn extensions_arrive<F: Fixture>(f: F) -> Outcome {
+pub async fn extensions_arrive(f: Fixture) -> Outcome {
     let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
     let link = client.connect(&server).await;
     let connection = link.open().expect("it opens");
@@ -328,6 +328,6 @@ pub async fn extensions_arrive<F: Fixture>(f: F) -> Outcome {
     Ok(())
 }
 
-fn link_max<F: Fixture>(f: &F) -> usize {
-    f.transport().capabilities().max_message
+fn link_max(f: &Fixture) -> usize {
+    f.transport.capabilities().max_message
 }

@@ -1,0 +1,45 @@
+//! The suite's network: a hub under the simulator.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_runtime::{SimRuntime, spawn};
+use midflight_transport_api::conformance::{Cut, Fixture};
+use midflight_transport_api::{Address, Bind, Limits, Transport};
+use midflight_transport_inmem::{Hub, InMemory};
+
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// A hub of this seed whose batches take some milliseconds at the most, and the suite's view of it;
+/// `wrap` may put something around the transport.
+pub(crate) fn network(
+    sim: &Arc<SimRuntime>,
+    seed: u64,
+    wrap: impl FnOnce(InMemory) -> Arc<dyn Transport>,
+) -> Fixture {
+    let hub = Hub::new(seed);
+    hub.set_delay(Duration::from_millis(seed % 8));
+    let limits = Limits { max_message: 8 << 20, ..Limits::default() };
+    let transport = hub.transport(sim.handle()).heartbeat(HEARTBEAT).limits(limits);
+    let (spawner, clock, sleeper) = (sim.handle(), sim.handle(), sim.handle());
+    let cut: Cut = Arc::new(move |a: &Address, b: &Address, cut| match cut {
+        true => hub.cut(a, b),
+        false => hub.heal(a, b),
+    });
+    Fixture {
+        transport: wrap(transport),
+        bind: Arc::new(|name: &str| {
+            let listen = format!("mem:{name}").parse().unwrap();
+            Bind::Listen { listen, advertise: None }
+        }),
+        nobody: "mem:nobody".parse().unwrap(),
+        heartbeat: HEARTBEAT,
+        drain: Duration::from_secs(5),
+        spawn: Arc::new(move |task| drop(spawn(&spawner, "case", task))),
+        now: Arc::new(move || Duration::from_nanos(clock.now().as_nanos())),
+        sleep: Arc::new(move |duration| sleeper.sleep(duration)),
+        cut: Ok(cut),
+        speaking: Err("nothing is negotiated in memory".into()),
+    }
+}

@@ -1,0 +1,54 @@
+//! The suite's network on the loopback, for any backend of this crate.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_runtime::{Handle, TokioRuntime, spawn, timeout};
+use midflight_transport_api::conformance::{CaseFuture, Fixture};
+use midflight_transport_api::{Bind, Limits, Transport};
+use midflight_transport_tcp::TcpConfig;
+
+/// What all of them set.
+pub(crate) fn config() -> TcpConfig {
+    let mut config = TcpConfig::default();
+    config.heartbeat = Duration::from_secs(1);
+    config.drain_deadline = Duration::from_millis(500);
+    config.limits = Limits { max_message: 8 << 20, ..Limits::default() };
+    config
+}
+
+/// Runs a case on the transport that `make` makes, whose addresses are `scheme:127.0.0.1:…`.
+pub(crate) fn run(
+    case: &dyn Fn(Fixture) -> CaseFuture,
+    scheme: &'static str,
+    make: impl Fn(TcpConfig, Handle) -> Arc<dyn Transport>,
+) {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let tokio = tokio.unwrap();
+    let runtime = TokioRuntime::on(tokio.handle().clone());
+    let (spawner, clock, sleeper) = (runtime.clone(), runtime.clone(), runtime.clone());
+    // A port that is taken and not listened at: nobody else gets it meanwhile.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let fixture = Fixture {
+        transport: make(config(), runtime.clone()),
+        bind: Arc::new(move |_: &str| {
+            let listen = format!("{scheme}:127.0.0.1:0").parse().unwrap();
+            Bind::Listen { listen, advertise: None }
+        }),
+        nobody: format!("{scheme}:{}", nobody.local_addr().unwrap()).parse().unwrap(),
+        heartbeat: config().heartbeat,
+        drain: config().drain_deadline,
+        spawn: Arc::new(move |task| drop(spawn(&spawner, "case", task))),
+        now: Arc::new(move || Duration::from_nanos(clock.now().as_nanos())),
+        sleep: Arc::new(move |duration| sleeper.sleep(duration)),
+        cut: Err(
+            "the loopback cannot be silenced; tests/hostile.rs does it with a raw socket".into()
+        ),
+        speaking: Err("the versions are fixed; tests/hostile.rs speaks others by raw socket".into()),
+    };
+    tokio
+        .block_on(timeout(&*runtime, Duration::from_secs(60), case(fixture)))
+        .expect("the case ends within a minute");
+}
