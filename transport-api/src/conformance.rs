@@ -15,6 +15,33 @@
 //!
 //! The function may run the case several times, each with a fixture of its own, and panics when that
 //! takes longer than a minute or so.
+//!
+//! # The generic cases of Cloud Haskell
+//!
+//! The oldest suite of this kind is that of `network-transport`, with twenty cases (and one that no
+//! transport of theirs runs). What became of each here:
+//!
+//! | there | here |
+//! |---|---|
+//! | PingPong | [`ping_pong`](sending::ping_pong) |
+//! | EndPoints | [`end_points`](sending::end_points) |
+//! | Connections | [`connections_are_separate`](sending::connections_are_separate) |
+//! | CloseOneConnection | [`close_one_connection`](sending::close_one_connection) |
+//! | CloseOneDirection | [`close_one_direction`](sending::close_one_direction) |
+//! | CloseReopen | [`close_reopen`](sending::close_reopen) |
+//! | ParallelConnects | [`parallel_connects`](connecting::parallel_connects) |
+//! | SelfSend | none: an endpoint has no link to itself, [`connect_to_self`](connecting::connect_to_self) |
+//! | SendAfterClose | [`send_after_close`](sending::send_after_close) |
+//! | Crossing | [`crossing`](connecting::crossing); neither side may fail here |
+//! | CloseTwice | [`close_twice`](sending::close_twice) |
+//! | ConnectToSelf, ConnectToSelfTwice, CloseSelf | none, as SelfSend |
+//! | CloseEndPoint | [`end_point_close`](failing::end_point_close); the way back to an address that cannot be dialled is in [`dial_only`](connecting::dial_only) |
+//! | CloseTransport | a transport has nothing to close; [`end_point_close_leaves_another`](failing::end_point_close_leaves_another) has what is left of it |
+//! | ConnectClosedEndPoint | [`connect_closed_end_point`](connecting::connect_closed_end_point) |
+//! | ExceptionOnReceive | nothing is received by call; that nothing comes after the loss is in every [`script`] |
+//! | SendException | [`a_fill_that_panics_harms_nothing`](sending::a_fill_that_panics_harms_nothing); there the link is given up, here it lives |
+//! | Kill | [`kill`](crowd::kill) |
+//! | Multicast | none: no transport here or there has it |
 
 #![allow(
     clippy::missing_panics_doc,
@@ -23,8 +50,10 @@
 )]
 
 pub mod connecting;
+pub mod crowd;
 pub mod failing;
 mod fixture;
+pub mod limits;
 mod party;
 pub mod script;
 pub mod sending;
@@ -42,13 +71,18 @@ macro_rules! conformance_suite {
                 close_one_direction, close_reopen, send_after_close, close_twice,
                 large_message_does_not_starve_small, messages_of_all_sizes_keep_their_order,
                 bounded_outgoing_says_full, a_slow_reader_slows_no_one_else,
-                unsupported_size_refused, extensions_arrive;
+                unsupported_size_refused, extensions_arrive, a_fill_that_panics_harms_nothing;
             connecting: parallel_connects, crossing, connect_to_nobody, connect_closed_end_point,
                 connect_bad_address, connect_to_self, dial_only, listening_twice_is_refused,
-                a_second_connect_gives_the_same_link;
-            failing: lost_told_once_and_before_reconnect, handles_refuse_after_loss, break_link,
+                a_second_connect_gives_the_same_link, a_cancelled_connect_harms_nothing;
+            crowd: many_end_points_to_one, kill, bulk_streams_get_fair_shares;
+            limits: connections_of_a_link, capabilities_tell_the_truth, a_common_version_is_found,
+                no_common_version;
+            failing: lost_told_once_and_before_reconnect,
+                a_half_open_link_is_told_lost_before_the_next, handles_refuse_after_loss, break_link,
                 break_link_from_both_sides, abort, polite_close_delivers_first,
-                polite_close_from_both_sides, end_point_close, dropped_end_point,
+                polite_close_from_both_sides, end_point_close, end_point_close_leaves_another,
+                end_point_close_has_a_deadline, dropped_end_point,
                 silent_peer_noticed, idle_link_lives, a_paused_reader_is_not_silent,
                 who_waits_for_room_learns_of_the_loss, closing_and_connecting_again;
             script: scripts_of_two, scripts_of_three;

@@ -1,6 +1,10 @@
 //! How two endpoints get their one link.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use super::{Fixture, Outcome, Party, Seen, nobody, send};
 use crate::{Bind, ConnectErrorKind, OpenErrorKind};
@@ -142,4 +146,39 @@ pub async fn a_second_connect_gives_the_same_link(f: Fixture) -> Outcome {
     assert_eq!(a.connect(&b).await.id(), link.id());
     assert_eq!(b.connect(&a).await.id(), b.link(0).await.id());
     Ok(())
+}
+
+/// Who gives up connecting harms nobody: not another who waits for the same link, not the endpoint.
+pub async fn a_cancelled_connect_harms_nothing(f: Fixture) -> Outcome {
+    let client = Party::open(&f, "client").await;
+    is_ready(&mut client.end().connect(&f.nobody)).await;
+    for round in 0..12_u8 {
+        let server = Party::open(&f, &format!("server{round}")).await;
+        let mut first = client.end().connect(server.address());
+        let mut second = client.end().connect(server.address());
+        if !is_ready(&mut first).await && round % 3 > 0 {
+            is_ready(&mut second).await;
+        }
+        if round % 2 > 0 {
+            f.sleep(Duration::from_millis(u64::from(round / 2))).await;
+        }
+        drop(first);
+        // Who asked together with the one that gave up, or only afterwards.
+        let link = match round % 3 {
+            0 => client.connect(&server).await,
+            _ => second.await.expect("the other goes on"),
+        };
+        let connection = link.open().expect("it opens");
+        send(&*link, connection, &[round]).await.expect("it is sent");
+        assert_eq!(server.received().await.1[..], [round]);
+        let ups = server.seen().iter().filter(|(_, seen)| *seen == Seen::Up).count();
+        assert_eq!(ups, 1);
+    }
+    client.end().close().await;
+    Ok(())
+}
+
+/// Polls `future` once.
+async fn is_ready<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send + '_>>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await
 }

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
+use super::sending::fill_up;
 use super::{Fixture, Outcome, Party, Seen, send, send_large};
 use crate::{ConnectErrorKind, LossKind, SendErrorKind};
 
@@ -21,16 +22,21 @@ pub async fn lost_told_once_and_before_reconnect(f: Fixture) -> Outcome {
         assert!(a.end().break_link(b.address()));
     }
     for party in [&a, &b] {
-        let mut before = None;
-        for _ in 0..10 {
-            let (up, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
-            assert_eq!(seen, "up");
-            assert!(before.replace(up) < Some(up), "incarnations have growing numbers");
-            let (lost, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
-            assert_eq!((lost, seen), (up, "lost"));
-        }
+        ups_and_losses(party, 10).await;
     }
     Ok(())
+}
+
+/// Each of so many links is told up, and lost before the next is up.
+async fn ups_and_losses(party: &Party, links: usize) {
+    let mut before = None;
+    for _ in 0..links {
+        let (up, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
+        assert_eq!(seen, "up");
+        assert!(before.replace(up) < Some(up), "incarnations have growing numbers");
+        let (lost, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
+        assert_eq!((lost, seen), (up, "lost"));
+    }
 }
 
 const fn relevant(seen: &Seen) -> Option<&'static str> {
@@ -39,6 +45,34 @@ const fn relevant(seen: &Seen) -> Option<&'static str> {
         Seen::Lost(_) => Some("lost"),
         _ => None,
     }
+}
+
+/// T2: one side breaks the link and connects again before the other knows of anything: that one is
+/// told the loss first, and what it wrote to the old link does not come.
+pub async fn a_half_open_link_is_told_lost_before_the_next(f: Fixture) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    for round in 0..5_u8 {
+        let old = a.connect(&b).await;
+        let connection = old.open().expect("it opens");
+        send(&*old, connection, &[round]).await.expect("it is sent");
+        b.received_keeping(&[round]).await;
+        f.cut(a.address(), b.address())?;
+        assert!(a.end().break_link(b.address()));
+        let unknowing = b.link(usize::from(round)).await;
+        let late = unknowing.open().expect("it knows nothing");
+        send(&*unknowing, late, b"late").await.expect("it knows nothing");
+        f.heal(a.address(), b.address())?;
+    }
+    let last = a.connect(&b).await;
+    let connection = last.open().expect("it opens");
+    send(&*last, connection, b"last").await.expect("it is sent");
+    b.received_keeping(b"last").await;
+    assert!(!a.seen().iter().any(|(_, seen)| matches!(seen, Seen::Received { .. })));
+    last.close();
+    for party in [&a, &b] {
+        ups_and_losses(party, 6).await;
+    }
+    Ok(())
 }
 
 /// T2: handles from before a loss refuse, also when there is a new link.
@@ -192,6 +226,41 @@ pub async fn end_point_close(f: Fixture) -> Outcome {
     }
     let error = a.end().connect(peers[0].address()).await.expect_err("it is closed");
     assert_eq!(*error.kind(), ConnectErrorKind::Closed);
+    for link in [a.link(0).await, a.link(1).await, peers[0].link(0).await, peers[1].link(0).await] {
+        assert_eq!(*link.open().expect_err("it is closed").kind(), SendErrorKind::LinkLost);
+        link.close();
+    }
+    Ok(())
+}
+
+/// Closing an endpoint leaves the others of its transport alone.
+pub async fn end_point_close_leaves_another(f: Fixture) -> Outcome {
+    let server = Party::echo(&f, "server").await;
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    a.connect(&server).await;
+    let link = b.connect(&server).await;
+    a.end().close().await;
+    let connection = link.open().expect("it lives");
+    send(&*link, connection, b"x").await.expect("it is sent");
+    assert_eq!(b.received().await.1[..], *b"x");
+    a.end().connect(server.address()).await.expect_err("it is closed");
+    Ok(())
+}
+
+/// Closing an endpoint ends in time, also when a peer takes nothing; that peer's link is cut.
+pub async fn end_point_close_has_a_deadline(f: Fixture) -> Outcome {
+    let (a, b) = (Party::open(&f, "a").await, Party::open(&f, "b").await);
+    let link = a.connect(&b).await;
+    let connection = link.open().expect("it opens");
+    b.pause(true);
+    fill_up(&f, &*link, connection, &Bytes::from(vec![1; 1 << 20])).await;
+    let began = f.now();
+    a.end().close().await;
+    let took = f.now() - began;
+    assert!(took <= f.drain + f.heartbeat, "after {took:?}, and {:?} are allowed", f.drain);
+    assert_eq!(a.lost().await.1.kind, LossKind::Cut);
+    b.pause(false);
+    assert_ne!(b.lost().await.1.kind, LossKind::Closed, "not everything has come");
     Ok(())
 }
 

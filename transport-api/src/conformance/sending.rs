@@ -1,13 +1,14 @@
 //! Messages on connections: order, separation, bounds, refusals.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Fixture, Outcome, Party, Seen, send, send_large};
-use crate::{ConnectionId, SendErrorKind, frame};
+use crate::{ConnectionId, Link, SMALL_MAX, SendErrorKind, frame};
 
 const PINGS: u32 = 500;
 
@@ -229,25 +230,8 @@ pub async fn bounded_outgoing_says_full(f: Fixture) -> Outcome {
     let connection = link.open().expect("it opens");
     server.opened().await;
     server.pause(true);
-    let payload = vec![1; 4000];
-    let mut count = 0_usize;
-    loop {
-        let full = link.write(&mut |outgoing| {
-            outgoing.message(connection, &payload).expect("it is open");
-        });
-        match full {
-            Ok(()) => count += 1,
-            Err(error) => {
-                assert_eq!(*error.kind(), SendErrorKind::Full);
-                // What is under way still makes room for a while.
-                let tick = f.sleep(Duration::from_millis(100));
-                if !ready_within(&*link, tick).await {
-                    break;
-                }
-            }
-        }
-        assert!(count * payload.len() < 64 << 20, "nothing bounds it");
-    }
+    let payload = Bytes::from(vec![1; 4000]);
+    let count = fill_up(&f, &*link, connection, &payload).await;
     server.pause(false);
     std::future::poll_fn(|cx| link.poll_ready(cx)).await.expect("there is room again");
     for _ in 0..count {
@@ -256,8 +240,34 @@ pub async fn bounded_outgoing_says_full(f: Fixture) -> Outcome {
     Ok(())
 }
 
+/// Sends to a peer that takes nothing until nothing more goes in, and says how many were taken.
+pub(super) async fn fill_up(
+    f: &Fixture,
+    link: &dyn Link,
+    connection: ConnectionId,
+    payload: &Bytes,
+) -> usize {
+    let mut count = 0;
+    loop {
+        let full = link.write(&mut |outgoing| {
+            outgoing.message_bytes(connection, &[], payload.clone()).expect("it is open");
+        });
+        match full {
+            Ok(()) => count += 1,
+            Err(error) => {
+                assert_eq!(*error.kind(), SendErrorKind::Full);
+                // What is under way still makes room for a while.
+                if !ready_within(link, f.sleep(Duration::from_millis(100))).await {
+                    return count;
+                }
+            }
+        }
+        assert!(count * payload.len() < 64 << 20, "nothing bounds it");
+    }
+}
+
 /// Whether the link has room before `tick` ends.
-async fn ready_within(link: &dyn crate::Link, mut tick: super::CaseFuture) -> bool {
+async fn ready_within(link: &dyn Link, mut tick: super::CaseFuture) -> bool {
     std::future::poll_fn(|cx| match link.poll_ready(cx) {
         Poll::Ready(ready) => Poll::Ready(ready.is_ok()),
         Poll::Pending => tick.as_mut().poll(cx).map(|()| false),
@@ -324,6 +334,40 @@ pub async fn extensions_arrive(f: Fixture) -> Outcome {
             _ => None,
         });
         assert_eq!(extensions.await, entries);
+    }
+    Ok(())
+}
+
+/// What panics while it fills the batch loses its own message and nothing else.
+pub async fn a_fill_that_panics_harms_nothing(f: Fixture) -> Outcome {
+    let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
+    let link = client.connect(&server).await;
+    let connections = [link.open().expect("it opens"), link.open().expect("it opens")];
+    for size in [10, SMALL_MAX + 1, 100_000] {
+        let fill = AssertUnwindSafe(|| {
+            link.write(&mut |outgoing| {
+                for connection in connections {
+                    let before = Bytes::from(vec![b'b'; size]);
+                    outgoing.message_bytes(connection, &[], before).expect("it is open");
+                }
+                let half = outgoing.message_with(connections[0], &[], |buffer| {
+                    buffer.extend_from_slice(&[b'h'; 100]);
+                    panic!("on purpose, while a message is written");
+                });
+                half.expect("it is not reached");
+            })
+        });
+        std::panic::catch_unwind(fill).expect_err("it panics").downcast::<&str>().expect("ours");
+        for connection in connections {
+            send(&*link, connection, b"after").await.expect("the link lives");
+        }
+        let mut got: BTreeMap<ConnectionId, Vec<Bytes>> = BTreeMap::new();
+        for _ in 0..4 {
+            let (connection, payload) = server.received().await;
+            got.entry(connection).or_default().push(payload);
+        }
+        let wanted = [Bytes::from(vec![b'b'; size]), Bytes::from_static(b"after")];
+        assert!(got.values().all(|got| *got == wanted), "what was whole comes, the half does not");
     }
     Ok(())
 }
