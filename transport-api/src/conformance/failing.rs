@@ -35,7 +35,8 @@ async fn ups_and_losses(party: &Party, links: usize) {
         assert_eq!(seen, "up");
         assert!(before.replace(up) < Some(up), "incarnations have growing numbers");
         let (lost, seen) = party.pick(|link, seen| relevant(seen).map(|s| (link, s))).await;
-        assert_eq!((lost, seen), (up, "lost"));
+        let told = "the loss of a link is told before the next is up";
+        assert_eq!((lost, seen), (up, "lost"), "{told}");
     }
 }
 

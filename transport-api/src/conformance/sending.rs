@@ -130,7 +130,8 @@ pub async fn close_reopen(f: Fixture) -> Outcome {
         assert_eq!(server.opened().await, connection);
         for n in 0..PINGS {
             let wanted = Bytes::from((round * PINGS + n).to_le_bytes().to_vec());
-            assert_eq!(server.received().await, (connection, wanted));
+            let next = server.received().await;
+            assert_eq!(next, (connection, wanted), "the next message of the connection");
         }
         assert_eq!(server.closed().await, connection);
     }

@@ -1,0 +1,117 @@
+//! The suite is itself tested: backends that break one promise each fail the case that is about it,
+//! in words that say so, and what wraps them passes it when it breaks nothing.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use midflight_runtime::SimRuntime;
+use midflight_transport_api::conformance::{
+    Fixture, Outcome, connecting, crowd, failing, limits, sending,
+};
+use midflight_transport_api::{Limits, Transport};
+use midflight_transport_inmem::InMemory;
+
+#[path = "shared/altered.rs"]
+mod altered;
+#[path = "shared/simulated.rs"]
+mod simulated;
+
+use altered::{Altered, Fault};
+
+/// Runs a case on a network whose transport is made by `wrap`; the words with which it failed.
+fn run<C>(
+    case: impl FnOnce(Fixture) -> C,
+    wrap: impl FnOnce(InMemory) -> Arc<dyn Transport>,
+    versions: Option<Fault>,
+) -> Result<(), String>
+where
+    C: Future<Output = Outcome> + Send + 'static,
+{
+    let sim = SimRuntime::new(1);
+    let mut altered = None;
+    let mut fixture = simulated::network(&sim, 1, |memory| {
+        altered = versions.map(|fault| Altered::new(memory.clone(), fault));
+        wrap(memory)
+    });
+    if let Some(altered) = altered {
+        fixture.speaking = Ok(Arc::new(move |low, high| Arc::new(altered.speaking(low, high))));
+    }
+    let case = case(fixture);
+    let ran = std::panic::catch_unwind(AssertUnwindSafe(|| sim.run(3_000_000, case)));
+    let words = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(panic) => panic.downcast::<&str>().unwrap().to_string(),
+    };
+    match ran {
+        Ok(Ok(outcome)) => outcome.map_err(|reason| format!("skipped: {reason}")),
+        Ok(Err(stopped)) => Err(stopped.to_string()),
+        Err(panic) => Err(words(panic)),
+    }
+}
+
+/// The backend with this fault fails the case, with these words in what it says; the one without
+/// passes.
+fn fails<C>(fault: Fault, case: impl Fn(Fixture) -> C, words: &str)
+where
+    C: Future<Output = Outcome> + Send + 'static,
+{
+    let with = |fault| run(&case, |memory| Arc::new(Altered::new(memory, fault)), Some(fault));
+    assert_eq!(with(Fault::Nothing), Ok(()), "the wrapper itself breaks nothing");
+    let said = with(fault).expect_err("the case does not see the fault");
+    assert!(said.contains(words), "{fault:?}: {said}");
+}
+
+#[test]
+fn reordering_is_seen() {
+    fails(
+        Fault::Reorders,
+        sending::messages_of_all_sizes_keep_their_order,
+        "every stream is whole and in order",
+    );
+}
+
+#[test]
+fn dropping_is_seen() {
+    fails(Fault::Drops, sending::close_reopen, "the next message of the connection");
+}
+
+#[test]
+fn duplicating_is_seen() {
+    fails(Fault::Duplicates, crowd::kill, "each message came once");
+}
+
+#[test]
+fn a_lost_loss_is_seen() {
+    fails(
+        Fault::LosesLosses,
+        failing::lost_told_once_and_before_reconnect,
+        "the loss of a link is told before the next is up",
+    );
+}
+
+#[test]
+fn an_unbounded_queue_is_seen() {
+    let limited = |memory: InMemory| -> Arc<dyn Transport> { Arc::new(memory) };
+    assert_eq!(run(sending::bounded_outgoing_says_full, limited, None), Ok(()));
+    let unbounded = |memory: InMemory| -> Arc<dyn Transport> {
+        let limits = Limits { small: usize::MAX, bulk: usize::MAX, max_message: 8 << 20 };
+        Arc::new(memory.limits(limits))
+    };
+    let said = run(sending::bounded_outgoing_says_full, unbounded, None).unwrap_err();
+    assert!(said.contains("nothing bounds it"), "{said}");
+}
+
+#[test]
+fn wrong_version_ranges_are_seen() {
+    fails(Fault::SwapsVersions, limits::no_common_version, "cannot connect: no common protocol");
+}
+
+/// Where there is something in common, all goes on.
+#[test]
+fn versions_in_common_are_used() {
+    let altered = |memory| -> Arc<dyn Transport> { Arc::new(Altered::new(memory, Fault::Nothing)) };
+    assert_eq!(run(limits::a_common_version_is_found, altered, Some(Fault::Nothing)), Ok(()));
+    assert_eq!(run(connecting::crossing, altered, None), Ok(()));
+}
