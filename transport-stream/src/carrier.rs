@@ -5,7 +5,7 @@ use std::io;
 
 use async_trait::async_trait;
 use midflight_runtime::BoxFuture;
-use midflight_transport_api::{Address, Capabilities, ConnectError, OpenError};
+use midflight_transport_api::{Address, Capabilities, ConnectError, ConnectErrorKind, OpenError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Carries streams of bytes between endpoints.
@@ -92,6 +92,17 @@ impl Stream {
         write: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
         Self { read: Box::new(read), write: Box::new(write), proven: None }
+    }
+}
+
+/// What it means for a dial that the stream failed in its handshake, the carrier's or ours.
+#[must_use]
+pub fn handshake_failure(error: &io::Error) -> ConnectErrorKind {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        // Whoever was there has gone without a word.
+        BrokenPipe | ConnectionReset | UnexpectedEof => ConnectErrorKind::NotFound,
+        _ => ConnectErrorKind::Refused,
     }
 }
 

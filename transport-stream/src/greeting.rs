@@ -7,6 +7,7 @@ use midflight_transport_api::{Address, ConnectErrorKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::Stream;
+use crate::carrier::handshake_failure;
 use crate::handshake::{self, Heard, Introduction, MESSAGE_MAX, Malformed, Message};
 
 /// A stream in its handshake.
@@ -38,13 +39,9 @@ pub(crate) enum NotHeard {
 
 impl NotHeard {
     pub(crate) fn kind(&self) -> ConnectErrorKind {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         match self {
-            // Whoever was there has gone without a word.
-            Self::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionReset | UnexpectedEof) => {
-                ConnectErrorKind::NotFound
-            }
-            Self::Io(_) | Self::Malformed(_) | Self::NotCovered { .. } => ConnectErrorKind::Refused,
+            Self::Io(error) => handshake_failure(error),
+            Self::Malformed(_) | Self::NotCovered { .. } => ConnectErrorKind::Refused,
             Self::Versions { ours, theirs } => {
                 ConnectErrorKind::NoCommonVersion { ours: *ours, theirs: *theirs }
             }

@@ -28,6 +28,6 @@ mod table;
 mod transport;
 mod writer;
 
-pub use carrier::{Arrival, Carrier, Listener, Proven, Stream};
+pub use carrier::{Arrival, Carrier, Listener, Proven, Stream, handshake_failure};
 pub use config::LinkConfig;
 pub use transport::StreamTransport;

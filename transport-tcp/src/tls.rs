@@ -18,7 +18,9 @@ use midflight_transport_api::{
     Address, Bind, Capabilities, ConnectError, ConnectErrorKind, EndPoint, LinkAcceptor, OpenError,
     Transport,
 };
-use midflight_transport_stream::{Arrival, Carrier, Listener, Proven, Stream, StreamTransport};
+use midflight_transport_stream::{
+    Arrival, Carrier, Listener, Proven, Stream, StreamTransport, handshake_failure,
+};
 use parking_lot::RwLock;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
@@ -126,9 +128,9 @@ impl Carrier for Tls {
         let host = host.ok_or(ConnectErrorKind::BadAddress)?.to_owned();
         let socket = socket::dial(peer, &self.config).await?;
         let connector = TlsConnector::from(self.configs.read().client.clone());
-        let refused = |error| ConnectError::because(ConnectErrorKind::Refused, error);
-        let tls = connector.connect(host, buffered(socket)).await.map_err(refused)?;
-        let proven = proof::of(tls.get_ref().1.peer_certificates()).map_err(refused)?;
+        let failed = |error| ConnectError::because(handshake_failure(&error), error);
+        let tls = connector.connect(host, buffered(socket)).await.map_err(failed)?;
+        let proven = proof::of(tls.get_ref().1.peer_certificates()).map_err(failed)?;
         Ok(stream(tls, proven))
     }
 }

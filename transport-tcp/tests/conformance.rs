@@ -1,15 +1,31 @@
-//! The suite over sockets on the loopback.
+//! The suite over sockets on the loopback, bare and under TLS.
 
 use std::sync::Arc;
 
 use midflight_transport_api::conformance::{CaseFuture, Fixture};
 use midflight_transport_tcp::TcpTransport;
 
+#[path = "shared/certificates.rs"]
+mod certificates;
 #[path = "shared/loopback.rs"]
 mod loopback;
 
-fn tcp(case: &dyn Fn(Fixture) -> CaseFuture) {
-    loopback::run(case, "tcp", |config, runtime| Arc::new(TcpTransport::new(config, runtime)));
+mod tcp {
+    use super::*;
+
+    fn tcp(case: &dyn Fn(Fixture) -> CaseFuture) {
+        loopback::run(case, "tcp", |config, runtime| Arc::new(TcpTransport::new(config, runtime)));
+    }
+
+    midflight_transport_api::conformance_suite!(tcp);
 }
 
-midflight_transport_api::conformance_suite!(tcp);
+mod tls {
+    use super::*;
+
+    fn tls(case: &dyn Fn(Fixture) -> CaseFuture) {
+        loopback::run(case, "tls", certificates::tls);
+    }
+
+    midflight_transport_api::conformance_suite!(tls);
+}

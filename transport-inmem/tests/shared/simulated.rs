@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_runtime::{SimRuntime, spawn};
-use midflight_transport_api::conformance::{Cut, Fixture};
+use midflight_transport_api::conformance::{Cut, Fixture, Speaking};
 use midflight_transport_api::{Address, Bind, Limits, Transport};
 use midflight_transport_inmem::{Hub, InMemory};
+use midflight_transport_stream::LinkConfig;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -20,8 +21,17 @@ pub(crate) fn network(
 ) -> Fixture {
     let hub = Hub::new(seed);
     hub.set_delay(Duration::from_millis(seed % 8));
-    let limits = Limits { max_message: 8 << 20, ..Limits::default() };
-    let transport = hub.transport(sim.handle()).heartbeat(HEARTBEAT).limits(limits);
+    hub.set_reorder(seed % 2 == 1);
+    let mut links = LinkConfig::default();
+    links.heartbeat = HEARTBEAT;
+    links.limits = Limits { max_message: 8 << 20, ..Limits::default() };
+    let transport = hub.transport(sim.handle()).links(links.clone());
+    let (other, handle) = (hub.clone(), sim.handle());
+    let speaking: Speaking = Arc::new(move |low, high| {
+        let mut links = links.clone();
+        links.versions = (low, high);
+        Arc::new(other.transport(handle.clone()).links(links))
+    });
     let (spawner, clock, sleeper) = (sim.handle(), sim.handle(), sim.handle());
     let cut: Cut = Arc::new(move |a: &Address, b: &Address, cut| match cut {
         true => hub.cut(a, b),
@@ -40,6 +50,6 @@ pub(crate) fn network(
         now: Arc::new(move || Duration::from_nanos(clock.now().as_nanos())),
         sleep: Arc::new(move |duration| sleeper.sleep(duration)),
         cut: Ok(cut),
-        speaking: Err("nothing is negotiated in memory".into()),
+        speaking: Ok(speaking),
     }
 }

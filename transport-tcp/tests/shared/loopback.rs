@@ -12,9 +12,9 @@ use midflight_transport_tcp::TcpConfig;
 /// What all of them set.
 pub(crate) fn config() -> TcpConfig {
     let mut config = TcpConfig::default();
-    config.heartbeat = Duration::from_secs(1);
-    config.drain_deadline = Duration::from_millis(500);
-    config.limits = Limits { max_message: 8 << 20, ..Limits::default() };
+    config.links.heartbeat = Duration::from_secs(1);
+    config.links.drain_deadline = Duration::from_millis(500);
+    config.links.limits = Limits { max_message: 8 << 20, ..Limits::default() };
     config
 }
 
@@ -22,12 +22,13 @@ pub(crate) fn config() -> TcpConfig {
 pub(crate) fn run(
     case: &dyn Fn(Fixture) -> CaseFuture,
     scheme: &'static str,
-    make: impl Fn(TcpConfig, Handle) -> Arc<dyn Transport>,
+    make: fn(TcpConfig, Handle) -> Arc<dyn Transport>,
 ) {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let tokio = tokio.unwrap();
     let runtime = TokioRuntime::on(tokio.handle().clone());
     let (spawner, clock, sleeper) = (runtime.clone(), runtime.clone(), runtime.clone());
+    let other = runtime.clone();
     // A port that is taken and not listened at: nobody else gets it meanwhile.
     let nobody = tokio::net::TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -38,15 +39,19 @@ pub(crate) fn run(
             Bind::Listen { listen, advertise: None }
         }),
         nobody: format!("{scheme}:{}", nobody.local_addr().unwrap()).parse().unwrap(),
-        heartbeat: config().heartbeat,
-        drain: config().drain_deadline,
+        heartbeat: config().links.heartbeat,
+        drain: config().links.drain_deadline,
         spawn: Arc::new(move |task| drop(spawn(&spawner, "case", task))),
         now: Arc::new(move || Duration::from_nanos(clock.now().as_nanos())),
         sleep: Arc::new(move |duration| sleeper.sleep(duration)),
         cut: Err(
             "the loopback cannot be silenced; tests/hostile.rs does it with a raw socket".into()
         ),
-        speaking: Err("the versions are fixed; tests/hostile.rs speaks others by raw socket".into()),
+        speaking: Ok(Arc::new(move |low, high| {
+            let mut config = config();
+            config.links.versions = (low, high);
+            make(config, other.clone())
+        })),
     };
     tokio
         .block_on(timeout(&*runtime, Duration::from_secs(60), case(fixture)))
