@@ -196,6 +196,25 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Violation> {
     Ok(Some((frame, HEADER_LEN + len)))
 }
 
+/// The head of a frame of plain data that [`decode`] found to be valid and not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DataHead {
+    pub(crate) connection: ConnectionId,
+    pub(crate) more: bool,
+    /// Bytes of the payload.
+    pub(crate) len: usize,
+}
+
+/// The head at the beginning of `bytes`, if it is one of plain data, and what is there of its payload.
+pub(crate) fn begun(bytes: &[u8]) -> Option<(DataHead, &[u8])> {
+    let (head, there) = bytes.split_first_chunk::<HEADER_LEN>()?;
+    let word = u64::from_le_bytes(*head);
+    let (len, flags) = ((word & 0x00ff_ffff) as usize, (word >> 24) as u8);
+    let plain = flags & !MORE == Kind::Data as u8 && there.len() < len;
+    let connection = ConnectionId((word >> 32) as u32);
+    plain.then_some((DataHead { connection, more: flags & MORE != 0, len }, there))
+}
+
 /// Everything but plain data.
 #[cold]
 fn decode_rare(

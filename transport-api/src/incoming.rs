@@ -1,20 +1,40 @@
 //! What comes in on a link: from bytes to the events of its sink. For those who write a backend.
 
-use bytes::Bytes;
+use bytes::BytesMut;
+use bytes::buf::{BufMut as _, Limit};
 
-use crate::frame::{self, CONNECTIONS_MAX, Frame, Kind, Violation};
+use crate::frame::{self, CONNECTIONS_MAX, FRAGMENT_MAX, Frame, Kind, Violation};
 use crate::{ConnectionId, LinkEvent, LinkSink, Payload};
 
 /// The receiving half of a link: knows what the peer has open and puts fragments together.
 ///
-/// It never allocates by a length that it has not seen, and holds at most twice `max_message` bytes
-/// of unfinished messages.
+/// It holds at most twice `max_message` bytes of unfinished messages. Room for what is still to come
+/// is set aside only by what has come before (the connection's last message, or the frame at hand), and
+/// `max_message` bytes of it in all at the most, whatever a peer claims.
+///
+/// The bytes of a long message need not pass through a buffer: between two calls of
+/// [`feed`](Self::feed), read into [`room`](Self::room) as long as there is any.
 #[derive(Debug)]
 pub struct Incoming {
     slots: Vec<Slot>,
     max_message: usize,
     unfinished: usize,
+    /// Bytes set aside for messages that are not finished.
+    reserved: usize,
+    /// The frame of which a part was taken.
+    begun: Option<Begun>,
     over: bool,
+}
+
+/// From so many missing bytes on, a frame is taken before it is whole.
+const BEGIN_MIN: usize = 8 * 1024;
+
+/// A frame of data of which the head has been taken, and not yet the whole payload.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    connection: ConnectionId,
+    more: bool,
+    left: usize,
 }
 
 /// What a frame says to the link itself.
@@ -35,19 +55,29 @@ pub enum Control {
 struct Slot {
     open: Option<ConnectionId>,
     partial: Option<Box<Partial>>,
+    /// The length of the connection's last message of several fragments.
+    last: usize,
 }
 
 #[derive(Debug)]
 struct Partial {
     extensions: Vec<u8>,
-    bytes: Vec<u8>,
+    bytes: BytesMut,
+    reserved: usize,
 }
 
 impl Incoming {
     /// Nothing open; takes messages of at most `max_message` bytes.
     #[must_use]
     pub const fn new(max_message: usize) -> Self {
-        Self { slots: Vec::new(), max_message, unfinished: 0, over: false }
+        Self {
+            slots: Vec::new(),
+            max_message,
+            unfinished: 0,
+            reserved: 0,
+            begun: None,
+            over: false,
+        }
     }
 
     /// Bytes of messages whose last fragment is still to come.
@@ -75,12 +105,63 @@ impl Incoming {
         control: &mut dyn FnMut(Control),
     ) -> Result<usize, Violation> {
         let mut at = 0;
+        if let Some(begun) = self.begun {
+            at = begun.left.min(bytes.len());
+            self.append(begun.connection, &bytes[..at])?;
+            self.advance(at, sink);
+            if self.begun.is_some() {
+                return Ok(at);
+            }
+        }
         while !self.over {
-            let Some((frame, len)) = frame::decode(&bytes[at..])? else { return Ok(at) };
-            self.frame(&frame, sink, control)?;
-            at += len;
+            match frame::decode(&bytes[at..])? {
+                Some((frame, len)) => {
+                    self.frame(&frame, sink, control)?;
+                    at += len;
+                }
+                None => return Ok(at + self.begin(&bytes[at..])?),
+            }
         }
         Ok(bytes.len())
+    }
+
+    /// Where the next bytes may be read to, past any buffer, after all that was read has been
+    /// [fed](Self::feed): the rest of a long message's frame. Say with [`came`](Self::came) how many
+    /// there were.
+    pub fn room(&mut self) -> Option<Limit<&mut BytesMut>> {
+        let Begun { connection, left, .. } = self.begun?;
+        let partial = self.slots.get_mut(place(connection))?.partial.as_mut()?;
+        Some((&mut partial.bytes).limit(left))
+    }
+
+    /// Whether a long message is under way, of which more is about to come: it is better to read little
+    /// at a time then, so that most of it can go to its [`room`](Self::room).
+    #[must_use]
+    pub const fn is_amid_fragments(&self) -> bool {
+        self.unfinished > 0
+    }
+
+    /// So many bytes were read into the [`room`](Self::room).
+    ///
+    /// # Panics
+    /// When there was not so much.
+    pub fn came(&mut self, count: usize, sink: &mut dyn LinkSink) {
+        self.unfinished += count;
+        self.advance(count, sink);
+    }
+
+    /// So many bytes more of the frame that was begun are where they belong.
+    fn advance(&mut self, count: usize, sink: &mut dyn LinkSink) {
+        let Some(begun) = &mut self.begun else { return };
+        assert!(count <= begun.left, "more came than there was room for");
+        begun.left -= count;
+        if begun.left == 0 {
+            let Begun { connection, more, .. } = *begun;
+            self.begun = None;
+            if !more {
+                self.finish(connection, sink);
+            }
+        }
     }
 
     fn frame(
@@ -115,11 +196,7 @@ impl Incoming {
 
     fn data(&mut self, frame: &Frame<'_>, sink: &mut dyn LinkSink) -> Result<(), Violation> {
         let connection = frame.connection;
-        let slot = self
-            .slots
-            .get_mut(place(connection))
-            .filter(|slot| slot.open == Some(connection))
-            .ok_or(Violation::NotOpen(connection))?;
+        let slot = self.slot(connection)?;
         if slot.partial.is_none() && !frame.more {
             if frame.payload.len() > self.max_message {
                 return Err(Violation::MessageTooLong(frame.payload.len()));
@@ -128,37 +205,98 @@ impl Incoming {
             sink.event(LinkEvent::Received { connection, payload, extensions: frame.extensions });
             return Ok(());
         }
-        let partial = match &mut slot.partial {
-            Some(_) if !frame.extensions.is_empty() => {
+        self.partial(connection, frame.extensions, frame.payload.len(), frame.more)?;
+        self.append(connection, frame.payload)?;
+        if !frame.more {
+            self.finish(connection, sink);
+        }
+        Ok(())
+    }
+
+    /// Takes what is there of a frame of data whose rest is worth reading to its place; answers how
+    /// many bytes that was.
+    fn begin(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        let Some((head, there)) = frame::begun(bytes) else { return Ok(0) };
+        if head.len - there.len() < BEGIN_MIN {
+            return Ok(0);
+        }
+        let connection = head.connection;
+        self.partial(connection, &[], head.len, head.more)?;
+        self.append(connection, there)?;
+        self.begun = Some(Begun { connection, more: head.more, left: head.len - there.len() });
+        Ok(bytes.len())
+    }
+
+    fn slot(&mut self, connection: ConnectionId) -> Result<&mut Slot, Violation> {
+        self.slots
+            .get_mut(place(connection))
+            .filter(|slot| slot.open == Some(connection))
+            .ok_or(Violation::NotOpen(connection))
+    }
+
+    /// Sees to it that there is a place for `len` more bytes of a message in fragments, and that they
+    /// are allowed.
+    fn partial(
+        &mut self,
+        connection: ConnectionId,
+        extensions: &[u8],
+        len: usize,
+        more: bool,
+    ) -> Result<(), Violation> {
+        let spare = self.max_message.saturating_sub(self.reserved);
+        let slot = self.slot(connection)?;
+        let mut reserved = 0;
+        let held = match &slot.partial {
+            Some(_) if !extensions.is_empty() => {
                 return Err(Violation::Extensions("they are on a later fragment"));
             }
-            Some(_) if frame.payload.is_empty() && frame.more => {
+            Some(_) if len == 0 && more => {
                 // It would let a peer keep us busy for ever without a message.
                 return Err(Violation::Length(Kind::Data, 0));
             }
-            Some(partial) => partial,
-            none => none.insert(Box::new(Partial {
-                extensions: frame.extensions.to_vec(),
-                bytes: Vec::new(),
-            })),
+            Some(partial) => partial.bytes.len(),
+            None => {
+                reserved = (if more { slot.last.max(len) } else { len }).min(spare);
+                slot.partial = Some(Box::new(Partial {
+                    extensions: extensions.to_vec(),
+                    bytes: BytesMut::with_capacity(reserved),
+                    reserved,
+                }));
+                0
+            }
         };
-        let len = partial.bytes.len() + frame.payload.len();
-        if len > self.max_message {
-            return Err(Violation::MessageTooLong(len));
+        self.reserved += reserved;
+        if held + len > self.max_message {
+            return Err(Violation::MessageTooLong(held + len));
         }
-        self.unfinished += frame.payload.len();
-        if self.unfinished > self.max_message.saturating_mul(2) {
-            return Err(Violation::TooMuchUnfinished(self.unfinished));
-        }
-        partial.bytes.extend_from_slice(frame.payload);
-        if !frame.more
-            && let Some(whole) = slot.partial.take()
-        {
-            self.unfinished -= whole.bytes.len();
-            let payload = Payload::Given(Bytes::from(whole.bytes));
-            sink.event(LinkEvent::Received { connection, payload, extensions: &whole.extensions });
+        let unfinished = self.unfinished + len;
+        if unfinished > self.max_message.saturating_mul(2) {
+            return Err(Violation::TooMuchUnfinished(unfinished));
         }
         Ok(())
+    }
+
+    /// Appends to a message in fragments what [`partial`](Self::partial) has found to be allowed.
+    fn append(&mut self, connection: ConnectionId, bytes: &[u8]) -> Result<(), Violation> {
+        self.unfinished += bytes.len();
+        if let Some(partial) = &mut self.slot(connection)?.partial {
+            partial.bytes.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Gives a message whose last fragment has come.
+    fn finish(&mut self, connection: ConnectionId, sink: &mut dyn LinkSink) {
+        let Ok(slot) = self.slot(connection) else { return };
+        let Some(whole) = slot.partial.take() else { return };
+        let len = whole.bytes.len();
+        if len > FRAGMENT_MAX {
+            slot.last = len;
+        }
+        self.unfinished -= len;
+        self.reserved -= whole.reserved;
+        let payload = Payload::Given(whole.bytes.freeze());
+        sink.event(LinkEvent::Received { connection, payload, extensions: &whole.extensions });
     }
 
     fn open(&mut self, connection: ConnectionId) -> Result<(), Violation> {
@@ -175,14 +313,12 @@ impl Incoming {
     }
 
     fn close(&mut self, connection: ConnectionId) -> Result<(), Violation> {
-        let slot = self
-            .slots
-            .get_mut(place(connection))
-            .filter(|slot| slot.open == Some(connection))
-            .ok_or(Violation::NotOpen(connection))?;
+        let slot = self.slot(connection)?;
         slot.open = None;
+        slot.last = 0;
         if let Some(cut_short) = slot.partial.take() {
             self.unfinished -= cut_short.bytes.len();
+            self.reserved -= cut_short.reserved;
         }
         Ok(())
     }

@@ -63,10 +63,13 @@ impl Outbox {
     /// As [`Link::open`](crate::Link::open).
     ///
     /// # Errors
-    /// `TooMany`, `LinkLost`.
+    /// `TooMany`, `Full`, `LinkLost`.
     pub fn open(&self) -> Result<ConnectionId, SendError> {
         let mut state = self.lock();
         state.check()?;
+        if state.outgoing.is_full() {
+            return Err(SendErrorKind::Full.into());
+        }
         let opened = state.outgoing.open();
         state.unlock_and_wake_writer();
         opened

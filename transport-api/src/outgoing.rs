@@ -55,6 +55,9 @@ pub struct Outgoing {
     /// Lengths of the messages of which a fragment has left but not the last.
     begun: usize,
     limits: Limits,
+    /// Whether to ask the peer for a sign of life, and whether to give it one.
+    ping: bool,
+    pong: bool,
     finish: Finish,
 }
 
@@ -262,6 +265,8 @@ impl Outgoing {
             bulk_held: 0,
             begun: 0,
             limits,
+            ping: false,
+            pong: false,
             finish: Finish::No,
         }
     }
@@ -304,14 +309,15 @@ impl Outgoing {
         }
     }
 
-    /// Appends a ping.
-    pub fn ping(&mut self) {
-        self.control(Kind::Ping, ConnectionId(0));
+    /// Has a ping sent with what goes out next. One is enough, however often it is asked for.
+    pub const fn ping(&mut self) {
+        self.ping = true;
     }
 
-    /// Appends the answer to a ping.
-    pub fn pong(&mut self) {
-        self.control(Kind::Pong, ConnectionId(0));
+    /// Has an answer to all pings so far sent with what goes out next: a peer that pings without end
+    /// and reads nothing makes nothing grow.
+    pub const fn pong(&mut self) {
+        self.pong = true;
     }
 
     /// From now on, the end of what is held is a bye. The backend lets nobody append after this.
@@ -330,13 +336,19 @@ impl Outgoing {
     /// Whether [`take`](Self::take) would answer false.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.small.is_empty() && self.turns.is_empty() && self.finish != Finish::WhenEmpty
+        let nothing_held = self.small.is_empty() && self.turns.is_empty();
+        nothing_held && !self.ping && !self.pong && self.finish != Finish::WhenEmpty
     }
 
     /// Moves the next stretch to write into `batch`, whose own buffer is kept for later: all small
     /// frames, then a turn of fragments. Answers false when there is nothing.
     pub fn take(&mut self, batch: &mut Batch) -> bool {
         batch.renew(&mut self.small);
+        for (due, kind) in [(&mut self.ping, Kind::Ping), (&mut self.pong, Kind::Pong)] {
+            if std::mem::take(due) {
+                batch.push(&frame::header(kind, false, false, ConnectionId(0), 0));
+            }
+        }
         self.take_bulk(batch);
         if self.finish == Finish::WhenEmpty && self.turns.is_empty() {
             batch.push(&frame::header(Kind::Bye, false, false, ConnectionId(0), 0));

@@ -113,7 +113,8 @@ pub trait Link: Debug + Send + Sync {
     /// Opens a connection towards the peer. No round trip: it can be written to at once.
     ///
     /// # Errors
-    /// `TooMany`, `LinkLost`.
+    /// `TooMany`; `Full` when the batch is, since opening and closing take room in it as well;
+    /// `LinkLost`.
     fn open(&self) -> Result<ConnectionId, SendError>;
 
     /// Closes a connection after what was written to it. Idempotent.

@@ -1,16 +1,20 @@
 //! Reads, and gives what came to the link's sink; it alone owns the sink, and so tells the loss.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use midflight_transport_api::frame::{FRAGMENT_MAX, HEADER_LEN};
 use midflight_transport_api::{Control, Incoming, LinkEvent, LinkLoss, LinkSink, LossKind};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use crate::link::StreamLink;
 use crate::shared::Shared;
+
+/// Bytes read into the buffer at once while a message comes in fragments: enough for the head of the next
+/// and whatever small there is between them, and little of what has a place of its own to be read to.
+const AMID_FRAGMENTS: usize = 8 * 1024;
 
 /// What was read and is not used up yet.
 struct Buffer {
@@ -63,10 +67,9 @@ pub(crate) async fn run(
     let mut incoming = Incoming::new(shared.config.limits.max_message);
     let loss = loop {
         give(&link, &mut buffer, &mut incoming, &mut *sink);
-        match next(&link, &mut read, buffer.room(), &mut *sink).await {
+        match next(&link, &mut read, &mut buffer, &mut incoming, &mut *sink).await {
             Next::Lost(loss) => break loss,
             Next::Read(Ok(count)) if count > 0 => {
-                buffer.end += count;
                 if link.heard_now() {
                     shared.change(|_| ());
                 }
@@ -124,7 +127,8 @@ enum Next {
 async fn next(
     link: &StreamLink,
     read: &mut (impl AsyncRead + Unpin),
-    room: &mut [u8],
+    buffer: &mut Buffer,
+    incoming: &mut Incoming,
     sink: &mut dyn LinkSink,
 ) -> Next {
     let mut ready = false;
@@ -136,7 +140,7 @@ async fn next(
         }
         ready = ready || sink.poll_ready(cx).is_ready();
         link.set_paused(!ready);
-        if ready && let Poll::Ready(count) = poll_read(read, room, cx) {
+        if ready && let Poll::Ready(count) = poll_read(read, buffer, incoming, sink, cx) {
             return Poll::Ready(Next::Read(count));
         }
         link.outbox.poll_fate(cx).map(Next::Lost)
@@ -144,11 +148,25 @@ async fn next(
     .await
 }
 
+/// Reads to the place of a long message's bytes, or into the buffer.
 fn poll_read(
     read: &mut (impl AsyncRead + Unpin),
-    room: &mut [u8],
+    buffer: &mut Buffer,
+    incoming: &mut Incoming,
+    sink: &mut dyn LinkSink,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    let mut room = ReadBuf::new(room);
-    Pin::new(read).poll_read(cx, &mut room).map_ok(|()| room.filled().len())
+    if let Some(mut room) = incoming.room() {
+        let count = ready!(pin!(read.read_buf(&mut room)).poll(cx))?;
+        incoming.came(count, sink);
+        return Poll::Ready(Ok(count));
+    }
+    let room = buffer.room();
+    let len =
+        if incoming.is_amid_fragments() { room.len().min(AMID_FRAGMENTS) } else { room.len() };
+    let mut room = ReadBuf::new(&mut room[..len]);
+    ready!(Pin::new(read).poll_read(cx, &mut room))?;
+    let count = room.filled().len();
+    buffer.end += count;
+    Poll::Ready(Ok(count))
 }

@@ -53,6 +53,35 @@ fn feed(mut incoming: Incoming, bytes: &[u8], cuts: &[usize]) -> (Seen, Result<u
     (seen, Ok(used))
 }
 
+/// As [`feed`], reading past the buffer whenever there is room.
+fn read_to_its_place(mut incoming: Incoming, mut bytes: &[u8], at_once: usize) -> Seen {
+    let (mut seen, mut buffer) = (Seen::default(), Vec::new());
+    let mut past = 0;
+    while !bytes.is_empty() {
+        let used = incoming.feed(&buffer, &mut seen, &mut |_| {}).unwrap();
+        buffer.drain(..used);
+        let count = match incoming.room() {
+            Some(mut room) => {
+                let count = room.remaining_mut().min(bytes.len()).min(at_once);
+                room.put_slice(&bytes[..count]);
+                incoming.came(count, &mut seen);
+                past += count;
+                count
+            }
+            None => {
+                let count = bytes.len().min(at_once);
+                buffer.extend_from_slice(&bytes[..count]);
+                count
+            }
+        };
+        bytes = &bytes[count..];
+    }
+    incoming.feed(&buffer, &mut seen, &mut |_| {}).unwrap();
+    assert!(past > 40_000, "most of the long message went to its place");
+    assert_eq!((incoming.unfinished(), incoming.reserved), (0, 0));
+    seen
+}
+
 fn fed_in_full(incoming: Incoming, frames: &[Vec<u8>]) -> Result<usize, Violation> {
     feed(incoming, &frames.concat(), &[]).1
 }
@@ -84,6 +113,47 @@ fn what_is_not_allowed_is_named() {
     }
 }
 
+/// What is set aside for long messages is bounded by `max_message`, however many are begun.
+#[test]
+fn room_set_aside_is_bounded() {
+    const LONG: usize = 3 * FRAGMENT_MAX;
+    let mut incoming = Incoming::new(LONG);
+    let mut seen = Seen::default();
+    let fragment = |n, more| frame(Kind::Data, more, n, &vec![0; FRAGMENT_MAX]);
+    for n in 0..3 {
+        for bytes in [
+            frame(Kind::Open, false, n, &[]),
+            fragment(n, true),
+            fragment(n, true),
+            fragment(n, false),
+        ] {
+            incoming.feed(&bytes, &mut seen, &mut |_| {}).unwrap();
+        }
+    }
+    for n in 0..3 {
+        incoming.feed(&fragment(n, true), &mut seen, &mut |_| {}).unwrap();
+        assert_eq!(incoming.reserved, LONG);
+    }
+    for n in 0..3 {
+        incoming.feed(&frame(Kind::Close, false, n, &[]), &mut seen, &mut |_| {}).unwrap();
+    }
+    assert_eq!((incoming.reserved, incoming.unfinished()), (0, 0));
+}
+
+/// A peer that pings without end, and takes nothing, makes nothing grow.
+#[test]
+fn pings_without_end_are_answered_once() {
+    let mut outgoing = Outgoing::new(Limits::default());
+    for _ in 0..1_000_000 {
+        outgoing.pong();
+    }
+    assert!(!outgoing.is_idle());
+    let mut batch = Batch::new();
+    assert!(outgoing.take(&mut batch));
+    assert_eq!(batch.to_bytes().len(), frame::HEADER_LEN);
+    assert!(outgoing.is_idle());
+}
+
 #[test]
 fn unfinished_messages_are_bounded_together() {
     let mut frames = Vec::new();
@@ -106,6 +176,14 @@ proptest! {
         let (parts, used) = feed(Incoming::new(1 << 20), &bytes, &cuts);
         prop_assert_eq!(used, Ok(bytes.len()));
         prop_assert_eq!(whole.0, parts.0);
+    }
+
+    #[test]
+    fn reading_to_its_place_does_not_matter(at_once in 1_000_usize..16_000) {
+        let bytes = stream();
+        let (whole, _) = feed(Incoming::new(1 << 20), &bytes, &[]);
+        let seen = read_to_its_place(Incoming::new(1 << 20), &bytes, at_once);
+        prop_assert_eq!(whole.0, seen.0);
     }
 
     #[test]
