@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use midflight_message::NodeId;
 use midflight_runtime::{Handle, spawn};
-use midflight_transport_api::{Address, Bind, OpenError, Transport};
+use midflight_transport_api::{Address, Bind, Needs, OpenError, Transport};
 
 use crate::handshake::Secret;
 use crate::inner::{Inner, Parts};
@@ -22,6 +22,7 @@ pub struct NodeBuilder {
     cluster: String,
     bind: Bind,
     secret: Option<Secret>,
+    needs: Needs,
     limits: Limits,
 }
 
@@ -48,6 +49,7 @@ impl Node {
             cluster: "midflight".into(),
             bind: Bind::DialOnly,
             secret: None,
+            needs: Needs::default(),
             limits: Limits::default(),
         }
     }
@@ -80,6 +82,12 @@ impl NodeBuilder {
         self
     }
 
+    /// What the transport must offer: without it the node does not start.
+    pub fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
     /// Other bounds than the default ones.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -99,6 +107,7 @@ impl NodeBuilder {
             return Err(StartError::BadName(self.name));
         }
         check_limits(&self.limits)?;
+        transport.capabilities().meet(&self.needs)?;
         let dials_only = self.bind == Bind::DialOnly;
         // 0 is no identity.
         let id = NodeId(runtime.random_u64().max(1));

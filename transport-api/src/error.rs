@@ -85,17 +85,20 @@ pub enum OpenErrorKind {
     BadAddress,
     /// Somebody has the address already.
     InUse,
+    /// The transport does not offer what is needed: take another.
+    Unsupported(&'static str),
     /// The system refused: no permission, no descriptors left, no such interface.
     System,
 }
 
 impl fmt::Display for OpenErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BadAddress => "the address is not one of this transport",
-            Self::InUse => "the address is in use",
-            Self::System => "the system refused",
-        })
+        match self {
+            Self::BadAddress => f.write_str("the address is not one of this transport"),
+            Self::InUse => f.write_str("the address is in use"),
+            Self::Unsupported(what) => write!(f, "the transport does not offer {what}"),
+            Self::System => f.write_str("the system refused"),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ mod transport;
 pub mod conformance;
 
 pub use address::{Address, AddressError};
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, Needs};
 pub use error::{
     ConnectError, ConnectErrorKind, LinkLoss, LossKind, OpenError, OpenErrorKind, SendError,
     SendErrorKind,

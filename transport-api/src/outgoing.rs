@@ -146,7 +146,7 @@ impl Outgoing {
         }
         drop(append);
         self.drop_empty_run(place);
-        self.queue_large(place, Large::new(extended, Bytes::new(), payload));
+        self.queue_large(place, Large::new(extended, [payload].into()));
         Ok(())
     }
 
@@ -160,38 +160,41 @@ impl Outgoing {
         head: &[u8],
         payload: Bytes,
     ) -> Result<(), SendError> {
-        self.message_bytes_with(connection, &[], head, payload)
+        self.message_parts(connection, &[], head, std::slice::from_ref(&payload))
     }
 
-    /// As [`message_bytes`](Self::message_bytes), with extensions as in
-    /// [`message_with`](Self::message_with).
+    /// Appends the message `head` + all of `parts`, one behind the other; of a large message the parts
+    /// are kept by reference, uncopied. The receiver gets one payload and does not see the parts.
+    /// `extensions` are as in [`message_with`](Self::message_with).
     ///
     /// # Errors
     /// `Closed`, `TooLarge`; then nothing was appended.
     ///
     /// # Panics
     /// When `extensions` are longer than [`EXTENSIONS_MAX`].
-    pub fn message_bytes_with(
+    pub fn message_parts(
         &mut self,
         connection: ConnectionId,
         extensions: &[u8],
         head: &[u8],
-        payload: Bytes,
+        parts: &[Bytes],
     ) -> Result<(), SendError> {
         let place = self.open_place(connection)?;
-        let len = head.len().saturating_add(payload.len());
+        let len = parts.iter().fold(head.len(), |len, part| len.saturating_add(part.len()));
         self.limit(len)?;
         if len <= SMALL_MAX {
             return self.message_with(connection, extensions, |buffer| {
                 buffer.extend_from_slice(head);
-                buffer.extend_from_slice(&payload);
+                parts.iter().for_each(|part| buffer.extend_from_slice(part));
             });
         }
         assert!(extensions.len() <= EXTENSIONS_MAX, "at most 4 KiB of extensions");
         let mut before = Vec::with_capacity(extensions.len() + 2 + head.len());
         let extended = push_extensions(&mut before, extensions) > 0;
         before.extend_from_slice(head);
-        self.queue_large(place, Large::new(extended, before.into(), payload));
+        let before = std::iter::once(Bytes::from(before));
+        let parts = before.chain(parts.iter().cloned()).filter(|part| !part.is_empty());
+        self.queue_large(place, Large::new(extended, parts.collect()));
         Ok(())
     }
 

@@ -326,7 +326,7 @@ pub async fn extensions_arrive(f: Fixture) -> Outcome {
         let payload = Bytes::from(vec![1; len]);
         link.write(&mut |outgoing| {
             outgoing
-                .message_bytes_with(connection, &entries, &[], payload.clone())
+                .message_parts(connection, &entries, &[], std::slice::from_ref(&payload))
                 .expect("it is open");
         })
         .expect("there is room");

@@ -27,7 +27,7 @@ fn stream() -> Vec<u8> {
     let mut outgoing = Outgoing::new(Limits::default());
     let (a, b) = (outgoing.open().unwrap(), outgoing.open().unwrap());
     outgoing.message(a, b"one").unwrap();
-    outgoing.message_bytes_with(b, &[1, 1, 7], b"head", Bytes::from(vec![2; 100_000])).unwrap();
+    outgoing.message_parts(b, &[1, 1, 7], b"head", &[Bytes::from(vec![2; 100_000])]).unwrap();
     outgoing.message_with(a, &[3, 0], |buffer| buffer.push(9)).unwrap();
     outgoing.ping();
     outgoing.message(b, b"behind").unwrap();

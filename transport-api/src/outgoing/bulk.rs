@@ -11,6 +11,9 @@ use crate::{ConnectionId, frame};
 /// About how many bytes of fragments go into one batch: what a small message waits for at most.
 const BULK_PER_BATCH: usize = 2 * FRAGMENT_MAX;
 
+/// The longest part of a message that is copied although its message is kept by reference.
+const COPY_MAX: usize = 512;
+
 /// Something queued on one connection.
 #[derive(Debug)]
 pub(super) enum Queued {
@@ -23,33 +26,40 @@ pub(super) enum Queued {
 /// A message of which a part is still to leave.
 #[derive(Debug)]
 pub(super) struct Large {
-    /// Whether `head` begins with extensions.
+    /// Whether the first part begins with extensions.
     extended: bool,
-    head: Bytes,
-    payload: Bytes,
+    /// What is left of it.
+    parts: VecDeque<Bytes>,
+    left: usize,
     len: usize,
     begun: bool,
 }
 
 impl Large {
-    pub(super) const fn new(extended: bool, head: Bytes, payload: Bytes) -> Self {
-        let len = head.len() + payload.len();
-        Self { extended, head, payload, len, begun: false }
-    }
-
-    const fn left(&self) -> usize {
-        self.head.len() + self.payload.len()
+    pub(super) fn new(extended: bool, parts: VecDeque<Bytes>) -> Self {
+        let len = parts.iter().map(Bytes::len).sum();
+        Self { extended, parts, left: len, len, begun: false }
     }
 
     /// Moves one fragment into `batch`; answers its length.
     fn take(&mut self, connection: ConnectionId, batch: &mut Batch) -> usize {
-        let len = self.left().min(FRAGMENT_MAX);
-        let more = self.left() > len;
+        let len = self.left.min(FRAGMENT_MAX);
+        let more = self.left > len;
         let extended = self.extended && !self.begun;
         batch.push(&frame::header(Kind::Data, more, extended, connection, len));
-        let head = self.head.split_to(self.head.len().min(len));
-        batch.push(&head);
-        batch.push_bytes(self.payload.split_to(len - head.len()));
+        let mut wanted = len;
+        while wanted > 0
+            && let Some(part) = self.parts.front_mut()
+        {
+            let taken = part.split_to(part.len().min(wanted));
+            wanted -= taken.len();
+            if part.is_empty() {
+                self.parts.pop_front();
+            }
+            // A short one is cheaper copied than written by itself.
+            if taken.len() <= COPY_MAX { batch.push(&taken) } else { batch.push_bytes(taken) }
+        }
+        self.left -= len;
         self.begun = true;
         len
     }
@@ -127,7 +137,7 @@ impl Outgoing {
                     self.begun += message.len;
                 }
                 let len = message.take(slot.id, batch);
-                if message.left() == 0 {
+                if message.left == 0 {
                     self.begun -= message.len;
                     slot.queue.pop_front();
                 }

@@ -147,7 +147,7 @@ fn extensions_travel_with_small_and_large() {
     frame::push_extension(&mut entries, 5, b"trace");
     outgoing.message_with(id, &entries, |buffer| buffer.push(1)).unwrap();
     let large = Bytes::from(vec![9; 200_000]);
-    outgoing.message_bytes_with(id, &entries, b"h", large).unwrap();
+    outgoing.message_parts(id, &entries, b"h", &[large]).unwrap();
 
     struct Extended(Vec<(Vec<u8>, usize)>);
     impl LinkSink for Extended {
@@ -164,6 +164,33 @@ fn extensions_travel_with_small_and_large() {
         incoming.feed(&batch.to_bytes(), &mut sink, &mut |_| {}).unwrap();
     }
     assert_eq!(sink.0, [(entries.clone(), 1), (entries, 200_001)]);
+}
+
+/// The receiver gets one message, whether its parts were copied, kept, or cut between fragments.
+#[test]
+fn parts_are_one_message() {
+    let parts = [3, 0, 500, 600, 70_000, 1, 130_000].map(|len| Bytes::from(vec![len as u8; len]));
+    for count in 0..=parts.len() {
+        let mut outgoing = Outgoing::new(Limits::default());
+        let id = outgoing.open().unwrap();
+        outgoing.message_parts(id, &[], b"head", &parts[..count]).unwrap();
+        let wanted = [&b"head"[..], &parts[..count].concat()].concat();
+        struct Whole(Vec<Bytes>);
+        impl LinkSink for Whole {
+            fn event(&mut self, event: LinkEvent<'_>) {
+                if let LinkEvent::Received { payload, .. } = event {
+                    self.0.push(payload.into_bytes());
+                }
+            }
+        }
+        let (mut sink, mut incoming) = (Whole(Vec::new()), Incoming::new(1 << 20));
+        let mut batch = Batch::new();
+        while outgoing.take(&mut batch) {
+            incoming.feed(&batch.to_bytes(), &mut sink, &mut |_| {}).unwrap();
+        }
+        assert_eq!(sink.0, [wanted]);
+        assert_eq!(outgoing.held(), 0);
+    }
 }
 
 #[test]
