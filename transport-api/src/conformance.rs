@@ -85,7 +85,9 @@ macro_rules! conformance_suite {
                 end_point_close_has_a_deadline, dropped_end_point,
                 silent_peer_noticed, idle_link_lives, a_paused_reader_is_not_silent,
                 who_waits_for_room_learns_of_the_loss, closing_and_connecting_again;
-            script: scripts_of_two, scripts_of_three;
+            script: scripts_of_one, scripts_of_two, scripts_of_three,
+                closing_the_last_from_both_sides, break_and_send, break_here_and_connect,
+                break_there_and_connect, break_send_and_reconnect;
         }
     };
     (@cases $backend:path; $($group:ident: $($case:ident),*;)*) => {

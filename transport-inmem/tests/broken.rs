@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use midflight_runtime::SimRuntime;
+use midflight_transport_api::conformance::script::{Found, search};
 use midflight_transport_api::conformance::{
     Fixture, Outcome, connecting, crowd, failing, limits, sending,
 };
@@ -114,4 +115,26 @@ fn versions_in_common_are_used() {
     let altered = |memory| -> Arc<dyn Transport> { Arc::new(Altered::new(memory, Fault::Nothing)) };
     assert_eq!(run(limits::a_common_version_is_found, altered, Some(Fault::Nothing)), Ok(()));
     assert_eq!(run(connecting::crossing, altered, None), Ok(()));
+}
+
+/// The first script that finds the fault, shrunk.
+fn found(fault: Fault) -> Option<Found> {
+    let sim = SimRuntime::new(1);
+    let fixture = simulated::network(&sim, 1, |memory| Arc::new(Altered::new(memory, fault)));
+    sim.run(10_000_000, async move { search(&fixture, 2, 0..50).await }).unwrap()
+}
+
+/// Nobody wrote these scripts for these faults, and what is left of them is short enough to read.
+#[test]
+fn scripts_find_faults_and_are_shrunk() {
+    assert!(found(Fault::Nothing).is_none());
+    for (fault, steps, words) in [
+        // A connection and three messages, of which the last overtakes the one before.
+        (Fault::Reorders, 4, "came out of order"),
+        (Fault::LosesLosses, 1, "was never told"),
+    ] {
+        let found = found(fault).unwrap();
+        assert!(found.script.len() <= steps && found.why.contains(words), "{found}");
+        assert!(found.steps_at_first > found.script.len(), "{found}");
+    }
 }

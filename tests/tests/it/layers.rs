@@ -72,4 +72,7 @@ fn the_transport_api_stays_tiny() {
         .map(|d| d.name.as_str())
         .collect();
     assert_eq!(normal, ["async-trait", "bytes"]);
+    let features = &api.unwrap().features;
+    assert!(!features.contains_key("default"), "the suite is asked for by name");
+    assert_eq!(features["conformance"], ["dep:proptest"]);
 }

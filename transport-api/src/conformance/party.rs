@@ -130,6 +130,12 @@ impl Party {
         self.until(|state| state.seen.iter().any(|(_, seen)| is_wanted(seen)).then_some(())).await;
     }
 
+    /// Waits until the loss of `link` has been told.
+    pub async fn told_lost(&self, link: LinkId) {
+        let is_it = |told: &(LinkId, Seen)| told.0 == link && matches!(told.1, Seen::Lost(_));
+        self.until(|state| state.seen.iter().any(is_it).then_some(())).await;
+    }
+
     /// The next connection opened from the other side.
     pub async fn opened(&self) -> ConnectionId {
         self.pick(|_, seen| match seen {

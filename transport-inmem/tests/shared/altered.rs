@@ -16,7 +16,7 @@ use midflight_transport_inmem::InMemory;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     Nothing,
-    /// Every fifth message comes behind the next one of its connection.
+    /// Every other message comes behind the next one of its connection.
     Reorders,
     /// Every fiftieth message does not come.
     Drops,
@@ -157,7 +157,7 @@ impl Sink {
                 self.give(&message);
                 self.give(&message);
             }
-            Fault::Reorders if self.messages.is_multiple_of(5) && self.held.is_none() => {
+            Fault::Reorders if self.messages.is_multiple_of(2) && self.held.is_none() => {
                 self.held = Some(message);
             }
             _ => {

@@ -13,7 +13,7 @@ use midflight_transport_tcp::TcpConfig;
 pub(crate) fn config() -> TcpConfig {
     let mut config = TcpConfig::default();
     config.links.heartbeat = Duration::from_secs(1);
-    config.links.drain_deadline = Duration::from_millis(500);
+    config.links.drain_deadline = Duration::from_secs(2);
     config.links.limits = Limits { max_message: 8 << 20, ..Limits::default() };
     config
 }
