@@ -189,7 +189,7 @@ pub async fn bulk_streams_get_fair_shares(f: Fixture) -> Outcome {
     let quick = link.open().expect("it opens");
     let streams = [65_536, 100_000, 262_144, 400_000]
         .map(|size| (link.open().expect("it opens"), Bytes::from(vec![0; size])));
-    // In one go, so that all of them have something from the beginning.
+    // In one go, so that all of them have something from the beginning, and the small one is last.
     let mut result = Ok::<_, SendError>(());
     link.write(&mut |outgoing| {
         for (connection, message) in &streams {
@@ -198,10 +198,11 @@ pub async fn bulk_streams_get_fair_shares(f: Fixture) -> Outcome {
                 result = std::mem::replace(&mut result, Ok(())).and(sent);
             }
         }
+        let sent = outgoing.message(quick, b"quick");
+        result = std::mem::replace(&mut result, Ok(())).and(sent);
     })
     .expect("there is room");
     result.expect("they are open");
-    send(&*link, quick, b"quick").await.expect("there is room in the end");
 
     let mut shares: BTreeMap<ConnectionId, usize> = BTreeMap::new();
     let mut quick_came = false;
