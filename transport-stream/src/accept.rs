@@ -21,14 +21,13 @@ pub(crate) async fn run(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
     loop {
         match listener.accept().await {
             Ok(arrival) => {
-                let from = arrival.from.clone();
                 let task = spawn(&shared.runtime, "accepted", accepted(shared.clone(), arrival));
                 if shared.half_open.add(task, shared.config.half_open_max) {
-                    tracing::debug!(%from, "the longest handshake was ended for another");
+                    shared.complain("nobody", "too many handshakes: the longest was ended");
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept");
+                shared.complain("nobody", format_args!("cannot accept: {error}"));
                 shared.runtime.sleep(PAUSE).await;
             }
         }
@@ -45,8 +44,8 @@ async fn accepted(shared: Arc<Shared>, arrival: Arrival) {
     };
     match timeout_at(&*shared.runtime, deadline, greeted).await {
         Ok(Ok(())) => {}
-        Ok(Err(reason)) => tracing::warn!(%from, %reason, "no link"),
-        Err(_elapsed) => tracing::warn!(%from, reason = "the handshake took too long", "no link"),
+        Ok(Err(reason)) => shared.complain(&from, reason),
+        Err(_elapsed) => shared.complain(&from, "the handshake took too long"),
     }
 }
 
@@ -65,7 +64,7 @@ async fn greet(
             return Err(error);
         }
     };
-    greeting.check(&hello)?;
+    greeting.check(&hello, shared.address.scheme())?;
     let ticket = match decide(shared, &hello, greeting.identity()).await {
         Ok(ticket) => ticket,
         Err(refusal) => {

@@ -82,7 +82,7 @@ async fn attempt(shared: &Arc<Shared>, peer: &Address, ticket: Ticket) -> Result
     if welcome.nonce == shared.nonce {
         return Err(refusal_failure(Refusal::Oneself));
     }
-    greeting.check(&welcome).map_err(refused)?;
+    greeting.check(&welcome, peer.scheme()).map_err(refused)?;
     let confirmed = confirm(shared, peer, &welcome, ticket, greeting);
     let Some(made) = confirmed else { return Ok(Attempt::Crossed(welcome.address)) };
     let link = made.link.clone();

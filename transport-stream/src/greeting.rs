@@ -101,7 +101,10 @@ impl Greeting {
     }
 
     /// Whether the peer may be who it says it is.
-    pub(crate) fn check(&self, who: &Introduction) -> Result<(), NotHeard> {
+    pub(crate) fn check(&self, who: &Introduction, scheme: &str) -> Result<(), NotHeard> {
+        if who.address.scheme() != scheme {
+            return Err(NotHeard::Malformed(Malformed::Scheme));
+        }
         match &self.stream.proven {
             Some(proven) if !(proven.covers)(&who.address) => Err(NotHeard::NotCovered {
                 identity: proven.identity.clone(),

@@ -127,6 +127,8 @@ pub enum Malformed {
     Length(usize),
     /// A body that is not what the kind needs.
     Body,
+    /// An address of another transport.
+    Scheme,
     /// Another message was due.
     Unexpected,
 }
@@ -139,6 +141,7 @@ impl fmt::Display for Malformed {
             Self::Versions(low, high) => write!(f, "version range {low} to {high}"),
             Self::Length(len) => write!(f, "handshake message of {len} bytes"),
             Self::Body => f.write_str("malformed handshake message"),
+            Self::Scheme => f.write_str("the peer's address is one of another transport"),
             Self::Unexpected => f.write_str("handshake message out of turn"),
         }
     }

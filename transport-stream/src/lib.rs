@@ -14,6 +14,7 @@
 
 mod accept;
 mod carrier;
+mod complaints;
 mod config;
 mod dial;
 mod endpoint;

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use midflight_runtime::Handle;
 use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId};
 use parking_lot::Mutex;
 
+use crate::complaints::Complaints;
 use crate::half_open::HalfOpen;
 use crate::handshake::Introduction;
 use crate::link::StreamLink;
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) runtime: Handle,
     pub(crate) acceptor: Arc<dyn LinkAcceptor>,
     pub(crate) half_open: HalfOpen,
+    complaints: Mutex<Complaints>,
     next_link: AtomicU64,
     state: Mutex<State>,
 }
@@ -91,6 +94,7 @@ impl Shared {
             runtime,
             acceptor,
             half_open: HalfOpen::default(),
+            complaints: Mutex::default(),
             next_link: AtomicU64::new(1),
             state: Mutex::new(State { links, waiters: Vec::new() }),
         })
@@ -108,6 +112,17 @@ impl Shared {
 
     pub(crate) fn next_link(&self) -> LinkId {
         LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Says in the log why somebody who came has got no link, unless much has been said lately.
+    pub(crate) fn complain(&self, from: &str, reason: impl fmt::Display) {
+        let now = Duration::from_nanos(self.runtime.now().as_nanos());
+        let unsaid = self.complaints.lock().say(now);
+        match unsaid {
+            Some(0) => tracing::warn!(from, %reason, "no link"),
+            Some(unsaid) => tracing::warn!(from, %reason, unsaid, "no link"),
+            None => {}
+        }
     }
 
     /// Looks at or changes the table; who waits looks again afterwards.

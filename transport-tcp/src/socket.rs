@@ -124,11 +124,13 @@ mod tests {
     /// What the system says of the options of both ends.
     #[tokio::test]
     async fn the_options_are_set() {
-        let mut config = TcpConfig::default();
-        config.keepalive = Some(Duration::from_secs(77));
-        config.user_timeout = Some(Duration::from_millis(4500));
-        config.send_buffer = Some(64 << 10);
-        config.receive_buffer = Some(32 << 10);
+        let config = TcpConfig {
+            keepalive: Some(Duration::from_secs(77)),
+            user_timeout: Some(Duration::from_millis(4500)),
+            send_buffer: Some(64 << 10),
+            receive_buffer: Some(32 << 10),
+            ..TcpConfig::default()
+        };
         let at = "tcp:127.0.0.1:0".parse().expect("an address");
         let (listener, bound) = listen(&at, &config).await.expect("it listens");
         let dialled = dial(&bound, &config).await.expect("it connects");
@@ -157,8 +159,7 @@ mod tests {
     async fn an_ipv6_listener_takes_ipv4_unless_told_otherwise() {
         let at = "tcp:[::]:0".parse().expect("an address");
         for v6_only in [false, true] {
-            let mut config = TcpConfig::default();
-            config.v6_only = v6_only;
+            let config = TcpConfig { v6_only, ..TcpConfig::default() };
             let (listener, _) = match listen(&at, &config).await {
                 Ok(listening) => listening,
                 Err(error) => {
