@@ -10,6 +10,7 @@ use midflight_process::{CallError, JoinError, SendError, StartError, WeakSecret,
 use midflight_transport_api::{ConnectErrorKind, OpenErrorKind};
 
 use crate::args::TransportName;
+use crate::certs::CertsError;
 use crate::output::note;
 
 /// Ran, and found something wrong.
@@ -56,6 +57,8 @@ pub(crate) enum Error {
     SecretFile { path: PathBuf, source: std::io::Error },
     #[error("the secret file {} is of no use", path.display())]
     WeakSecret { path: PathBuf, source: WeakSecret },
+    #[error("the certificates are not as they should be")]
+    Certs(#[from] CertsError),
     #[error("the node cannot start at {listen}")]
     Start { listen: String, source: StartError },
     #[error("there is no folder for data: this user has no home")]
@@ -151,6 +154,7 @@ impl Error {
             Self::File { .. }
             | Self::SecretFile { .. }
             | Self::WeakSecret { .. }
+            | Self::Certs(_)
             | Self::NoDataFolder
             | Self::Machine { .. }
             | Self::Environment(_)
@@ -183,6 +187,7 @@ impl Error {
             Self::WeakSecret { .. } | Self::SecretFile { .. } => {
                 Some("make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)")
             }
+            Self::Certs(error) => error.advice(),
             Self::NoDataFolder => Some("name one with --data, or the variable MIDFLIGHT_DATA"),
             Self::NoBundle { .. } => Some("make one with `midflight build DIR`"),
             Self::Start { source: StartError::Open(open), .. } => match open.kind() {

@@ -7,6 +7,7 @@
 
 mod args;
 mod build;
+mod certs;
 mod control;
 mod demo;
 mod error;
@@ -65,6 +66,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
         Command::Status(args) => status::run(runtime, args).await,
+        Command::Certs(args) => certs::run(&runtime, &args),
         Command::Probe(_) => Ok(()),
     }
 }

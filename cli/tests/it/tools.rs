@@ -31,8 +31,11 @@ pub(crate) fn runtime() -> Handle {
 pub(crate) fn midflight<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_midflight"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-    for variable in ["MIDFLIGHT_NODE", "MIDFLIGHT_SECRET_FILE", "MIDFLIGHT_DATA", "RUST_LOG"] {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        let ours = variable.to_str().is_some_and(|name| name.starts_with("MIDFLIGHT_"));
+        if ours || variable == "RUST_LOG" {
+            command.env_remove(variable);
+        }
     }
     command
 }
