@@ -6,10 +6,11 @@ use midflight_dsu::protocol::CONTROL;
 use midflight_process::message::Message;
 use midflight_process::{Node, NodeBuilder, Pid, Secret};
 use midflight_runtime::Handle;
+use midflight_transport_api::{Address, Transport};
 
 use crate::args::{Reach, TransportName};
 use crate::error::Error;
-use crate::network::{HostPort, transport};
+use crate::network::transport;
 use crate::secret;
 
 /// How long a node may take to answer a question about itself.
@@ -26,14 +27,14 @@ pub(crate) struct Control {
 
 /// Starts a node that only dials, as an operator's program does.
 pub(crate) async fn dialling_node(
+    transport: &dyn Transport,
     runtime: &Handle,
     role: &str,
     secret: Option<Secret>,
 ) -> Result<Node, Error> {
     let name = format!("{role}-{:08x}", runtime.random_u64() >> 32);
-    let transport = transport(TransportName::Tcp, runtime)?;
     with_secret(Node::builder(name), secret)
-        .start(&transport, runtime.clone())
+        .start(transport, runtime.clone())
         .await
         .map_err(|source| Error::Start { listen: "no address".into(), source })
 }
@@ -49,16 +50,17 @@ pub(crate) fn with_secret(builder: NodeBuilder, secret: Option<Secret>) -> NodeB
 /// Starts an operator's node and reaches the node that was named.
 pub(crate) async fn reach(runtime: &Handle, reach: &Reach) -> Result<Control, Error> {
     let secret = secret::read_if_named(reach.secret_file.as_deref())?;
-    let node = dialling_node(runtime, "operator", secret).await?;
-    Control::connect(&node, &reach.node).await
+    let transport = transport(TransportName::Tcp, runtime)?;
+    let node = dialling_node(&transport, runtime, "operator", secret).await?;
+    Control::connect(&node, &reach.node.address()?).await
 }
 
 impl Control {
     /// Reaches the node at `address` through `through`.
-    pub(crate) async fn connect(through: &Node, address: &HostPort) -> Result<Self, Error> {
-        let node = address.to_string();
+    pub(crate) async fn connect(through: &Node, address: &Address) -> Result<Self, Error> {
+        let node = address.rest().to_owned();
         let reached = through
-            .connect(&address.address()?)
+            .connect(address)
             .await
             .map_err(|source| Error::Join { node: node.clone(), source })?;
         let found = through

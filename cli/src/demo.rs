@@ -21,7 +21,7 @@ use midflight_runtime::Handle;
 use crate::args::TransportName;
 use crate::error::Error;
 use crate::signals::StopSignals;
-use crate::{network, output, user_data};
+use crate::{output, user_data};
 use bundles::Bundles;
 use cluster::Cluster;
 use gauges::Gauges;
@@ -34,7 +34,7 @@ use view::View;
 /// Flags of `demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Nodes, each an operating system process of its own
+    /// Nodes, each an operating system process of its own, unless they are in memory
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
     nodes: u16,
     /// Counters, spread over the nodes; each has a client of its own
@@ -57,9 +57,17 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
 }
 
+impl Args {
+    /// Whether the nodes are in this process, and what they log is among what the demo shows.
+    pub(crate) fn nodes_are_here(&self) -> bool {
+        self.transport == TransportName::Inmem
+    }
+}
+
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    // Says so when there is no such transport.
-    let _transport = network::transport(args.transport, &runtime)?;
+    if args.transport == TransportName::Tls {
+        return Err(Error::NotYet { transport: args.transport });
+    }
     let mut signals = StopSignals::listen()?;
     let view = View::new(&runtime);
     // Whichever ends first, the other is dropped: children are killed, the folder is removed.
@@ -97,10 +105,11 @@ async fn play(runtime: &Handle, args: &Args, view: &View) -> Result<Report, Erro
     view.phase("build", "Three versions of a counter become bundles, by `midflight build`");
     let bundles = Bundles::build(runtime, &data, folder.path(), view).await?;
 
-    view.phase("start", "A cluster of operating system processes, over loopback TCP");
-    let cluster = Cluster::start(runtime, &folder, args.nodes.into(), bundles.signed_by).await?;
+    view.phase("start", start_title(args.transport));
+    let (count, trusted) = (args.nodes.into(), bundles.signed_by);
+    let cluster = Cluster::start(runtime, args.transport, &folder, count, trusted).await?;
     for node in &cluster.nodes {
-        view.say(&format!("{} at {}, process {}", node.name, node.control.node, node.process_id()));
+        view.say(&format!("{} {}", node.name, node.place()));
     }
     let played = story(runtime, args, view, &cluster, &bundles, &mut report).await;
     cluster.stop(runtime).await;
@@ -150,6 +159,14 @@ async fn story(
     }
     story.report.longest_gap_ms = gauges.longest_gap().as_secs_f64() * 1e3;
     Ok(())
+}
+
+const fn start_title(transport: TransportName) -> &'static str {
+    match transport {
+        TransportName::Tcp => "A cluster of operating system processes, over loopback TCP",
+        TransportName::Tls => "A cluster of operating system processes, over TLS on loopback",
+        TransportName::Inmem => "A cluster within this process, on a network in memory",
+    }
 }
 
 fn phase((name, took): (String, Duration)) -> Phase {

@@ -1,74 +1,68 @@
-//! The demo's nodes: child processes of this program, which end when it does.
+//! The demo's nodes, and how they are told to end.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+mod memory;
+mod process;
+
+use std::path::Path;
 use std::time::Duration;
 
 use midflight_dsu::protocol::{Status, StatusRequest};
 use midflight_dsu::signature::PublicKey;
 use midflight_process::Node;
 use midflight_runtime::{Handle, timeout};
+use midflight_transport_inmem::Hub;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::build::own_program;
+use crate::args::TransportName;
 use crate::control::{self, Control};
 use crate::error::Error;
-use crate::network::HostPort;
-use crate::secret;
+use crate::{network, secret};
+use memory::LocalNode;
+use process::NodeProcess;
 
-/// How long a node may take to be ready; a busy machine may need a while.
-const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long all nodes may take to know each other.
 const MET_WITHIN: Duration = Duration::from_secs(20);
 /// How long a node may take to end when asked to; then it is killed.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
-/// The lines of a node's log that an error shows.
-const LOG_LINES: usize = 8;
 
 /// The nodes, and this program's own, through which they are reached.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<NodeProcess>,
+    pub(crate) nodes: Vec<DemoNode>,
     pub(crate) own: Node,
 }
 
-/// A node in a process of its own. Dropped, it is killed.
+/// One of the nodes.
 #[derive(Debug)]
-pub(crate) struct NodeProcess {
+pub(crate) struct DemoNode {
     pub(crate) name: String,
     pub(crate) control: Control,
-    child: Child,
-    /// When this ends, the node stops by itself: also when this program is killed.
-    stdin: Option<ChildStdin>,
-    /// Kept open, so that the node can go on printing.
-    _stdout: BufReader<ChildStdout>,
+    home: Home,
+}
+
+/// Where a node runs.
+#[derive(Debug)]
+enum Home {
+    Process(Box<NodeProcess>),
+    Here(LocalNode),
 }
 
 impl Cluster {
     /// Starts `count` nodes with data folders in `folder`, joined to one cluster.
     pub(crate) async fn start(
         runtime: &Handle,
+        transport: TransportName,
         folder: &TempDir,
         count: usize,
         trusted: PublicKey,
     ) -> Result<Self, Error> {
-        let secret_file = write_secret(runtime, folder.path())?;
-        let secret = secret::read(&secret_file)?;
-        let own = control::dialling_node(runtime, "demo", Some(secret)).await?;
-        let mut nodes: Vec<NodeProcess> = Vec::new();
-        let mut seed = None;
-        for number in 1..=count {
-            let name = format!("node-{number}");
-            let start = Start { name, folder: folder.path(), secret_file: &secret_file, trusted };
-            let (node, address) = start.start(runtime, &own, seed.as_ref()).await?;
-            nodes.push(node);
-            seed.get_or_insert(address);
-        }
-        let cluster = Self { nodes, own };
+        let folder = folder.path();
+        let cluster = match transport {
+            TransportName::Inmem => in_memory(runtime, folder, count, trusted).await?,
+            TransportName::Tcp | TransportName::Tls => {
+                processes(runtime, transport, folder, count, trusted).await?
+            }
+        };
         cluster.wait_until_all_met(runtime).await?;
         Ok(cluster)
     }
@@ -106,97 +100,74 @@ impl Cluster {
     pub(crate) async fn stop(self, runtime: &Handle) {
         let Self { nodes, own } = self;
         let _closed = timeout(&**runtime, ENDED_WITHIN, own.shutdown()).await;
-        let ending = nodes.into_iter().map(|mut node| async move {
-            drop(node.stdin.take());
-            let ended = timeout(&**runtime, ENDED_WITHIN, node.child.wait()).await;
-            if !matches!(ended, Ok(Ok(status)) if status.success()) {
-                tracing::debug!(node = node.name, ?ended, "a node did not end well");
+        let ending = nodes.into_iter().map(|DemoNode { name, home, .. }| async move {
+            match home {
+                Home::Process(process) => process.stop(runtime, &name).await,
+                Home::Here(node) => node.stop(runtime, &name).await,
             }
         });
         futures_util::future::join_all(ending).await;
     }
 }
 
-impl NodeProcess {
-    /// Its number in the operating system.
-    pub(crate) fn process_id(&self) -> u32 {
-        self.child.id().unwrap_or_default()
-    }
-}
-
-/// How a node is to be started.
-struct Start<'a> {
-    name: String,
-    folder: &'a Path,
-    secret_file: &'a Path,
-    trusted: PublicKey,
-}
-
-impl Start<'_> {
-    async fn start(
-        self,
-        runtime: &Handle,
-        own: &Node,
-        seed: Option<&HostPort>,
-    ) -> Result<(NodeProcess, HostPort), Error> {
-        let name = &self.name;
-        let log = self.folder.join(format!("{name}.log"));
-        let machine = |source| Error::Machine { what: format!("{name} cannot be started"), source };
-        let mut command = Command::new(own_program()?);
-        command
-            .args(["node", "--name", name, "--listen", "127.0.0.1:0", "--until-stdin-ends"])
-            .arg("--secret-file")
-            .arg(self.secret_file)
-            .arg("--data")
-            .arg(self.folder.join(name))
-            .args(["--trust", &self.trusted.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log).map_err(machine)?)
-            // A Ctrl-C in the terminal is this program's to handle.
-            .process_group(0)
-            .kill_on_drop(true);
-        if let Some(seed) = seed {
-            command.arg("--join").arg(seed.to_string());
+impl DemoNode {
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        match &self.home {
+            Home::Process(process) => format!("at {}, process {}", self.control.node, process.id()),
+            Home::Here(_) => "in this process".to_owned(),
         }
-        let mut child = command.spawn().map_err(machine)?;
-        let stdout = child.stdout.take().ok_or_else(|| Error::Environment("no pipe".into()))?;
-        let mut stdout = BufReader::new(stdout);
-        let mut line = String::new();
-        let read = timeout(&**runtime, READY_WITHIN, stdout.read_line(&mut line)).await;
-        let ready = match read {
-            Ok(Ok(_)) => line.trim().strip_prefix(&format!("ready {name} ")).map(str::parse),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        let Some(Ok(address)) = ready else {
-            let log = tail(&log);
-            return Err(Error::Environment(format!("{name} did not become ready:\n{log}")));
-        };
-        let control = Control::connect(own, &address).await?;
-        let stdin = child.stdin.take();
-        Ok((NodeProcess { name: self.name, control, child, stdin, _stdout: stdout }, address))
     }
 }
 
-/// A secret of the demo's own, for this one run.
-fn write_secret(runtime: &Handle, folder: &Path) -> Result<PathBuf, Error> {
-    use std::io::Write as _;
-    let path = folder.join("secret");
-    let written = (|| {
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
-        let random: Vec<_> = (0..4).map(|_| format!("{:016x}", runtime.random_u64())).collect();
-        writeln!(file, "{}", random.concat())
-    })();
-    let what = || format!("{} cannot be written", path.display());
-    written.map_err(|source| Error::Machine { what: what(), source })?;
-    Ok(path)
+fn name_of(number: usize) -> String {
+    format!("node-{number}")
 }
 
-/// The end of a node's log.
-fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<_> = text.lines().collect();
-    let from = lines.len().saturating_sub(LOG_LINES);
-    lines[from..].iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+/// Operating system processes of this program.
+async fn processes(
+    runtime: &Handle,
+    transport: TransportName,
+    folder: &Path,
+    count: usize,
+    trusted: PublicKey,
+) -> Result<Cluster, Error> {
+    let transport = network::transport(transport, runtime)?;
+    let secret_file = process::write_secret(runtime, folder)?;
+    let secret = secret::read(&secret_file)?;
+    let own = control::dialling_node(&transport, runtime, "demo", Some(secret)).await?;
+    let starter = process::Starter { folder, secret_file, trusted };
+    let mut nodes = Vec::with_capacity(count);
+    let mut seed = None;
+    for number in 1..=count {
+        let name = name_of(number);
+        let (process, at) = starter.start(runtime, &name, seed.as_ref()).await?;
+        let control = Control::connect(&own, &at.address()?).await?;
+        nodes.push(DemoNode { name, control, home: Home::Process(Box::new(process)) });
+        seed.get_or_insert(at);
+    }
+    Ok(Cluster { nodes, own })
+}
+
+/// Nodes of this very process.
+async fn in_memory(
+    runtime: &Handle,
+    folder: &Path,
+    count: usize,
+    trusted: PublicKey,
+) -> Result<Cluster, Error> {
+    let transport = Hub::new(runtime.random_u64()).transport(runtime.clone());
+    let own = control::dialling_node(&transport, runtime, "demo", None).await?;
+    let mut nodes = Vec::with_capacity(count);
+    let mut seed = None;
+    for number in 1..=count {
+        let name = name_of(number);
+        let started =
+            LocalNode::start(&transport, runtime, &name, seed.as_ref(), folder, trusted).await;
+        let (node, at) = started?;
+        let control = Control::connect(&own, &at).await?;
+        nodes.push(DemoNode { name, control, home: Home::Here(node) });
+        seed.get_or_insert(at);
+    }
+    Ok(Cluster { nodes, own })
 }

@@ -10,7 +10,7 @@ async fn usage_is_2() {
     run(&["fly"]).await.expect(2, &["fly"]);
     run(&["status", "--node", "nowhere"]).await.expect(2, &["HOST:PORT"]);
     run(&["node", "--transport", "tls"]).await.expect(2, &["tls", "not there yet", "tcp"]);
-    run(&["demo", "--transport", "inmem"]).await.expect(2, &["inmem", "not there yet"]);
+    run(&["demo", "--transport", "tls"]).await.expect(2, &["tls", "not there yet"]);
     run(&["demo", "--processes", "0"]).await.expect(2, &["processes"]);
     run(&["demo", "--sabotage", "burn"]).await.expect(2, &["forget-state"]);
     run(&["node", "--trust", "me"]).await.expect(2, &["64 hexadecimal digits"]);

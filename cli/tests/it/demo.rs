@@ -21,9 +21,9 @@ async fn run_demo(more: &[&str]) -> Ended {
     end(demo("2", &[&["--json"], more].concat())).await
 }
 
-#[tokio::test]
-async fn all_is_well() {
-    let ended = run_demo(&[]).await.expect(0, &["counter.Reset", "counter.Add.amount"]);
+/// Runs it over a transport; nothing may be found wrong.
+async fn all_is_well_over(transport: &str, seen: &[&str]) {
+    let ended = run_demo(&["--transport", transport]).await.expect(0, seen);
     let value = ended.json();
     for flag in ["refused_reset_before", "reset_after", "incompatible_refused", "rolled_back", "ok"]
     {
@@ -37,11 +37,22 @@ async fn all_is_well() {
     assert_eq!(number("calls"), number("answered") + number("refused") + number("lost"));
     assert!(number("answered") > 1_000);
     assert!(value["longest_gap_ms"].as_f64().unwrap() > 0.0);
-    assert_eq!(value["transport"], "tcp");
+    assert_eq!(value["transport"], transport);
     assert_eq!(value["refused_field"], "counter.Add.amount");
     let phases = value["phases"].as_array().unwrap();
     assert!(phases.iter().all(|phase| phase["name"].is_string() && phase["ms"].is_u64()));
     assert!(phases.len() > 8);
+}
+
+#[tokio::test]
+async fn all_is_well() {
+    let seen = ["counter.Reset", "counter.Add.amount", "node-3 at 127.0.0.1:", ", process "];
+    all_is_well_over("tcp", &seen).await;
+}
+
+#[tokio::test]
+async fn all_is_well_in_one_process() {
+    all_is_well_over("inmem", &["counter.Reset", "node-3 in this process"]).await;
 }
 
 /// Runs it with a saboteur; the fault must be seen.

@@ -1,0 +1,125 @@
+//! A node as a child process of this program, which ends when it does.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use midflight_dsu::signature::PublicKey;
+use midflight_runtime::{Handle, timeout};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::ENDED_WITHIN;
+use crate::build::own_program;
+use crate::error::Error;
+use crate::network::HostPort;
+
+/// How long a node may take to be ready; a busy machine may need a while.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// The lines of a node's log that an error shows.
+const LOG_LINES: usize = 8;
+
+/// A node in a process of its own. Dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct NodeProcess {
+    child: Child,
+    /// When this ends, the node stops by itself: also when this program is killed.
+    stdin: Option<ChildStdin>,
+    /// Kept open, so that the node can go on printing.
+    _stdout: BufReader<ChildStdout>,
+}
+
+/// How nodes are to be started.
+#[derive(Debug)]
+pub(crate) struct Starter<'a> {
+    /// For their data and logs.
+    pub(crate) folder: &'a Path,
+    pub(crate) secret_file: PathBuf,
+    pub(crate) trusted: PublicKey,
+}
+
+impl Starter<'_> {
+    /// Starts a node, which joins the one at `seed`, and waits until it is ready. Answers where.
+    pub(crate) async fn start(
+        &self,
+        runtime: &Handle,
+        name: &str,
+        seed: Option<&HostPort>,
+    ) -> Result<(NodeProcess, HostPort), Error> {
+        let log = self.folder.join(format!("{name}.log"));
+        let machine = |source| Error::Machine { what: format!("{name} cannot be started"), source };
+        let mut command = Command::new(own_program()?);
+        command
+            .args(["node", "--name", name, "--listen", "127.0.0.1:0", "--until-stdin-ends"])
+            .arg("--secret-file")
+            .arg(&self.secret_file)
+            .arg("--data")
+            .arg(self.folder.join(name))
+            .args(["--trust", &self.trusted.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).map_err(machine)?)
+            // A Ctrl-C in the terminal is this program's to handle.
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(seed) = seed {
+            command.arg("--join").arg(seed.to_string());
+        }
+        let mut child = command.spawn().map_err(machine)?;
+        let stdout = child.stdout.take().ok_or_else(|| Error::Environment("no pipe".into()))?;
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        let read = timeout(&**runtime, READY_WITHIN, stdout.read_line(&mut line)).await;
+        let ready = match read {
+            Ok(Ok(_)) => line.trim().strip_prefix(&format!("ready {name} ")).map(str::parse),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let Some(Ok(address)) = ready else {
+            let log = tail(&log);
+            return Err(Error::Environment(format!("{name} did not become ready:\n{log}")));
+        };
+        let stdin = child.stdin.take();
+        Ok((NodeProcess { child, stdin, _stdout: stdout }, address))
+    }
+}
+
+impl NodeProcess {
+    /// Its number in the operating system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    /// Asks it to end, and waits for that.
+    pub(crate) async fn stop(mut self, runtime: &Handle, name: &str) {
+        drop(self.stdin.take());
+        let ended = timeout(&**runtime, ENDED_WITHIN, self.child.wait()).await;
+        if !matches!(ended, Ok(Ok(status)) if status.success()) {
+            tracing::debug!(node = name, ?ended, "a node did not end well");
+        }
+    }
+}
+
+/// A secret of the demo's own, for this one run.
+pub(crate) fn write_secret(runtime: &Handle, folder: &Path) -> Result<PathBuf, Error> {
+    use std::io::Write as _;
+    let path = folder.join("secret");
+    let written = (|| {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        let random: Vec<_> = (0..4).map(|_| format!("{:016x}", runtime.random_u64())).collect();
+        writeln!(file, "{}", random.concat())
+    })();
+    let what = || format!("{} cannot be written", path.display());
+    written.map_err(|source| Error::Machine { what: what(), source })?;
+    Ok(path)
+}
+
+/// The end of a node's log.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    let from = lines.len().saturating_sub(LOG_LINES);
+    lines[from..].iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
