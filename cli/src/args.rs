@@ -67,14 +67,37 @@ pub(crate) struct Reach {
     /// The file with the cluster's secret
     #[arg(long, value_name = "FILE", env = "MIDFLIGHT_SECRET_FILE")]
     pub(crate) secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) wire: Wire,
 }
 
-/// How nodes talk to each other.
+/// How to talk to other nodes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Wire {
+    /// How nodes talk to each other
+    #[arg(long, value_enum, env = "MIDFLIGHT_TRANSPORT", default_value_t = WireName::Tcp)]
+    pub(crate) transport: WireName,
+    /// The folder with ca.pem and this one's certificate and key, as `midflight certs` makes it, for
+    /// TLS [default: certs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "MIDFLIGHT_CERTS")]
+    pub(crate) certs: Option<PathBuf>,
+}
+
+/// A transport between operating system processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WireName {
+    /// TCP
+    Tcp,
+    /// TLS over TCP: both sides prove by certificates who they are
+    Tls,
+}
+
+/// How the nodes of a demo talk to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TransportName {
     /// TCP
     Tcp,
-    /// TLS over TCP
+    /// TLS over TCP, with certificates made for it
     Tls,
     /// Memory, within one process
     Inmem,

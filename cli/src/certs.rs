@@ -12,15 +12,17 @@ use std::path::{Path, PathBuf};
 use midflight_runtime::Handle;
 use serde_json::json;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
 use crate::{output, user_data};
 use authority::Authority;
+pub(crate) use authority::now;
 pub(crate) use error::CertsError;
 use folder::Folder;
 use issue::{Issued, Order, Outcome};
-use name::{Host, NodeName, OPERATOR};
+pub(crate) use name::{Host, NodeName, OPERATOR};
+pub(crate) use parsed::Parsed;
+use parsed::in_words;
 
 /// The port at which the first node of the printed commands listens.
 const FIRST_PORT: u16 = 7400;
@@ -85,6 +87,18 @@ pub(crate) fn folder(named: Option<PathBuf>) -> Result<PathBuf, Error> {
     named.map_or_else(|| Ok(user_data::folder(None)?.join("certs")), Ok)
 }
 
+/// A folder with an authority and certificates for these nodes and for `operator`, for a run of at
+/// most some days.
+pub(crate) fn make_for(
+    runtime: &Handle,
+    folder: &Path,
+    nodes: Vec<NodeName>,
+) -> Result<(), CertsError> {
+    let args =
+        Args { out: None, node: nodes, host: Vec::new(), days: 1, renew: false, json: false };
+    make(runtime, folder, &args).map(drop)
+}
+
 /// Makes what is missing.
 fn make(runtime: &Handle, folder: &Path, args: &Args) -> Result<Made, CertsError> {
     let folder = Folder::prepared(folder)?;
@@ -95,7 +109,7 @@ fn make(runtime: &Handle, folder: &Path, args: &Args) -> Result<Made, CertsError
             names.push(name);
         }
     }
-    let now = authority::now(runtime);
+    let now = now(runtime);
     let issue = |name: &NodeName| {
         let is_named = args.node.contains(name);
         // Nobody dials an operator.
@@ -114,7 +128,6 @@ fn make(runtime: &Handle, folder: &Path, args: &Args) -> Result<Made, CertsError
 
 impl Made {
     fn as_json(&self) -> serde_json::Value {
-        let moment = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
         let issued: Vec<_> = self
             .issued
             .iter()
@@ -123,7 +136,7 @@ impl Made {
                 json!({
                     "name": issued.name.as_str(), "certificate": issued.certificate,
                     "key": issued.key, "outcome": issued.outcome, "hosts": hosts,
-                    "valid_until": moment(issued.until), "warnings": issued.warnings,
+                    "valid_until": in_words(issued.until), "warnings": issued.warnings,
                 })
             })
             .collect();
@@ -132,7 +145,7 @@ impl Made {
             "folder": self.folder,
             "authority": {
                 "certificate": self.folder.join("ca.pem"), "key": self.folder.join("ca.key"),
-                "outcome": outcome, "valid_until": moment(self.until),
+                "outcome": outcome, "valid_until": in_words(self.until),
             },
             "certificates": issued,
         })

@@ -8,9 +8,10 @@ use midflight_process::{Node, NodeBuilder, Pid, Secret};
 use midflight_runtime::Handle;
 use midflight_transport_api::{Address, Transport};
 
-use crate::args::{Reach, TransportName};
+use crate::args::Reach;
+use crate::certs::OPERATOR;
 use crate::error::Error;
-use crate::network::transport;
+use crate::network::Network;
 use crate::secret;
 
 /// How long a node may take to answer a question about itself.
@@ -25,14 +26,19 @@ pub(crate) struct Control {
     pub(crate) node: String,
 }
 
-/// Starts a node that only dials, as an operator's program does.
+/// Starts a node that only dials, as an operator's program does. Where the transport proves who it
+/// is, it bears the operators' name, and another one, made for this run, elsewhere.
 pub(crate) async fn dialling_node(
     transport: &dyn Transport,
     runtime: &Handle,
     role: &str,
     secret: Option<Secret>,
 ) -> Result<Node, Error> {
-    let name = format!("{role}-{:08x}", runtime.random_u64() >> 32);
+    let name = if transport.capabilities().peer_identity {
+        OPERATOR.to_owned()
+    } else {
+        format!("{role}-{:08x}", runtime.random_u64() >> 32)
+    };
     with_secret(Node::builder(name), secret)
         .start(transport, runtime.clone())
         .await
@@ -50,9 +56,10 @@ pub(crate) fn with_secret(builder: NodeBuilder, secret: Option<Secret>) -> NodeB
 /// Starts an operator's node and reaches the node that was named.
 pub(crate) async fn reach(runtime: &Handle, reach: &Reach) -> Result<Control, Error> {
     let secret = secret::read_if_named(reach.secret_file.as_deref())?;
-    let transport = transport(TransportName::Tcp, runtime)?;
-    let node = dialling_node(&transport, runtime, "operator", secret).await?;
-    Control::connect(&node, &reach.node.address()?).await
+    let network = Network::open(runtime, &reach.wire, OPERATOR).await?;
+    let transport = network.transport();
+    let node = dialling_node(transport, runtime, OPERATOR, secret).await?;
+    Control::connect(&node, &reach.node.address(transport)?).await
 }
 
 impl Control {

@@ -65,9 +65,6 @@ impl Args {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    if args.transport == TransportName::Tls {
-        return Err(Error::NotYet { transport: args.transport });
-    }
     let mut signals = StopSignals::listen()?;
     let view = View::new(&runtime);
     // Whichever ends first, the other is dropped: children are killed, the folder is removed.
@@ -164,7 +161,9 @@ async fn story(
 const fn start_title(transport: TransportName) -> &'static str {
     match transport {
         TransportName::Tcp => "A cluster of operating system processes, over loopback TCP",
-        TransportName::Tls => "A cluster of operating system processes, over TLS on loopback",
+        TransportName::Tls => {
+            "A cluster of operating system processes, over TLS, with certificates of its own"
+        }
         TransportName::Inmem => "A cluster within this process, on a network in memory",
     }
 }

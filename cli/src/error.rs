@@ -7,11 +7,11 @@ use midflight_dsu::builder::BuildError;
 use midflight_dsu::bundle::BundleError;
 use midflight_dsu::protocol::Objection;
 use midflight_process::{CallError, JoinError, SendError, StartError, WeakSecret, WhereisError};
-use midflight_transport_api::{ConnectErrorKind, OpenErrorKind};
+use midflight_transport_api::{ConnectError, ConnectErrorKind, OpenErrorKind};
 
-use crate::args::TransportName;
 use crate::certs::CertsError;
 use crate::output::note;
+use crate::tls::{Refusal, TlsError};
 
 /// Ran, and found something wrong.
 const WRONG: u8 = 1;
@@ -27,8 +27,8 @@ const ENVIRONMENT: u8 = 5;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the transport `{transport}` is not there yet")]
-    NotYet { transport: TransportName },
+    #[error("{0}")]
+    Usage(String),
     #[error("`{address}` is no address")]
     BadAddress { address: String },
     #[error("{0}")]
@@ -59,6 +59,8 @@ pub(crate) enum Error {
     WeakSecret { path: PathBuf, source: WeakSecret },
     #[error("the certificates are not as they should be")]
     Certs(#[from] CertsError),
+    #[error("there is nothing to show to other nodes")]
+    Tls(#[from] TlsError),
     #[error("the node cannot start at {listen}")]
     Start { listen: String, source: StartError },
     #[error("there is no folder for data: this user has no home")]
@@ -135,7 +137,7 @@ impl Error {
 
     fn code(&self) -> u8 {
         match self {
-            Self::NotYet { .. } | Self::BadAddress { .. } => USAGE,
+            Self::Usage(_) | Self::BadAddress { .. } => USAGE,
             Self::Wrong(_) | Self::Partly(_) | Self::Interrupted { .. } | Self::FoundWrong => WRONG,
             Self::Refused(_) | Self::Objections(_) | Self::NoControl { .. } => REFUSED,
             Self::Join { source, .. } => join_code(source),
@@ -155,6 +157,7 @@ impl Error {
             | Self::SecretFile { .. }
             | Self::WeakSecret { .. }
             | Self::Certs(_)
+            | Self::Tls(_)
             | Self::NoDataFolder
             | Self::Machine { .. }
             | Self::Environment(_)
@@ -165,7 +168,6 @@ impl Error {
 
     fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::NotYet { .. } => Some("use `--transport tcp`"),
             Self::Join { source: JoinError::Refused { reason, .. }, .. }
                 if reason.contains("has no secret") =>
             {
@@ -180,6 +182,11 @@ impl Error {
                 "give the cluster's secret: --secret-file FILE, or the variable \
                  MIDFLIGHT_SECRET_FILE",
             ),
+            Self::Join { source: JoinError::Unreachable { address, source }, .. }
+                if *source.kind() == ConnectErrorKind::Refused =>
+            {
+                Some(refused_dial(address, source).map_or(NOT_OVER_TCP, Refusal::advice))
+            }
             Self::Join { .. } | Self::Whereis { .. } => Some(
                 "see that a node runs there (`midflight node`), and name it with --node HOST:PORT \
                  or the variable MIDFLIGHT_NODE",
@@ -188,6 +195,7 @@ impl Error {
                 Some("make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)")
             }
             Self::Certs(error) => error.advice(),
+            Self::Tls(error) => Some(error.advice()),
             Self::NoDataFolder => Some("name one with --data, or the variable MIDFLIGHT_DATA"),
             Self::NoBundle { .. } => Some("make one with `midflight build DIR`"),
             Self::Start { source: StartError::Open(open), .. } => match open.kind() {
@@ -219,8 +227,28 @@ fn printable(text: &str) -> String {
     printable
 }
 
+/// What helps when something over TCP answers that is no Midflight.
+const NOT_OVER_TCP: &str = "see that what listens there is a Midflight node over plain TCP; for \
+     one over TLS give --transport tls";
+
+/// Why a peer that answered over TLS did not become one; none where there is no TLS.
+fn refused_dial(address: &str, error: &ConnectError) -> Option<Refusal> {
+    address.starts_with("tls:").then(|| Refusal::of(&error.to_string()))
+}
+
+/// Whether trying again is of no use until somebody has changed something.
+pub(crate) fn says_no(error: &JoinError) -> bool {
+    matches!(join_code(error), REFUSED | USAGE)
+}
+
 fn join_code(error: &JoinError) -> u8 {
     match error {
+        JoinError::Unreachable { address, source }
+            if *source.kind() == ConnectErrorKind::Refused
+                && refused_dial(address, source).is_some_and(|why| why != Refusal::NoTls) =>
+        {
+            REFUSED
+        }
         JoinError::Refused { .. } => REFUSED,
         JoinError::BadAddress(_) => USAGE,
         JoinError::Unreachable { source, .. } if *source.kind() == ConnectErrorKind::BadAddress => {

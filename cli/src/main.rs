@@ -23,6 +23,7 @@ mod secret;
 mod signals;
 mod start;
 mod status;
+mod tls;
 mod trust;
 mod upload;
 mod user_data;

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use midflight_runtime::Handle;
-use midflight_transport_api::Address;
+use midflight_transport_api::{Address, Transport};
 use midflight_transport_tcp::{TcpConfig, TcpTransport};
 
-use crate::args::TransportName;
+use crate::args::{Wire, WireName};
 use crate::error::Error;
+use crate::tls::{Identified, Watch};
+use crate::{certs, signals};
 
 /// `HOST:PORT`, with IPv6 in brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,8 @@ impl FromStr for HostPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.strip_prefix("tcp:").unwrap_or(text);
+        let bare = ["tcp:", "tls:"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        let text = bare.unwrap_or(text);
         let wrong = || "give HOST:PORT, such as 127.0.0.1:7400 or [::1]:7400".to_owned();
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let bracketed = host.starts_with('[') && host.ends_with(']');
@@ -48,15 +51,21 @@ impl HostPort {
         self.port
     }
 
-    /// As the transport has it.
-    pub(crate) fn address(&self) -> Result<Address, Error> {
-        Address::new("tcp", &self.to_string())
+    /// The host, an IPv6 address without its brackets.
+    pub(crate) fn host(&self) -> &str {
+        let inner = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        inner.unwrap_or(&self.host)
+    }
+
+    /// As a transport has it.
+    pub(crate) fn address(&self, transport: &dyn Transport) -> Result<Address, Error> {
+        Address::new(transport.scheme(), &self.to_string())
             .map_err(|_too_long| Error::BadAddress { address: self.to_string() })
     }
 
     /// Whether only this machine can reach it: every address the host stands for is loopback.
     pub(crate) async fn is_loopback(&self) -> bool {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        let bare = self.host();
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return ip.is_loopback();
         }
@@ -70,11 +79,43 @@ impl HostPort {
     }
 }
 
-/// The transport of that name; TLS and memory come later, and say so.
-pub(crate) fn transport(name: TransportName, runtime: &Handle) -> Result<TcpTransport, Error> {
-    match name {
-        TransportName::Tcp => Ok(TcpTransport::new(TcpConfig::default(), runtime.clone())),
-        TransportName::Tls | TransportName::Inmem => Err(Error::NotYet { transport: name }),
+/// A transport between operating system processes, ready for use.
+pub(crate) enum Network {
+    Tcp(TcpTransport),
+    Tls(Box<Identified>),
+}
+
+impl Network {
+    /// The transport that was asked for. Over TLS this program is `name`.
+    pub(crate) async fn open(runtime: &Handle, wire: &Wire, name: &str) -> Result<Self, Error> {
+        match wire.transport {
+            WireName::Tcp => {
+                if wire.certs.is_some() {
+                    tracing::warn!("certificates are named and not used: give --transport tls");
+                }
+                Ok(Self::Tcp(TcpTransport::new(TcpConfig::default(), runtime.clone())))
+            }
+            WireName::Tls => {
+                let folder = certs::folder(wire.certs.clone())?;
+                let identified = Identified::open(runtime, &folder, name).await?;
+                Ok(Self::Tls(Box::new(identified)))
+            }
+        }
+    }
+
+    /// Sees to it that certificates that are renewed are taken, until what this answers is dropped.
+    pub(crate) fn watch(self, runtime: &Handle) -> Result<Option<Watch>, Error> {
+        match self {
+            Self::Tcp(_) => Ok(None),
+            Self::Tls(identified) => Ok(Some(identified.watch(runtime, signals::hangup()?))),
+        }
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        match self {
+            Self::Tcp(tcp) => tcp,
+            Self::Tls(identified) => &identified.transport,
+        }
     }
 }
 

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use midflight_dsu::signature::TrustedKeys;
-use midflight_process::{JoinError, Member, Node};
+use midflight_process::{Member, Node, Secret};
 use midflight_runtime::{Handle, timeout};
-use midflight_transport_api::Address;
+use midflight_transport_api::{Address, Transport};
 use tokio::io::AsyncReadExt as _;
 
-use crate::args::TransportName;
-use crate::error::Error;
-use crate::network::{HostPort, transport};
+use crate::args::{Wire, WireName};
+use crate::error::{Error, says_no};
+use crate::network::{HostPort, Network};
 use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
 use crate::{control, host, output, secret, user_data};
@@ -22,7 +22,8 @@ const GOODBYE: Duration = Duration::from_secs(8);
 /// Flags of `node`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The node's name: letters, digits, `-`, `_` and `.` [default: one with a random end]
+    /// The node's name: letters, digits, `-`, `_` and `.`; over TLS that of its certificate
+    /// [default: one with a random end]
     #[arg(long, value_parser = node_name)]
     name: Option<String>,
     /// Where to listen; port 0 lets the system choose
@@ -34,10 +35,9 @@ pub(crate) struct Args {
     /// A node of the cluster to join; may be given several times
     #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
     join: Vec<HostPort>,
-    /// How nodes talk to each other
-    #[arg(long, value_enum, default_value_t = TransportName::Tcp)]
-    transport: TransportName,
-    /// The file with the cluster's secret; without one the node listens on loopback alone
+    #[command(flatten)]
+    wire: Wire,
+    /// The file with the cluster's secret; over TCP a node without one listens on loopback alone
     #[arg(long, value_name = "FILE", env = "MIDFLIGHT_SECRET_FILE")]
     secret_file: Option<PathBuf>,
     /// The folder for code [default: nodes/NAME in the user's data folder]
@@ -53,38 +53,37 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let signals = StopSignals::listen()?;
-    let transport = transport(args.transport, &runtime)?;
     let secret = secret::read_if_named(args.secret_file.as_deref())?;
-    if secret.is_none() && !args.listen.is_loopback().await {
+    if secret.is_none() && args.wire.transport == WireName::Tcp && !args.listen.is_loopback().await
+    {
         return Err(Error::Refused(format!(
             "without a secret a node listens on loopback alone, not at {}: anyone who reaches it \
-             could run code in it. Give --secret-file FILE, or listen at 127.0.0.1:{}",
+             could run code in it. Give --secret-file FILE, or certificates with --transport tls, \
+             or listen at 127.0.0.1:{}",
             args.listen,
             args.listen.port(),
         )));
     }
-    let random = || format!("node-{:08x}", runtime.random_u64() >> 32);
-    let name = args.name.clone().unwrap_or_else(random);
-    let data = match args.data {
-        Some(data) => data,
+    let name = name(&runtime, &args)?;
+    let network = Network::open(&runtime, &args.wire, &name).await?;
+    if let Network::Tls(identified) = &network {
+        let dialled = args.advertise.as_ref().unwrap_or(&args.listen);
+        identified.objection_to(dialled).map_or(Ok(()), |why| Err(Error::Refused(why)))?;
+    }
+    let data = match &args.data {
+        Some(data) => data.clone(),
         None => user_data::folder(None)?.join("nodes").join(&name),
     };
     let data = host::prepared(&data)?;
-    let mut builder = Node::builder(name).listen(args.listen.address()?);
-    if let Some(advertise) = &args.advertise {
-        builder = builder.advertise(advertise.address()?);
-    }
-    let node = control::with_secret(builder, secret)
-        .start(&transport, runtime.clone())
-        .await
-        .map_err(|source| Error::Start { listen: args.listen.to_string(), source })?;
+    let (node, seeds) = start(&runtime, network.transport(), &args, name, secret).await?;
+    let _watch = network.watch(&runtime)?;
     if args.trust.is_empty() {
         tracing::warn!("this node trusts no key and takes no bundles: give --trust KEY");
     }
     let trusted: TrustedKeys = args.trust.iter().map(|key| key.0).collect();
     let served = async {
         host::serve_code(&node, data.path.clone(), trusted)?;
-        join(&node, &args.join).await?;
+        join(&node, seeds).await?;
         until_stopped(&node, signals, args.until_stdin_ends).await
     };
     let served = served.await;
@@ -92,6 +91,36 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
         tracing::warn!("the links did not close in time; they are cut");
     }
     served
+}
+
+/// The name that was given. Over TLS it says which certificate is meant.
+fn name(runtime: &Handle, args: &Args) -> Result<String, Error> {
+    match (&args.name, args.wire.transport) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, WireName::Tcp) => Ok(format!("node-{:08x}", runtime.random_u64() >> 32)),
+        (None, WireName::Tls) => Err(Error::Usage(
+            "over TLS a node has the name that is in its certificate: give --name NAME".to_owned(),
+        )),
+    }
+}
+
+/// Starts the node; answers the addresses of those it is to join, too.
+async fn start(
+    runtime: &Handle,
+    transport: &dyn Transport,
+    args: &Args,
+    name: String,
+    secret: Option<Secret>,
+) -> Result<(Node, Vec<Address>), Error> {
+    let seeds = args.join.iter().map(|seed| seed.address(transport)).collect::<Result<_, _>>()?;
+    let mut builder = Node::builder(name).listen(args.listen.address(transport)?);
+    if let Some(advertise) = &args.advertise {
+        builder = builder.advertise(advertise.address(transport)?);
+    }
+    let started = control::with_secret(builder, secret).start(transport, runtime.clone()).await;
+    let node =
+        started.map_err(|source| Error::Start { listen: args.listen.to_string(), source })?;
+    Ok((node, seeds))
 }
 
 fn node_name(text: &str) -> Result<String, String> {
@@ -122,18 +151,17 @@ async fn until_stopped(
 }
 
 /// Dials each seed once, so that a cluster that says no is heard; then goes on trying.
-async fn join(node: &Node, seeds: &[HostPort]) -> Result<(), Error> {
-    let addresses = seeds.iter().map(HostPort::address).collect::<Result<Vec<Address>, _>>()?;
-    for seed in &addresses {
+async fn join(node: &Node, seeds: Vec<Address>) -> Result<(), Error> {
+    for seed in &seeds {
         match node.connect(seed).await {
             Ok(_peer) => {}
-            Err(source @ (JoinError::Refused { .. } | JoinError::BadAddress(_))) => {
+            Err(source) if says_no(&source) => {
                 return Err(Error::Join { node: seed.rest().to_owned(), source });
             }
             Err(error) => tracing::warn!("cannot join yet, and will go on trying: {error}"),
         }
     }
-    node.join(addresses);
+    node.join(seeds);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Being asked to stop.
+//! Being asked to stop, or to look at the files again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -28,4 +28,9 @@ impl StopSignals {
             _ = self.terminate.recv() => "SIGTERM",
         }
     }
+}
+
+/// Listens for SIGHUP, which ends the program no more by itself.
+pub(crate) fn hangup() -> Result<Signal, Error> {
+    signal(SignalKind::hangup()).map_err(|source| Error::Runtime { source })
 }

@@ -6,6 +6,7 @@ use rcgen::{KeyPair, PublicKeyData as _};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::X509Certificate;
 
@@ -48,6 +49,11 @@ impl Parsed {
         })
     }
 
+    /// Until when it is valid, as RFC 3339 writes it.
+    pub(crate) fn until_in_words(&self) -> String {
+        in_words(self.until)
+    }
+
     /// Whether `key` is its key.
     pub(crate) fn has_key(&self, key: &KeyPair) -> bool {
         self.public_key == key.der_bytes()
@@ -57,6 +63,11 @@ impl Parsed {
     pub(crate) fn names_issuer(&self, authority: &Self) -> bool {
         self.issuer == authority.subject
     }
+}
+
+/// A moment as RFC 3339 writes it. Years of five digits, which it cannot write, have no words.
+pub(crate) fn in_words(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Result<Vec<Host>, String> {

@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use midflight_dsu::protocol::{Status, StatusRequest};
 use midflight_dsu::signature::PublicKey;
-use midflight_process::Node;
+use midflight_process::{Node, Secret};
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_inmem::Hub;
 use tempfile::TempDir;
 
-use crate::args::TransportName;
+use crate::args::{TransportName, Wire, WireName};
+use crate::certs::{self, OPERATOR};
 use crate::control::{self, Control};
 use crate::error::Error;
-use crate::{network, secret};
+use crate::network::Network;
+use crate::secret;
 use memory::LocalNode;
-use process::NodeProcess;
+use process::{NodeProcess, Proof, Starter};
 
 /// How long all nodes may take to know each other.
 const MET_WITHIN: Duration = Duration::from_secs(20);
@@ -59,9 +61,8 @@ impl Cluster {
         let folder = folder.path();
         let cluster = match transport {
             TransportName::Inmem => in_memory(runtime, folder, count, trusted).await?,
-            TransportName::Tcp | TransportName::Tls => {
-                processes(runtime, transport, folder, count, trusted).await?
-            }
+            TransportName::Tcp => over_tcp(runtime, folder, count, trusted).await?,
+            TransportName::Tls => over_tls(runtime, folder, count, trusted).await?,
         };
         cluster.wait_until_all_met(runtime).await?;
         Ok(cluster)
@@ -124,25 +125,52 @@ fn name_of(number: usize) -> String {
     format!("node-{number}")
 }
 
-/// Operating system processes of this program.
-async fn processes(
+/// Nodes that know each other by a secret of this run.
+async fn over_tcp(
     runtime: &Handle,
-    transport: TransportName,
     folder: &Path,
     count: usize,
     trusted: PublicKey,
 ) -> Result<Cluster, Error> {
-    let transport = network::transport(transport, runtime)?;
     let secret_file = process::write_secret(runtime, folder)?;
     let secret = secret::read(&secret_file)?;
-    let own = control::dialling_node(&transport, runtime, "demo", Some(secret)).await?;
-    let starter = process::Starter { folder, secret_file, trusted };
+    let wire = Wire { transport: WireName::Tcp, certs: None };
+    let starter = Starter { folder, proof: Proof::Secret(secret_file), trusted };
+    processes(runtime, &wire, Some(secret), &starter, count).await
+}
+
+/// Nodes with certificates of this run.
+async fn over_tls(
+    runtime: &Handle,
+    folder: &Path,
+    count: usize,
+    trusted: PublicKey,
+) -> Result<Cluster, Error> {
+    let certs = folder.join("certs");
+    let names = (1..=count).map(|number| name_of(number).parse()).collect::<Result<_, String>>();
+    certs::make_for(runtime, &certs, names.map_err(Error::Wrong)?)?;
+    let wire = Wire { transport: WireName::Tls, certs: Some(certs.clone()) };
+    let starter = Starter { folder, proof: Proof::Certificates(certs), trusted };
+    processes(runtime, &wire, None, &starter, count).await
+}
+
+/// Operating system processes of this program.
+async fn processes(
+    runtime: &Handle,
+    wire: &Wire,
+    secret: Option<Secret>,
+    starter: &Starter<'_>,
+    count: usize,
+) -> Result<Cluster, Error> {
+    let network = Network::open(runtime, wire, OPERATOR).await?;
+    let transport = network.transport();
+    let own = control::dialling_node(transport, runtime, "demo", secret).await?;
     let mut nodes = Vec::with_capacity(count);
     let mut seed = None;
     for number in 1..=count {
         let name = name_of(number);
         let (process, at) = starter.start(runtime, &name, seed.as_ref()).await?;
-        let control = Control::connect(&own, &at.address()?).await?;
+        let control = Control::connect(&own, &at.address(transport)?).await?;
         nodes.push(DemoNode { name, control, home: Home::Process(Box::new(process)) });
         seed.get_or_insert(at);
     }

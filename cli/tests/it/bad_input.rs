@@ -9,8 +9,8 @@ async fn usage_is_2() {
     run(&[]).await.expect(2, &["Usage"]);
     run(&["fly"]).await.expect(2, &["fly"]);
     run(&["status", "--node", "nowhere"]).await.expect(2, &["HOST:PORT"]);
-    run(&["node", "--transport", "tls"]).await.expect(2, &["tls", "not there yet", "tcp"]);
-    run(&["demo", "--transport", "tls"]).await.expect(2, &["tls", "not there yet"]);
+    run(&["node", "--transport", "inmem"]).await.expect(2, &["inmem", "tcp", "tls"]);
+    run(&["node", "--transport", "tls"]).await.expect(2, &["--name NAME"]);
     run(&["demo", "--processes", "0"]).await.expect(2, &["processes"]);
     run(&["demo", "--sabotage", "burn"]).await.expect(2, &["forget-state"]);
     run(&["node", "--trust", "me"]).await.expect(2, &["64 hexadecimal digits"]);

@@ -51,6 +51,11 @@ async fn all_is_well() {
 }
 
 #[tokio::test]
+async fn all_is_well_over_tls() {
+    all_is_well_over("tls", &["certificates of its own", ", process "]).await;
+}
+
+#[tokio::test]
 async fn all_is_well_in_one_process() {
     all_is_well_over("inmem", &["counter.Reset", "node-3 in this process"]).await;
 }

@@ -8,4 +8,5 @@ mod hostile;
 mod mid_push;
 mod nodes;
 mod secrets;
+mod tls;
 mod tools;

@@ -130,8 +130,12 @@ impl NodeProcess {
     }
 
     pub(crate) async fn start_with(name: &str, more: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", name, more).await
+    }
+
+    pub(crate) async fn start_at(listen: &str, name: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = midflight(["node", "--name", name, "--listen", "127.0.0.1:0", "--data"]);
+        let mut command = midflight(["node", "--name", name, "--listen", listen, "--data"]);
         command.arg(folder.path().join("data")).args(more).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         let mut child = command.spawn().unwrap();
@@ -170,6 +174,12 @@ impl NodeProcess {
     pub(crate) async fn status(&self, more: &[&str]) -> serde_json::Value {
         let args = [&["status", "--json", "--node", &self.address], more].concat();
         run(&args).await.expect(0, &[]).json()
+    }
+
+    /// Waits until it has logged all of `words`, in one line or several.
+    pub(crate) async fn logs(&self, words: &[&str]) {
+        let what = format!("{words:?} in the log");
+        until(&what, async || words.iter().all(|word| self.log().contains(word))).await;
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

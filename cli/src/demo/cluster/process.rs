@@ -1,5 +1,6 @@
 //! A node as a child process of this program, which ends when it does.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,17 @@ pub(crate) struct NodeProcess {
 pub(crate) struct Starter<'a> {
     /// For their data and logs.
     pub(crate) folder: &'a Path,
-    pub(crate) secret_file: PathBuf,
+    pub(crate) proof: Proof,
     pub(crate) trusted: PublicKey,
+}
+
+/// By what the nodes know each other.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// The file with a secret.
+    Secret(PathBuf),
+    /// A folder of certificates.
+    Certificates(PathBuf),
 }
 
 impl Starter<'_> {
@@ -53,8 +63,7 @@ impl Starter<'_> {
         let mut command = Command::new(own_program()?);
         command
             .args(["node", "--name", name, "--listen", "127.0.0.1:0", "--until-stdin-ends"])
-            .arg("--secret-file")
-            .arg(&self.secret_file)
+            .args(self.proof.flags())
             .arg("--data")
             .arg(self.folder.join(name))
             .args(["--trust", &self.trusted.to_string()])
@@ -82,6 +91,24 @@ impl Starter<'_> {
         };
         let stdin = child.stdin.take();
         Ok((NodeProcess { child, stdin, _stdout: stdout }, address))
+    }
+}
+
+impl Proof {
+    /// What a node is told on its command line. Nothing comes from the environment by accident.
+    fn flags(&self) -> Vec<&OsStr> {
+        match self {
+            Self::Secret(file) => ["--transport", "tcp", "--secret-file"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([file.as_os_str()])
+                .collect(),
+            Self::Certificates(folder) => ["--transport", "tls", "--certs"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([folder.as_os_str()])
+                .collect(),
+        }
     }
 }
 
