@@ -53,12 +53,13 @@ pub mod connecting;
 pub mod crowd;
 pub mod failing;
 mod fixture;
+pub mod leaks;
 pub mod limits;
 mod party;
 pub mod script;
 pub mod sending;
 
-pub use fixture::{CaseFuture, Cut, Fixture, Outcome, Speaking, report};
+pub use fixture::{CaseFuture, Cut, Fixture, Outcome, Speaking, Usage, report};
 pub use party::{Party, Seen, nobody, send, send_large};
 
 /// Makes one `#[test]` of each case for a function that runs a case with a
@@ -94,6 +95,32 @@ macro_rules! conformance_suite {
         $($(
             #[test]
             fn $case() {
+                $backend(&|fixture| {
+                    let case = $crate::conformance::$group::$case(fixture);
+                    ::std::boxed::Box::pin($crate::conformance::report(stringify!($case), case))
+                });
+            }
+        )*)*
+    };
+}
+
+/// Makes one `#[test]` of each case about leaks, for a function as in
+/// [`conformance_suite`](crate::conformance_suite) whose fixture measures the process. They run one
+/// after the other, in a test file of their own: what runs beside them would be measured too.
+#[macro_export]
+macro_rules! conformance_leaks {
+    ($backend:path) => {
+        $crate::conformance_leaks! { @cases $backend;
+            leaks: connections_leave_nothing, links_leave_nothing;
+        }
+    };
+    (@cases $backend:path; $($group:ident: $($case:ident),*;)*) => {
+        static ALONE: ::std::sync::Mutex<()> = ::std::sync::Mutex::new(());
+
+        $($(
+            #[test]
+            fn $case() {
+                let _alone = ALONE.lock().unwrap_or_else(::std::sync::PoisonError::into_inner);
                 $backend(&|fixture| {
                     let case = $crate::conformance::$group::$case(fixture);
                     ::std::boxed::Box::pin($crate::conformance::report(stringify!($case), case))

@@ -16,8 +16,8 @@ use midflight_transport_inmem::InMemory;
 
 #[path = "shared/altered.rs"]
 mod altered;
-#[path = "shared/simulated.rs"]
-mod simulated;
+#[path = "shared/network.rs"]
+mod network;
 
 use altered::{Altered, Fault};
 
@@ -32,7 +32,7 @@ where
 {
     let sim = SimRuntime::new(1);
     let mut altered = None;
-    let mut fixture = simulated::network(&sim, 1, |memory| {
+    let mut fixture = network::on(&sim.handle(), 1, |memory| {
         altered = versions.map(|fault| Altered::new(memory.clone(), fault));
         wrap(memory)
     });
@@ -120,7 +120,7 @@ fn versions_in_common_are_used() {
 /// The first script that finds the fault, shrunk.
 fn found(fault: Fault) -> Option<Found> {
     let sim = SimRuntime::new(1);
-    let fixture = simulated::network(&sim, 1, |memory| Arc::new(Altered::new(memory, fault)));
+    let fixture = network::on(&sim.handle(), 1, |memory| Arc::new(Altered::new(memory, fault)));
     sim.run(10_000_000, async move { search(&fixture, 2, 0..50).await }).unwrap()
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use midflight_runtime::SimRuntime;
 use midflight_transport_api::conformance::{CaseFuture, Fixture};
 
-#[path = "shared/simulated.rs"]
-mod simulated;
+#[path = "shared/network.rs"]
+mod network;
 
 fn memory(case: &dyn Fn(Fixture) -> CaseFuture) {
     // `MIDFLIGHT_SEEDS=500` for a soak.
@@ -15,7 +15,7 @@ fn memory(case: &dyn Fn(Fixture) -> CaseFuture) {
         // What a good test prints is not shown; of one that fails this is the last.
         println!("seed {seed}");
         let sim = SimRuntime::new(seed);
-        let fixture = simulated::network(&sim, seed, |memory| Arc::new(memory));
+        let fixture = network::on(&sim.handle(), seed, |memory| Arc::new(memory));
         let done = sim.run(3_000_000, case(fixture));
         done.unwrap_or_else(|stopped| panic!("seed {seed}: {stopped}"));
     }

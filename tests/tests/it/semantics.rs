@@ -128,13 +128,13 @@ fn packages() -> BTreeMap<String, String> {
     metadata.packages.iter().map(|package| (package.name.to_string(), folder(package))).collect()
 }
 
-/// The names in the list of the transport suite.
+/// The names in the lists of the transport suite.
 fn suite_cases() -> Vec<String> {
-    let list = repository().join("transport-api/src/conformance.rs");
-    let list = std::fs::read_to_string(list).unwrap();
-    let (_, list) = list.split_once("@cases $backend;").unwrap();
-    let (list, _) = list.split_once("};").unwrap();
-    let names = list.split([',', ';', ':']).map(|name| name.trim().to_owned());
+    let lists = repository().join("transport-api/src/conformance.rs");
+    let lists = std::fs::read_to_string(lists).unwrap();
+    let lists = lists.split("@cases $backend;").skip(1).filter_map(|list| list.split_once("};"));
+    let names =
+        lists.flat_map(|(list, _)| list.split([',', ';', ':'])).map(|name| name.trim().to_owned());
     names.filter(|name| !name.is_empty()).collect()
 }
 

@@ -23,6 +23,17 @@ pub type Cut = Arc<dyn Fn(&Address, &Address, bool) + Send + Sync>;
 /// second. Every range of which the suite asks begins at 1 or has no version that exists.
 pub type Speaking = Arc<dyn Fn(u16, u16) -> Arc<dyn Transport> + Send + Sync>;
 
+/// What the process holds at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Tasks that have not ended.
+    pub tasks: usize,
+    /// Open sockets, or descriptors of any kind.
+    pub sockets: usize,
+    /// Bytes on the heap.
+    pub bytes: usize,
+}
+
 /// A network of the backend, made anew for each case. Clones are the same network.
 #[derive(Clone)]
 pub struct Fixture {
@@ -46,6 +57,8 @@ pub struct Fixture {
     pub cut: Result<Cut, String>,
     /// Speaks other versions, or why the backend cannot.
     pub speaking: Result<Speaking, String>,
+    /// Measures this process, or why that is not done here; for the cases about leaks alone.
+    pub usage: Result<Arc<dyn Fn() -> Usage + Send + Sync>, String>,
 }
 
 impl Fixture {
@@ -89,6 +102,14 @@ impl Fixture {
     /// Why the backend cannot.
     pub fn speaking(&self, low: u16, high: u16) -> Result<Arc<dyn Transport>, String> {
         Ok(self.speaking.as_ref().map_err(String::clone)?(low, high))
+    }
+
+    /// What the process holds.
+    ///
+    /// # Errors
+    /// Why that is not measured.
+    pub fn usage(&self) -> Result<Usage, String> {
+        Ok(self.usage.as_ref().map_err(String::clone)?())
     }
 }
 

@@ -1,10 +1,10 @@
-//! The suite's network: a hub under the simulator.
+//! The suite's network: a hub, on any runtime.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use midflight_runtime::{SimRuntime, spawn};
+use midflight_runtime::{Handle, spawn};
 use midflight_transport_api::conformance::{Cut, Fixture, Speaking};
 use midflight_transport_api::{Address, Bind, Limits, Transport};
 use midflight_transport_inmem::{Hub, InMemory};
@@ -14,8 +14,8 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// A hub of this seed whose batches take some milliseconds at the most, and the suite's view of it;
 /// `wrap` may put something around the transport.
-pub(crate) fn network(
-    sim: &Arc<SimRuntime>,
+pub(crate) fn on(
+    runtime: &Handle,
     seed: u64,
     wrap: impl FnOnce(InMemory) -> Arc<dyn Transport>,
 ) -> Fixture {
@@ -25,14 +25,14 @@ pub(crate) fn network(
     let mut links = LinkConfig::default();
     links.heartbeat = HEARTBEAT;
     links.limits = Limits { max_message: 8 << 20, ..Limits::default() };
-    let transport = hub.transport(sim.handle()).links(links.clone());
-    let (other, handle) = (hub.clone(), sim.handle());
+    let transport = hub.transport(runtime.clone()).links(links.clone());
+    let (other, handle) = (hub.clone(), runtime.clone());
     let speaking: Speaking = Arc::new(move |low, high| {
         let mut links = links.clone();
         links.versions = (low, high);
         Arc::new(other.transport(handle.clone()).links(links))
     });
-    let (spawner, clock, sleeper) = (sim.handle(), sim.handle(), sim.handle());
+    let (spawner, clock, sleeper) = (runtime.clone(), runtime.clone(), runtime.clone());
     let cut: Cut = Arc::new(move |a: &Address, b: &Address, cut| match cut {
         true => hub.cut(a, b),
         false => hub.heal(a, b),
@@ -51,5 +51,6 @@ pub(crate) fn network(
         sleep: Arc::new(move |duration| sleeper.sleep(duration)),
         cut: Ok(cut),
         speaking: Ok(speaking),
+        usage: Err("measured in tests/leaks.rs, which has a process of its own".into()),
     }
 }
