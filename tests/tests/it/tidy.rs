@@ -21,11 +21,15 @@ const UNSAFE: [(&str, &str); 6] = [
 ];
 
 /// Tests that sleep, and why that is no waiting in real time, or why it must be.
-const SLEEPS: [(&str, &str); 10] = [
+const SLEEPS: [(&str, &str); 11] = [
     ("cli/tests/it/tools.rs", "looks again at other operating system processes, until a deadline"),
     ("dsu/abi/src/effect/tests.rs", "an effect of that name, not a wait"),
     ("dsu/abi/tests/refused/plain_handler_waits.rs", "does not compile, which is the test"),
     ("dsu/tests/it/async_handlers.rs", "an operation of a handler that the test itself ends"),
+    (
+        "examples/unix-transport/tests/conformance.rs",
+        "the suite's clock: heartbeats are about real time",
+    ),
     ("process/tests/it/links.rs", "virtual time"),
     ("tests/tests/it/deploy.rs", "virtual time"),
     ("tests/tests/it/hosted/", "virtual time"),
