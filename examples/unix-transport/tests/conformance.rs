@@ -38,6 +38,7 @@ fn unix(case: &dyn Fn(Fixture) -> CaseFuture) {
             links.versions = (low, high);
             Arc::new(StreamTransport::new(Unix, links, other.clone()))
         })),
+        usage: Err("other tests run in this process".into()),
     };
     tokio.block_on(timeout(&*runtime, Duration::from_secs(60), case(fixture))).expect("it ends");
 }
