@@ -5,9 +5,10 @@
 //! one `#[test]` of each case. A case that cannot run says why, and the reason is printed.
 //!
 //! ```ignore
-//! fn loopback(run: &dyn Fn(Fixture) -> CaseFuture) {
-//!     let runtime = …;
-//!     runtime.block_on(run(Fixture { … }));
+//! fn loopback(case: &dyn Fn(Fixture) -> CaseFuture) {
+//!     let runtime = MyRuntime::new();
+//!     let transport = Arc::new(MyTransport::new(&runtime));
+//!     runtime.block_on(case(Fixture { transport, .. }));
 //! }
 //!
 //! midflight_transport_api::conformance_suite!(loopback);

@@ -1,6 +1,6 @@
 //! Random scripts, and what every endpoint may have been told of them.
 //!
-//! A [script](Step) is a list of steps, drawn from a seed. [`run`](self::run) does the steps and writes
+//! A script is a list of [`Step`]s, drawn from a seed. A runner does the steps and writes
 //! down what was sent and what every endpoint was told; the [`model`] says of that whether it may be.
 //! A script that fails is shrunk: steps are left out, and numbers made smaller, for as long as it
 //! still fails. What is left is printed with its seed.

@@ -9,10 +9,11 @@ use midflight_transport_api::conformance::{CaseFuture, Fixture};
 use midflight_transport_api::{Bind, Limits, Transport};
 use midflight_transport_tcp::TcpConfig;
 
-/// What all of them set.
+/// What all of them set. `MIDFLIGHT_HEARTBEAT_MS=2000` for another bound.
 pub(crate) fn config() -> TcpConfig {
+    let heartbeat = std::env::var("MIDFLIGHT_HEARTBEAT_MS").ok().and_then(|ms| ms.parse().ok());
     let mut config = TcpConfig::default();
-    config.links.heartbeat = Duration::from_secs(1);
+    config.links.heartbeat = Duration::from_millis(heartbeat.unwrap_or(1000));
     config.links.drain_deadline = Duration::from_secs(2);
     config.links.limits = Limits { max_message: 8 << 20, ..Limits::default() };
     config
