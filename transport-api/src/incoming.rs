@@ -246,7 +246,7 @@ impl Incoming {
         let spare = self.max_message.saturating_sub(self.reserved);
         let slot = self.slot(connection)?;
         let mut reserved = 0;
-        let held = match &slot.partial {
+        let held = match &mut slot.partial {
             Some(_) if !extensions.is_empty() => {
                 return Err(Violation::Extensions("they are on a later fragment"));
             }
@@ -254,12 +254,16 @@ impl Incoming {
                 // It would let a peer keep us busy for ever without a message.
                 return Err(Violation::Length(Kind::Data, 0));
             }
-            Some(partial) => partial.bytes.len(),
+            Some(partial) => {
+                // At most one frame is taken before it is whole, so that this claim is a small one.
+                partial.bytes.reserve(len);
+                partial.bytes.len()
+            }
             None => {
                 reserved = (if more { slot.last.max(len) } else { len }).min(spare);
                 slot.partial = Some(Box::new(Partial {
                     extensions: extensions.to_vec(),
-                    bytes: BytesMut::with_capacity(reserved),
+                    bytes: BytesMut::with_capacity(reserved.max(len)),
                     reserved,
                 }));
                 0

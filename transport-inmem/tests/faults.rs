@@ -111,3 +111,20 @@ fn connections_overtake_each_other_when_asked_to() {
     assert!((0..10).any(|seed| overtaken(seed, true)));
     assert!(!(0..10).any(|seed| overtaken(seed, false)));
 }
+
+/// A long message whose end was read past the buffer is passed on at once, and not with whatever comes
+/// next.
+#[test]
+fn a_long_message_waits_for_nothing_behind_it() {
+    between_two(3, |_, handle, a, b| async move {
+        let link = a.connect(&b).await;
+        let connection = link.open().unwrap();
+        b.opened().await;
+        for len in [20_000, 60_000, 1 << 20] {
+            let began = handle.now();
+            send_large(&*link, connection, Bytes::from(vec![1; len])).await.unwrap();
+            assert_eq!(b.received().await.1.len(), len);
+            assert_eq!(handle.now(), began, "nothing takes time on this network");
+        }
+    });
+}

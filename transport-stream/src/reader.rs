@@ -159,6 +159,7 @@ fn poll_read(
     if let Some(mut room) = incoming.room() {
         let count = ready!(pin!(read.read_buf(&mut room)).poll(cx))?;
         incoming.came(count, sink);
+        sink.batch_end();
         return Poll::Ready(Ok(count));
     }
     let room = buffer.room();

@@ -221,7 +221,7 @@ impl LinkAcceptor for Acceptor {
             state.seen.push_back((id, Seen::Up));
         });
         let echo = self.0.echo.then(|| Echo { link, back: BTreeMap::new(), held: VecDeque::new() });
-        Box::new(Sink { echo, id, log: self.0.clone() })
+        Box::new(Sink { echo, id, log: self.0.clone(), gathered: Vec::new() })
     }
 }
 
@@ -235,6 +235,8 @@ struct Sink {
     id: LinkId,
     log: Arc<Log>,
     echo: Option<Echo>,
+    /// Passed on at the end of a batch, as a sink may do.
+    gathered: Vec<Seen>,
 }
 
 impl LinkSink for Sink {
@@ -253,7 +255,14 @@ impl LinkSink for Sink {
             (Some(echo), seen @ (Seen::Opened(_) | Seen::Closed(_) | Seen::Received { .. })) => {
                 echo.take(seen);
             }
-            (_, seen) => self.log.change(|state| state.seen.push_back((self.id, seen))),
+            (_, seen) => self.gathered.push(seen),
+        }
+    }
+
+    fn batch_end(&mut self) {
+        if !self.gathered.is_empty() {
+            let gathered = self.gathered.drain(..).map(|seen| (self.id, seen));
+            self.log.change(|state| state.seen.extend(gathered));
         }
     }
 
