@@ -71,6 +71,7 @@ fn reordering_is_seen() {
         sending::messages_of_all_sizes_keep_their_order,
         "every stream is whole and in order",
     );
+    fails(Fault::Reorders, crowd::many_end_points_to_one, "its link, its order");
 }
 
 #[test]
@@ -88,6 +89,11 @@ fn a_lost_loss_is_seen() {
     fails(
         Fault::LosesLosses,
         failing::lost_told_once_and_before_reconnect,
+        "the loss of a link is told before the next is up",
+    );
+    fails(
+        Fault::LosesLosses,
+        failing::a_half_open_link_is_told_lost_before_the_next,
         "the loss of a link is told before the next is up",
     );
 }

@@ -24,7 +24,7 @@ pub enum Seen {
     Lost(LinkLoss),
 }
 
-/// See the [module](self).
+/// An endpoint, and what has happened to it.
 #[derive(Debug)]
 pub struct Party {
     /// The endpoint.
