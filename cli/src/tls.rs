@@ -88,15 +88,16 @@ impl Identified {
 
     /// Why no peer would believe that this node is at `address`, if that is so.
     pub(crate) fn objection_to(&self, address: &HostPort) -> Option<String> {
-        let own_name = self.parsed.name.iter().cloned().map(Host::Name);
-        let all: Vec<_> = own_name.chain(self.parsed.hosts.iter().cloned()).collect();
+        let own_name = self.parsed.name.iter().cloned();
+        let hosts = self.parsed.hosts.iter().map(ToString::to_string);
+        let hosts: Vec<String> = own_name.chain(hosts).collect();
+        let asked = address.host().parse::<Host>().map(|host| host.to_string()).unwrap_or_default();
         // Which hosts a pattern covers is for TLS to say.
-        let has_pattern = all.iter().any(|host| host.to_string().starts_with("*."));
-        if has_pattern || address.host().parse().is_ok_and(|host| all.contains(&host)) {
+        let covers = |host: &String| host.starts_with("*.") || host.eq_ignore_ascii_case(&asked);
+        if hosts.iter().any(covers) {
             return None;
         }
         let name = &self.files.name;
-        let hosts: Vec<_> = all.iter().map(ToString::to_string).collect();
         Some(format!(
             "others would dial {address}, and the certificate of {name} is for {} alone: give one \
              of these with --advertise HOST:PORT, or renew it with `midflight certs --renew --node \
