@@ -227,6 +227,8 @@ async fn files_that_are_no_good_change_nothing() {
     fs::remove_file(&pem).unwrap();
     a.signal(Signal::HUP);
     a.logs(&["a.pem cannot be read"]).await;
+    a.signal(Signal::HUP);
+    until("it is no news", async || a.log().matches("is as it was").count() == 2).await;
     certs.status(&a.address).await.expect(0, &[]);
     assert_eq!(a.log().matches("not taken").count(), 3, "each is told once: {}", a.log());
 
