@@ -183,7 +183,7 @@ impl Error {
                  MIDFLIGHT_SECRET_FILE",
             ),
             Self::Join { source: JoinError::Unreachable { address, source }, .. }
-                if *source.kind() == ConnectErrorKind::Refused =>
+                if something_answers(source) =>
             {
                 Some(refused_dial(address, source).map_or(NOT_OVER_TCP, Refusal::advice))
             }
@@ -231,6 +231,13 @@ fn printable(text: &str) -> String {
 const NOT_OVER_TCP: &str = "see that what listens there is a Midflight node over plain TCP; for \
      one over TLS give --transport tls";
 
+/// Whether something listens at the address, which is not what was wanted or hangs up at once.
+fn something_answers(error: &ConnectError) -> bool {
+    let words = error.to_string();
+    let began = words.contains("in the handshake") || words.contains("handshake eof");
+    began || *error.kind() == ConnectErrorKind::Refused
+}
+
 /// Why a peer that answered over TLS did not become one; none where there is no TLS.
 fn refused_dial(address: &str, error: &ConnectError) -> Option<Refusal> {
     address.starts_with("tls:").then(|| Refusal::of(&error.to_string()))
@@ -244,7 +251,7 @@ pub(crate) fn says_no(error: &JoinError) -> bool {
 fn join_code(error: &JoinError) -> u8 {
     match error {
         JoinError::Unreachable { address, source }
-            if *source.kind() == ConnectErrorKind::Refused
+            if something_answers(source)
                 && refused_dial(address, source).is_some_and(|why| why != Refusal::NoTls) =>
         {
             REFUSED
