@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::transport::{self, Shape, Wire};
+
 /// Measures Midflight beside plain tokio and, with `--peers`, beside others. Prints
 /// `<who> <metric> <value> <unit>` a line.
 #[derive(Debug, Parser)]
@@ -37,9 +39,10 @@ pub(crate) enum Role {
         #[arg(long)]
         quick: bool,
     },
-    /// The far side of a remote workload; ends when its standard input does.
+    /// The far side of a remote workload: of nodes, or of a transport alone. Ends when its standard
+    /// input does.
     #[command(hide = true)]
-    Serve { who: Own },
+    Serve { who: Own, wire: Option<Wire> },
     /// A bundle's library is tried; its path is read by the probe itself.
     #[command(hide = true)]
     Probe {
@@ -87,6 +90,24 @@ pub(crate) enum Workload {
     Stream64KiB,
     #[value(name = "remote_stream_1MiB")]
     Stream1MiB,
+    #[value(name = "transport_stream_64B")]
+    TransportStream64B,
+    #[value(name = "transport_stream_64KiB")]
+    TransportStream64KiB,
+    #[value(name = "transport_stream_1MiB")]
+    TransportStream1MiB,
+    TransportRtt,
+    TransportHol,
+    TransportHol256,
+    #[value(name = "transport_tls_stream_64B")]
+    TransportTlsStream64B,
+    #[value(name = "transport_tls_stream_64KiB")]
+    TransportTlsStream64KiB,
+    #[value(name = "transport_tls_stream_1MiB")]
+    TransportTlsStream1MiB,
+    TransportTlsRtt,
+    TransportTlsHol,
+    TransportTlsHol256,
     UpgradeOne,
     #[value(name = "upgrade_10k")]
     Upgrade10k,
@@ -102,7 +123,7 @@ impl Workload {
     }
 
     /// What it measures.
-    pub(crate) const fn metrics(self) -> &'static [&'static str] {
+    pub(crate) fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::LocalPingpong => &["local_pingpong"],
             Self::LocalCall => &["local_call"],
@@ -141,7 +162,27 @@ impl Workload {
                 "dynamic_call",
                 "static_call",
             ],
+            other => other.transport().map_or(&[], |(wire, shape)| transport::metrics(wire, shape)),
         }
+    }
+
+    /// What is to be measured of a transport alone, if that is meant.
+    pub(crate) const fn transport(self) -> Option<(Wire, Shape)> {
+        Some(match self {
+            Self::TransportStream64B => (Wire::Tcp, Shape::Stream64B),
+            Self::TransportStream64KiB => (Wire::Tcp, Shape::Stream64KiB),
+            Self::TransportStream1MiB => (Wire::Tcp, Shape::Stream1MiB),
+            Self::TransportRtt => (Wire::Tcp, Shape::RoundTrips),
+            Self::TransportHol => (Wire::Tcp, Shape::BesideStream),
+            Self::TransportHol256 => (Wire::Tcp, Shape::BesideHuge),
+            Self::TransportTlsStream64B => (Wire::Tls, Shape::Stream64B),
+            Self::TransportTlsStream64KiB => (Wire::Tls, Shape::Stream64KiB),
+            Self::TransportTlsStream1MiB => (Wire::Tls, Shape::Stream1MiB),
+            Self::TransportTlsRtt => (Wire::Tls, Shape::RoundTrips),
+            Self::TransportTlsHol => (Wire::Tls, Shape::BesideStream),
+            Self::TransportTlsHol256 => (Wire::Tls, Shape::BesideHuge),
+            _ => return None,
+        })
     }
 
     /// Whether it takes two OS processes.

@@ -11,6 +11,7 @@ mod peers;
 mod raw;
 mod remote;
 mod report;
+mod transport;
 mod upgrade;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -28,10 +29,11 @@ fn main() -> ExitCode {
     }
     let done = match &args.role {
         Some(Role::Sample { who, workload, quick }) => sample(*who, *workload, Size::new(*quick)),
-        Some(Role::Serve { who }) => on_tokio(async {
-            match who {
-                Own::Midflight => remote::serve().await,
-                Own::Raw => raw::serve().await,
+        Some(Role::Serve { who, wire }) => on_tokio(async {
+            match (who, wire) {
+                (who, Some(_)) => transport::serve(*who).await,
+                (Own::Midflight, None) => remote::serve().await,
+                (Own::Raw, None) => raw::serve().await,
             }
         }),
         Some(Role::Probe { .. }) | None => measure(&args),
@@ -57,6 +59,9 @@ fn on_tokio<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
 /// One workload, once: its figures go to standard output.
 fn sample(who: Own, workload: Workload, size: Size) -> Result<(), String> {
     let figures = on_tokio(async {
+        if let Some((wire, shape)) = workload.transport() {
+            return transport::sample(who, wire, shape, size).await;
+        }
         match who {
             Own::Raw => raw::sample(workload, size).await,
             Own::Midflight if workload.is_remote() => remote::sample(workload, size).await,

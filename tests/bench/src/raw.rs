@@ -5,12 +5,12 @@
 //! written and read 64 KiB at a time.
 #![expect(clippy::disallowed_methods, reason = "plain tokio and its clock are the point here")]
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,6 +20,8 @@ use crate::memory;
 use crate::payload::SMALL;
 use crate::remote::{round_trip_figures, throughput};
 use crate::report::{Figure, Report};
+use crate::transport::ECHO;
+use crate::transport::receipt::{Counter, Receipt};
 
 /// Messages in a channel.
 const CHANNEL: usize = 1_024;
@@ -27,6 +29,8 @@ const CHANNEL: usize = 1_024;
 const CHUNK: usize = 64 << 10;
 /// Bytes of a frame's length.
 const HEAD: usize = 4;
+/// Bytes of a ping, as long as Midflight's: a pid and a number.
+const PING_LEN: usize = 24;
 
 /// What this file reached on a machine with two shared cores; the worse end of each range.
 const REACHED: &[(&str, f64)] = &[
@@ -40,6 +44,16 @@ const REACHED: &[(&str, f64)] = &[
     ("remote_stream_64B", 4.5e6),
     ("remote_stream_64KiB", 1_930.0),
     ("remote_stream_1MiB", 2_330.0),
+    ("transport_stream_64B", 4.5e6),
+    ("transport_stream_64KiB", 1_930.0),
+    ("transport_stream_1MiB", 2_330.0),
+    ("transport_rtt_median", 88.0),
+    ("transport_rtt_p99", 181.0),
+    ("transport_tls_stream_64B", 4.5e6),
+    ("transport_tls_stream_64KiB", 1_700.0),
+    ("transport_tls_stream_1MiB", 2_200.0),
+    ("transport_tls_rtt_median", 79.0),
+    ("transport_tls_rtt_p99", 143.0),
 ];
 
 /// The metrics of which this file is more than 30 % short: a ratio to them says little.
@@ -56,7 +70,7 @@ pub(crate) fn weak(report: &Report) -> Vec<String> {
 /// Runs a workload once.
 pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>, String> {
     let rate = |count, seconds| Ok(vec![Figure::rate(&workload.name(), count, seconds)]);
-    let stream = |len, count| stream(count, Bytes::from(vec![7; len]));
+    let stream = |len, count| remote_stream(count, Bytes::from(vec![7; len]));
     match workload {
         Workload::LocalPingpong => {
             let count = size.of(1_000_000);
@@ -79,10 +93,7 @@ pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>
             rate(1_000 * batches, spawn_rate(batches).await?)
         }
         Workload::ProcessMemory => idle_tasks(memory::processes(size)).await,
-        Workload::RemotePingpong => {
-            let nanos = round_trips(size.of(10_000), size.of(100_000)).await?;
-            Ok(round_trip_figures(nanos))
-        }
+        Workload::RemotePingpong => remote_pingpong(size).await,
         Workload::Stream64B => {
             let count = size.of(2_000_000);
             rate(count, stream(SMALL, count).await?)
@@ -97,7 +108,7 @@ pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>
 }
 
 /// The other end has gone, which none does before it is done.
-fn gone<E>(_: E) -> String {
+pub(crate) fn gone<E>(_: E) -> String {
     "a task ended early".into()
 }
 
@@ -242,109 +253,133 @@ async fn idle_tasks(count: usize) -> Result<Vec<Figure>, String> {
     Ok(vec![memory::figure(before, memory::resident()?, count)])
 }
 
-/// The far side. The first message of a connection says what it is for: 0 has every message sent
-/// back, another number is a count of messages to be taken and then acknowledged.
+/// The far side: each connection is what its first message says, as
+/// [`transport`](crate::transport) has it.
 pub(crate) async fn serve() -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
     let address = listener.local_addr().map_err(text)?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream));
+            tokio::spawn(async move { answer(Ends::of(stream)?).await });
         }
     });
     far_side::serve_until_abandoned(&address.to_string())
 }
 
-fn text(error: std::io::Error) -> String {
+pub(crate) fn text(error: io::Error) -> String {
     error.to_string()
 }
 
-async fn answer(stream: TcpStream) -> Result<(), String> {
-    let Ends { send, mut received } = Ends::of(stream)?;
+pub(crate) async fn answer(Ends { send, mut received }: Ends) -> Result<(), String> {
     let purpose = received.recv().await.ok_or("nothing came")?.get_u64_le();
-    let (mut count, mut batch) = (0, Vec::with_capacity(CHANNEL));
-    while purpose == 0 || count < purpose {
-        let came = received.recv_many(&mut batch, CHANNEL).await;
-        if came == 0 {
-            return Ok(());
-        }
-        count += came as u64;
-        if purpose == 0 {
-            for message in batch.drain(..) {
+    let (mut counter, mut batch) = (Counter::new(purpose), Vec::with_capacity(CHANNEL));
+    while received.recv_many(&mut batch, CHANNEL).await > 0 {
+        for message in batch.drain(..) {
+            if purpose == ECHO {
                 send.send(message).await.map_err(gone)?;
+            } else if let Some(receipt) = counter.add(message.len()) {
+                send.send(Bytes::copy_from_slice(&receipt.encode())).await.map_err(gone)?;
             }
         }
-        batch.clear();
     }
-    send.send(Bytes::copy_from_slice(&count.to_le_bytes())).await.map_err(gone)
+    Ok(())
 }
 
-/// The far side, and a connection to it that is for `purpose`.
-async fn connect(purpose: u64) -> Result<(FarSide, Ends), String> {
+/// Sends so many messages, until they have been counted: the seconds and the receipt.
+pub(crate) async fn stream(
+    mut ends: Ends,
+    count: usize,
+    message: Bytes,
+) -> Result<(f64, Receipt), String> {
+    let began = Instant::now();
+    ends.say(count as u64).await?;
+    for _ in 0..count {
+        ends.send.send(message.clone()).await.map_err(gone)?;
+    }
+    let receipt = ends.received.recv().await.ok_or("no receipt")?;
+    let seconds = began.elapsed().as_secs_f64();
+    match Receipt::decode(&receipt) {
+        Some(receipt) if receipt.bytes == (count * message.len()) as u64 => Ok((seconds, receipt)),
+        _ => Err("the far side has counted otherwise".into()),
+    }
+}
+
+/// Has messages of `len` bytes sent back, one after another, as long as `goes_on` says so of those
+/// there have been: how many nanoseconds each took.
+pub(crate) async fn round_trips(
+    ends: &mut Ends,
+    len: usize,
+    goes_on: impl Fn(usize) -> bool,
+) -> Result<Vec<u64>, String> {
+    let (mut nanos, mut message) = (Vec::new(), vec![0; len]);
+    while goes_on(nanos.len()) {
+        let began = Instant::now();
+        message[..8].copy_from_slice(&(nanos.len() as u64).to_le_bytes());
+        ends.send.send(Bytes::copy_from_slice(&message)).await.map_err(gone)?;
+        let reply = ends.received.recv().await.ok_or("no reply")?;
+        if reply != message {
+            return Err("a reply is not the one to the last ping".into());
+        }
+        nanos.push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+    Ok(nanos)
+}
+
+/// The far side, and a connection to it.
+async fn connect() -> Result<(FarSide, Ends), String> {
     let far_side = FarSide::start(Own::Raw)?;
     let ends = Ends::of(TcpStream::connect(&far_side.address).await.map_err(text)?)?;
-    ends.send.send(Bytes::copy_from_slice(&purpose.to_le_bytes())).await.map_err(gone)?;
     Ok((far_side, ends))
 }
 
-async fn round_trips(warm_up: usize, count: usize) -> Result<Vec<u64>, String> {
-    let (_far_side, Ends { send, mut received }) = connect(0).await?;
+async fn remote_pingpong(size: Size) -> Result<Vec<Figure>, String> {
+    let (_far_side, mut ends) = connect().await?;
     let pinger = tokio::spawn(async move {
-        let mut nanos = Vec::with_capacity(count);
-        for number in 0..(warm_up + count) as u64 {
-            let began = Instant::now();
-            // As long as Midflight's: a pid and a number.
-            let mut message = [0; 24];
-            message[16..].copy_from_slice(&number.to_le_bytes());
-            send.send(Bytes::copy_from_slice(&message)).await.map_err(gone)?;
-            let reply = received.recv().await.ok_or("no reply")?;
-            if reply != message[..] {
-                return Err("a reply is not the one to the last ping".into());
-            }
-            if number >= warm_up as u64 {
-                nanos.push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
-            }
-        }
-        Ok(nanos)
+        ends.say(ECHO).await?;
+        round_trips(&mut ends, PING_LEN, |done| done < size.of(10_000)).await?;
+        round_trips(&mut ends, PING_LEN, |done| done < size.of(100_000)).await
     });
-    pinger.await.map_err(gone)?
+    pinger.await.map_err(gone)?.map(round_trip_figures)
 }
 
-async fn stream(count: usize, message: Bytes) -> Result<f64, String> {
-    let (_far_side, Ends { send, mut received }) = connect(count as u64).await?;
-    let sender = tokio::spawn(async move {
-        let began = Instant::now();
-        for _ in 0..count {
-            send.send(message.clone()).await.map_err(gone)?;
-        }
-        let counted = received.recv().await.ok_or("no acknowledgement")?.get_u64_le();
-        if counted != count as u64 {
-            return Err("the far side has counted otherwise".into());
-        }
-        Ok(began.elapsed().as_secs_f64())
-    });
-    sender.await.map_err(gone)?
+/// Seconds of a stream to a far side of its own.
+async fn remote_stream(count: usize, message: Bytes) -> Result<f64, String> {
+    let (_far_side, ends) = connect().await?;
+    let (seconds, _) = tokio::spawn(stream(ends, count, message)).await.map_err(gone)??;
+    Ok(seconds)
 }
 
 /// The ends of a connection's channels; a task reads and one writes.
-struct Ends {
-    send: mpsc::Sender<Bytes>,
+pub(crate) struct Ends {
+    pub(crate) send: mpsc::Sender<Bytes>,
     received: mpsc::Receiver<Bytes>,
 }
 
 impl Ends {
-    fn of(stream: TcpStream) -> Result<Self, String> {
+    pub(crate) fn of(stream: TcpStream) -> Result<Self, String> {
         stream.set_nodelay(true).map_err(text)?;
         let (read, write) = stream.into_split();
+        Ok(Self::of_halves(read, write))
+    }
+
+    pub(crate) fn of_halves(
+        read: impl AsyncRead + Unpin + Send + 'static,
+        write: impl AsyncWrite + Unpin + Send + 'static,
+    ) -> Self {
         let (send, to_write) = mpsc::channel(CHANNEL);
         let (has_read, received) = mpsc::channel(CHANNEL);
         tokio::spawn(reads(read, has_read));
         tokio::spawn(writes(write, to_write));
-        Ok(Self { send, received })
+        Self { send, received }
+    }
+
+    /// Says what the connection is for.
+    pub(crate) async fn say(&self, purpose: u64) -> Result<(), String> {
+        self.send.send(Bytes::copy_from_slice(&purpose.to_le_bytes())).await.map_err(gone)
     }
 }
 
-async fn writes(mut write: OwnedWriteHalf, mut to_write: mpsc::Receiver<Bytes>) {
+async fn writes(mut write: impl AsyncWrite + Unpin, mut to_write: mpsc::Receiver<Bytes>) {
     let (mut batch, mut buffer) = (Vec::with_capacity(CHANNEL), BytesMut::with_capacity(CHUNK));
     while to_write.recv_many(&mut batch, CHANNEL).await > 0 {
         for message in batch.drain(..) {
@@ -361,13 +396,14 @@ async fn writes(mut write: OwnedWriteHalf, mut to_write: mpsc::Receiver<Bytes>) 
                 }
             }
         }
-        if write.write_all_buf(&mut buffer).await.is_err() {
+        // What is behind a TLS stream keeps something back until it is told to flush.
+        if write.write_all_buf(&mut buffer).await.is_err() || write.flush().await.is_err() {
             return;
         }
     }
 }
 
-async fn reads(mut read: OwnedReadHalf, has_read: mpsc::Sender<Bytes>) {
+async fn reads(mut read: impl AsyncRead + Unpin, has_read: mpsc::Sender<Bytes>) {
     let mut buffer = BytesMut::with_capacity(CHUNK);
     loop {
         let mut missing = CHUNK;

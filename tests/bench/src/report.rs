@@ -23,10 +23,11 @@ pub(crate) enum Unit {
     MegabytesPerSecond,
     Messages,
     Percent,
+    CpuPerMillion,
 }
 
 impl Unit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::PerSecond,
         Self::Microseconds,
         Self::Milliseconds,
@@ -34,6 +35,7 @@ impl Unit {
         Self::MegabytesPerSecond,
         Self::Messages,
         Self::Percent,
+        Self::CpuPerMillion,
     ];
 
     const fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Unit {
             Self::MegabytesPerSecond => "MB_per_s",
             Self::Messages => "messages",
             Self::Percent => "percent",
+            Self::CpuPerMillion => "cpu_s_per_M",
         }
     }
 
@@ -77,7 +80,11 @@ impl Figure {
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimals = if self.value < 1_000.0 { 2 } else { 0 };
+        let decimals = match self.value {
+            1_000.0.. => 0,
+            10.0.. => 2,
+            _ => 3,
+        };
         write!(f, "{} {:.decimals$} {}", self.metric, self.value, self.unit.name())
     }
 }
