@@ -23,14 +23,14 @@ impl Certificates {
     pub(super) fn two() -> Result<(Self, Self), String> {
         let made = || {
             let issuer = authority()?;
-            Ok((Self::of(&issuer)?, Self::of(&issuer)?))
+            Ok((Self::of("near", &issuer)?, Self::of("far", &issuer)?))
         };
         made().map_err(|error: rcgen::Error| format!("no certificates: {error}"))
     }
 
-    fn of(issuer: &CertifiedIssuer<'_, KeyPair>) -> Result<Self, rcgen::Error> {
+    fn of(name: &str, issuer: &CertifiedIssuer<'_, KeyPair>) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::new([HOST.to_owned()])?;
+        let mut params = CertificateParams::new([name.to_owned(), HOST.to_owned()])?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use midflight_runtime::{Handle, TokioRuntime};
 use midflight_transport_api::{Address, Bind, Transport};
-use midflight_transport_tcp::{TcpConfig, TcpTransport};
+use midflight_transport_tcp::{Credentials, TcpConfig, TcpTransport, TlsTransport};
 
 use super::certificates::{Certificates, HOST};
 use super::workload::{HUGE, Measured, Shape};
@@ -51,7 +51,11 @@ fn transport(
     config.links.limits.max_message = HUGE;
     match certificates {
         None => Ok(Arc::new(TcpTransport::new(config, runtime))),
-        Some(_) => Err("Midflight has no TLS yet".into()),
+        Some(Certificates { authority, chain, key }) => {
+            let (authority, chain, key) = (authority.as_bytes(), chain.as_bytes(), key.as_bytes());
+            let credentials = Credentials::from_pem(authority, chain, key).map_err(text)?;
+            Ok(Arc::new(TlsTransport::new(config, credentials, runtime).map_err(text)?))
+        }
     }
 }
 
