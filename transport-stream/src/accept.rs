@@ -64,7 +64,13 @@ async fn greet(
             return Err(error);
         }
     };
-    greeting.check(&hello, shared.address.scheme())?;
+    if let Err(wrong) = greeting.check(&hello, shared.address.scheme()) {
+        if matches!(wrong, NotHeard::NotCovered { .. }) {
+            // It may be a decent node with the wrong certificate.
+            greeting.say(&Message::Refusal(Refusal::NotCovered)).await?;
+        }
+        return Err(wrong);
+    }
     let ticket = match decide(shared, &hello, greeting.identity()).await {
         Ok(ticket) => ticket,
         Err(refusal) => {

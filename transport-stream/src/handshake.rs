@@ -67,6 +67,8 @@ pub enum Refusal {
     Linked,
     /// Another one has that name.
     Taken,
+    /// What the dialler has proven does not allow it to be at that address.
+    NotCovered,
     /// Of a later version.
     Other(u8),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Refusal {
             Self::Oneself => f.write_str("this is the same endpoint"),
             Self::Linked => f.write_str("the link to the endpoint of that name lives"),
             Self::Taken => f.write_str("an endpoint of that name and another identity is linked"),
+            Self::NotCovered => f.write_str("what you have proven does not cover your address"),
             Self::Other(code) => write!(f, "reason {code}, unknown here"),
         }
     }
@@ -96,6 +99,7 @@ impl Refusal {
             Self::Oneself => 5,
             Self::Linked => 6,
             Self::Taken => 7,
+            Self::NotCovered => 8,
             Self::Other(code) => code,
         }
     }
@@ -109,6 +113,7 @@ impl Refusal {
             5 => Self::Oneself,
             6 => Self::Linked,
             7 => Self::Taken,
+            8 => Self::NotCovered,
             other => Self::Other(other),
         }
     }
