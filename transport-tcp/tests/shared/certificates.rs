@@ -38,14 +38,36 @@ impl Authority {
 
     /// A certificate for these names, the first of which is the identity.
     pub(crate) fn issue(&self, names: &[&str]) -> Issued {
+        self.issue_with(names, |_| {})
+    }
+
+    /// The same, after `change`.
+    pub(crate) fn issue_with(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Issued {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         Issued { authority: self.0.pem(), chain: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// One that has expired long ago.
+    pub(crate) fn issue_expired(&self, names: &[&str]) -> Issued {
+        self.issue_with(names, |params| params.not_after = rcgen::date_time_ymd(2001, 1, 1))
     }
 }
 
 impl Issued {
+    /// The same, but believing `authorities`.
+    pub(crate) fn believing(mut self, authorities: &[&Authority]) -> Self {
+        self.authority = authorities.iter().map(|authority| authority.0.pem()).collect();
+        self
+    }
+
     pub(crate) fn credentials(&self) -> Credentials {
         let Self { authority, chain, key } = self;
         Credentials::from_pem(authority.as_bytes(), chain.as_bytes(), key.as_bytes()).unwrap()
