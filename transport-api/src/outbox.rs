@@ -11,6 +11,25 @@ use std::task::{Context, Poll, Waker};
 use crate::{Batch, ConnectionId, Limits, LinkLoss, LossKind, Outgoing, SendError, SendErrorKind};
 
 /// The sending half of a link, as every backend needs it: the batch, its bound and its end.
+///
+/// # How its parts use it
+///
+/// - **Handles** call [`open`](Self::open), [`write`](Self::write),
+///   [`poll_ready`](Self::poll_ready) and [`close_connection`](Self::close_connection), and
+///   [`close`](Self::close): when that answers true, start the deadline after which the link is
+///   [failed](Self::fail) as cut.
+/// - **The writer** loops: [`poll_take`](Self::poll_take), write all of the batch, again. It wakes
+///   for what is appended, and ends at [`Taken::End`], closing its direction. While it writes it
+///   watches [`poll_fate`](Self::poll_fate), so that a peer that does not read cannot hold it.
+/// - **The reader** loops: ask the sink, read, feed an [`Incoming`](crate::Incoming). It answers a ping
+///   with [`pong`](Self::pong) and a bye with [`bye_heard`](Self::bye_heard), watches
+///   [`poll_fate`](Self::poll_fate) all the while, and when there is one, tells it and ends. An
+///   end of the stream after the peer's bye is none: then it waits for the fate. Any other is a
+///   [`fail`](Self::fail).
+/// - **The heartbeat** calls [`ping`](Self::ping) or [`fail`](Self::fail) as a
+///   [`Heartbeat`](crate::Heartbeat) says.
+///
+/// Every call takes one short lock, wakes nobody under it, and may come from any thread.
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
@@ -132,7 +151,8 @@ impl Outbox {
         self.control(Outgoing::pong);
     }
 
-    /// Begins a polite close; answers whether it was the first to.
+    /// Begins a polite close: from now on nobody appends, those who wait for room are told, and the
+    /// batch ends with a bye. Answers whether it was the first to; then its deadline is to be set.
     pub fn close(&self) -> bool {
         let mut state = self.lock();
         if state.closing || state.fate.is_some() {
@@ -147,7 +167,7 @@ impl Outbox {
     }
 
     /// The peer's bye came. Once ours is written too, the link is closed by agreement. Answers
-    /// whether this began the close on our side.
+    /// whether this began the close on our side; then its deadline is to be set.
     pub fn bye_heard(&self) -> bool {
         let began = self.close();
         let mut state = self.lock();
@@ -179,7 +199,9 @@ impl Outbox {
         }
     }
 
-    /// Ends the link; answers whether this was what ended it.
+    /// Ends the link, and wakes all who wait: the writer, those who wait for room, those who watch the
+    /// fate. What was not taken is not written any more. Answers whether this was what ended it; who
+    /// comes later changes nothing.
     pub fn fail(&self, loss: LinkLoss) -> bool {
         let mut state = self.lock();
         if state.fate.is_some() {
@@ -207,7 +229,8 @@ impl Outbox {
         self.lock().fate.clone()
     }
 
-    /// Ready when the link has ended, with how.
+    /// Ready when the link has ended, with how. Any number of tasks may wait; each is kept until the
+    /// end, once, so a task that waits again and again costs no more.
     pub fn poll_fate(&self, cx: &mut Context<'_>) -> Poll<LinkLoss> {
         let mut state = self.lock();
         match &state.fate {
@@ -220,7 +243,11 @@ impl Outbox {
     }
 
     /// For the writer alone: moves what is to be written next into the empty `batch`. To ask again
-    /// says that the last batch has been written.
+    /// says that the last batch has been written, to the stream and not only to a buffer of the
+    /// backend's: what was said before a bye counts as delivered then.
+    ///
+    /// Wakes the task of `cx`, one alone, when there is something. Dropping a future around it between
+    /// two calls loses nothing; dropping the `batch` loses what is in it.
     pub fn poll_take(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Taken> {
         let mut state = self.lock();
         if state.fate.is_some() {

@@ -27,7 +27,7 @@ const SLEEPS: [(&str, &str); 11] = [
     ("dsu/abi/tests/refused/plain_handler_waits.rs", "does not compile, which is the test"),
     ("dsu/tests/it/async_handlers.rs", "an operation of a handler that the test itself ends"),
     (
-        "examples/unix-transport/tests/conformance.rs",
+        "examples/unix-transport/tests/shared/folder.rs",
         "the suite's clock: heartbeats are about real time",
     ),
     ("process/tests/it/links.rs", "virtual time"),
