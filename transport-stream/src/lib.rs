@@ -27,6 +27,7 @@ mod reader;
 mod shared;
 mod table;
 mod transport;
+mod turn;
 mod writer;
 
 pub use carrier::{Arrival, Carrier, Listener, Proven, Stream, handshake_failure};

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use crate::link::StreamLink;
 use crate::shared::Shared;
+use crate::turn::Turn;
 
 /// Bytes read into the buffer at once while a message comes in fragments: enough for the head of the next
 /// and whatever small there is between them, and little of what has a place of its own to be read to.
@@ -65,14 +66,18 @@ pub(crate) async fn run(
     let mut buffer = Buffer::new(shared.config.read_buffer, &first);
     drop(first);
     let mut incoming = Incoming::new(shared.config.limits.max_message);
+    let mut turn = Turn::default();
+    let mut came = 0;
     let loss = loop {
         give(&link, &mut buffer, &mut incoming, &mut *sink);
+        turn.take(came).await;
         match next(&link, &mut read, &mut buffer, &mut incoming, &mut *sink).await {
             Next::Lost(loss) => break loss,
             Next::Read(Ok(count)) if count > 0 => {
                 if link.heard_now() {
                     shared.change(|_| ());
                 }
+                came = count;
             }
             // The peer has said goodbye, and we are about to.
             Next::Read(Ok(_)) if incoming.is_over() => {

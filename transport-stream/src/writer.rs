@@ -6,14 +6,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Buf as _;
 use midflight_transport_api::{Batch, LinkLoss, LossKind, Taken};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::link::StreamLink;
+use crate::turn::Turn;
 
 /// Runs until the link has ended, or has said goodbye; then the socket's sending side is closed.
 pub(crate) async fn run(link: Arc<StreamLink>, mut write: impl AsyncWrite + Unpin, first: Vec<u8>) {
-    let mut batch = Batch::new();
+    let (mut batch, mut turn) = (Batch::new(), Turn::default());
     let mut wrote = unless_lost(&link, write.write_all(&first)).await;
     loop {
         match wrote {
@@ -26,6 +28,7 @@ pub(crate) async fn run(link: Arc<StreamLink>, mut write: impl AsyncWrite + Unpi
         }
         match std::future::poll_fn(|cx| link.outbox.poll_take(cx, &mut batch)).await {
             Taken::Batch => {
+                turn.take(batch.remaining()).await;
                 let writes = async {
                     write.write_all_buf(&mut batch).await?;
                     // A carrier that encrypts may still hold some of it.
