@@ -1,6 +1,8 @@
 //! One link: what its handles and its three tasks share.
 
 use std::fmt;
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -138,6 +140,12 @@ impl StreamLink {
         }
         let load = |at: &AtomicU64| Duration::from_nanos(at.load(Ordering::Relaxed));
         (load(&self.heard).max(load(&self.excused)), load(&self.sent))
+    }
+
+    /// Lets `ends`, the end of what was written, take as long as a polite close may.
+    pub(crate) async fn limit_end(&self, ends: impl Future<Output = io::Result<()>>) {
+        // Whether it works or not, nothing follows.
+        let _ = timeout(&*self.runtime, self.drain_deadline, ends).await;
     }
 
     /// Cuts the link if its polite close, which has begun, takes too long.

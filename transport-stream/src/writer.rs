@@ -37,8 +37,8 @@ pub(crate) async fn run(link: Arc<StreamLink>, mut write: impl AsyncWrite + Unpi
                 wrote = unless_lost(&link, writes).await;
             }
             Taken::End => {
-                // Whether this works or not, nothing follows.
-                let _ = write.shutdown().await;
+                // A carrier that says goodbye itself may find no room for it.
+                link.limit_end(write.shutdown()).await;
                 return;
             }
         }
