@@ -117,17 +117,18 @@ async fn decide(
 }
 
 /// Whether the link that is there already lives, while somebody of the same name says hello: a peer
-/// that has lost it is heard no more. Once it is clear that it does not, it has been ended.
+/// that has lost it is heard no more. While our own sink takes nothing, none can be heard, and the link
+/// has the benefit of the doubt. Once it is clear that it does not, it has been ended.
 async fn lives(shared: &Shared, link: &Arc<StreamLink>) -> bool {
-    let began = link.probe();
+    let probe = link.probe();
     // A living peer says something every eighth of our bound.
     let patience = (shared.config.heartbeat / 4).min(shared.config.handshake_deadline / 2);
     let sign = shared.until(|_| {
         let lost = link.outbox.is_lost();
-        (lost || link.heard_since(began)).then_some(!lost)
+        (lost || probe.answered()).then_some(!lost)
     });
-    let lives = timeout(&*shared.runtime, patience, sign).await.unwrap_or(false);
-    link.end_probe();
+    let lives = timeout(&*shared.runtime, patience, sign).await;
+    let lives = lives.unwrap_or_else(|_elapsed| probe.answered());
     if !lives {
         let detail = "the peer makes another link, and is silent on this one";
         link.outbox.fail(LinkLoss::new(LossKind::Broken, detail));

@@ -98,21 +98,12 @@ impl StreamLink {
         self.probes.load(Ordering::Relaxed) > 0
     }
 
-    /// Asks the peer for a sign of life, and says since when. [`end_probe`](Self::end_probe) follows.
-    pub(crate) fn probe(&self) -> Duration {
+    /// Asks the peer for a sign of life.
+    pub(crate) fn probe(&self) -> Probe<'_> {
         self.probes.fetch_add(1, Ordering::Relaxed);
         self.outbox.ping();
-        Duration::from_nanos(self.runtime.now().as_nanos())
-    }
-
-    /// Whether anything was read since then.
-    pub(crate) fn heard_since(&self, then: Duration) -> bool {
-        Duration::from_nanos(self.heard.load(Ordering::Relaxed)) > then
-    }
-
-    /// Nobody waits for this sign any more.
-    pub(crate) fn end_probe(&self) {
-        self.probes.fetch_sub(1, Ordering::Relaxed);
+        let began = Duration::from_nanos(self.runtime.now().as_nanos());
+        Probe { link: self, began }
     }
 
     /// Something was written.
@@ -159,6 +150,25 @@ impl StreamLink {
                 outbox.fail(LinkLoss::new(LossKind::Cut, detail));
             }
         });
+    }
+}
+
+/// Somebody waits for a sign of life, until this is dropped.
+pub(crate) struct Probe<'a> {
+    link: &'a StreamLink,
+    began: Duration,
+}
+
+impl Probe<'_> {
+    /// Whether anything was heard since, or hearing nothing meant nothing.
+    pub(crate) fn answered(&self) -> bool {
+        self.link.heard_and_sent().0 > self.began
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.link.probes.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
