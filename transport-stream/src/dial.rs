@@ -79,7 +79,7 @@ async fn attempt(shared: &Arc<Shared>, peer: &Address, ticket: Ticket) -> Result
         Message::Refusal(refusal) => return Err(refusal_failure(refusal)),
         _ => return Err(refused(NotHeard::Malformed(Malformed::Unexpected))),
     };
-    if welcome.nonce == shared.nonce {
+    if welcome.nonce == shared.nonce || welcome.address == shared.address {
         return Err(refusal_failure(Refusal::Oneself));
     }
     greeting.check(&welcome, peer.scheme()).map_err(refused)?;
