@@ -85,7 +85,10 @@ async fn greet(
         Ok(Message::Confirmation) => {}
         Ok(_) => return Err(NotHeard::Malformed(Malformed::Unexpected)),
         // Who has got a link by its own dial, or ours, leaves without a word.
-        Err(NotHeard::Io(_)) => return Ok(()),
+        Err(NotHeard::Io(error)) => {
+            tracing::debug!(peer = %hello.address, %error, "welcome, and left");
+            return Ok(());
+        }
         Err(error) => return Err(error),
     }
     attempt.take(greeting, &hello, deadline).await;

@@ -115,12 +115,13 @@ fn a_stream_that_cannot_be_closed_is_let_go() {
         let b = Party::with(&transport, listen("pipe:b"), false).await;
         for polite in [true, false] {
             let link = a.connect(&b).await;
-            if polite {
-                link.close()
+            let kind = if polite {
+                link.close();
+                LossKind::Closed
             } else {
-                link.abort("enough")
-            }
-            let kind = if polite { LossKind::Closed } else { LossKind::Cut };
+                link.abort("enough");
+                LossKind::Cut
+            };
             assert_eq!(a.lost().await.1.kind, kind);
             b.lost().await;
             let all = u32::try_from(STREAMS).unwrap();
