@@ -5,6 +5,8 @@
 mod certificates;
 #[path = "../shared/raw_tls.rs"]
 mod raw_tls;
+#[path = "../shared/relay.rs"]
+mod relay;
 #[path = "../shared/speech.rs"]
 mod speech;
 
