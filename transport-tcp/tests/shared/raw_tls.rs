@@ -12,6 +12,7 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
     SupportedProtocolVersion,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -96,7 +97,14 @@ pub(crate) async fn connect(
     at: &str,
     config: ClientConfig,
 ) -> std::io::Result<client::TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(at).await?;
+    connect_on(TcpStream::connect(at).await?, config).await
+}
+
+/// Shakes TLS's hands on this socket.
+pub(crate) async fn connect_on<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: S,
+    config: ClientConfig,
+) -> std::io::Result<client::TlsStream<S>> {
     let host = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(host, socket).await
 }

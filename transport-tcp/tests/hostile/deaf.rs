@@ -1,0 +1,93 @@
+//! Peers that do not read, or do not hear that it is over.
+
+use std::time::Duration;
+
+use midflight_runtime::timeout;
+use midflight_transport_api::conformance::send;
+use midflight_transport_api::{Link, LossKind, SendErrorKind};
+
+use crate::ground::Ground;
+use crate::speech::{BYE, DATA, OPEN, PING, frame};
+
+/// Whether it is not done within a while.
+async fn is_stuck<T>(ground: &Ground, task: impl Future<Output = T>) -> bool {
+    timeout(&*ground.runtime, Duration::from_millis(300), task).await.is_err()
+}
+
+pub(crate) async fn asks_and_reads_nothing(ground: &Ground) {
+    let (mut raw, name) = ground.linked().await;
+    raw.say(&frame(OPEN, 1, &[])).await.unwrap();
+    let question = frame(DATA, 1, &[1; 60_000]);
+    let mut asked = 0;
+    while !is_stuck(ground, raw.say(&question)).await {
+        asked += question.len();
+        // That is what the sockets' buffers hold, both ways.
+        assert!(asked < 64 << 20, "it takes without end");
+    }
+    // It is slow, not silent: what it says is not read because it does not read.
+    ground.pause(1500).await;
+    assert!(ground.host.living(&name).is_some());
+    drop(raw);
+    ground.lost(&name, "broken").await;
+}
+
+/// Sends to the peer until there is no room any more.
+async fn fill_up(ground: &Ground, link: &dyn Link) {
+    let connection = link.open().unwrap();
+    while !is_stuck(ground, send(link, connection, &[7; 4096])).await {}
+    let full = link.write(&mut |_| {}).unwrap_err();
+    assert_eq!(*full.kind(), SendErrorKind::Full);
+}
+
+pub(crate) async fn is_sent_to_and_reads_nothing(ground: &Ground) {
+    let (raw, name) = ground.linked().await;
+    let link = ground.host.link(&name).await;
+    fill_up(ground, &*link).await;
+    // Who waits for room is woken when there is no link any more.
+    let error = std::future::poll_fn(|cx| link.poll_ready(cx)).await.unwrap_err();
+    assert_eq!(*error.kind(), SendErrorKind::LinkLost);
+    assert_eq!(ground.lost(&name, "nothing was heard for").await.kind, LossKind::Silent);
+    drop(raw);
+}
+
+pub(crate) async fn says_nothing_to_our_bye(ground: &Ground) {
+    let (raw, name) = ground.linked().await;
+    let link = ground.host.link(&name).await;
+    fill_up(ground, &*link).await;
+    let began = ground.now();
+    link.close();
+    let loss = ground.lost(&name, "not drained within").await;
+    assert_eq!(loss.kind, LossKind::Cut);
+    assert!(ground.now() - began >= ground.config.links.drain_deadline);
+    drop(raw);
+}
+
+/// It hears the bye, and goes on as if nothing had been said.
+pub(crate) async fn ignores_our_bye(ground: &Ground) {
+    let (mut raw, name) = ground.linked().await;
+    let link = ground.host.link(&name).await;
+    let began = ground.now();
+    link.close();
+    while raw.frame().await.0 != BYE {}
+    while raw.say(&frame(PING, 0, &[])).await.is_ok() {
+        ground.pause(20).await;
+    }
+    let loss = ground.lost(&name, "not drained within").await;
+    assert_eq!(loss.kind, LossKind::Cut);
+    assert!(ground.now() - began >= ground.config.links.drain_deadline);
+}
+
+/// It says bye, and then keeps the stream open and goes on talking.
+pub(crate) async fn says_bye_and_stays(ground: &Ground) {
+    let (mut raw, name) = ground.linked().await;
+    raw.say(&frame(BYE, 0, &[])).await.unwrap();
+    while raw.frame().await.0 != BYE {}
+    let loss = ground.lost(&name, "both sides said goodbye").await;
+    assert_eq!(loss.kind, LossKind::Closed);
+    let talks_on = async {
+        while raw.say(b"whatever").await.is_ok() {
+            ground.pause(20).await;
+        }
+    };
+    ground.soon("the end of a stream that is over", talks_on).await;
+}
