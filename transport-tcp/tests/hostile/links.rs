@@ -25,7 +25,13 @@ async fn peer(ground: &Ground, smaller: bool) -> (TcpListener, Address) {
         }
         others.push(listener);
     }
-    // Its port is at an end of the range. `localhost` is larger than all in figures.
+    // Its port is at an end of the system's range. Below that there are others, and `localhost` is larger
+    // than all in figures.
+    for port in 10_000..20_000 {
+        if smaller && let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return (listener, ground.address(format_args!("127.0.0.1:{port}")));
+        }
+    }
     assert!(!smaller, "there is no port left below the endpoint's");
     let (listener, address) = ground.listener().await;
     let port = address.rest().rsplit_once(':').unwrap().1;
