@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::{Handle, spawn};
-use midflight_transport_api::EndPoint;
+use midflight_transport_api::{EndPoint, Room};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
@@ -154,7 +154,7 @@ impl Inner {
         spawn(&self.runtime, "write kept frames", async move {
             loop {
                 let link = peer.link.clone();
-                let ready = std::future::poll_fn(move |cx| link.poll_ready(cx)).await;
+                let ready = std::future::poll_fn(move |cx| link.poll_ready(Room::Large, cx)).await;
                 if ready.is_err() || peer.write_kept(&inner.types) != WriteOutcome::Kept {
                     return;
                 }

@@ -11,7 +11,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use midflight_message::NodeId;
-use midflight_transport_api::{ConnectionId, Link, Outgoing, SendError, SendErrorKind};
+use midflight_transport_api::{ConnectionId, Link, Outgoing, Room, SendError, SendErrorKind};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 
@@ -110,7 +110,7 @@ impl Peer {
         let announced = vec![Vec::new(); lanes.len()];
         let mut message_max = 0;
         // A link that refuses is lost or full: then nothing is sent on it anyway.
-        let _ = link.write(&mut |batch| message_max = batch.max_message());
+        let _ = link.write(Room::Small, &mut |batch| message_max = batch.max_message());
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             unique: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -195,7 +195,8 @@ impl Peer {
         let out = &mut *out;
         if out.overflow.is_empty() {
             let mut batch = Batch { peer: self, announced: &mut out.announced, error: None };
-            let written = self.link.write(&mut |outgoing| {
+            let large = frames.iter().any(|frame| frame.large.is_some());
+            let written = self.link.write(room(large), &mut |outgoing| {
                 for frame in &mut *frames {
                     let large = frame.large.take();
                     batch.append(outgoing, types, frame.lane, frame.head, frame.ty, large);
@@ -224,7 +225,8 @@ impl Peer {
                 let size = kept.size();
                 let mut kept = Some(kept);
                 let mut batch = Batch { peer: self, announced: &mut out.announced, error: None };
-                let written = self.link.write(&mut |outgoing| {
+                let large = kept.as_ref().is_some_and(|kept| kept.large.is_some());
+                let written = self.link.write(room(large), &mut |outgoing| {
                     if let Some(Kept { lane, head, ty, large }) = kept.take() {
                         batch.append(outgoing, Some(types), lane, &head, ty, large);
                     }
@@ -327,6 +329,11 @@ impl Batch<'_> {
             Err(_) => WriteOutcome::Lost,
         }
     }
+}
+
+/// The room that frames need.
+const fn room(large: bool) -> Room {
+    if large { Room::Large } else { Room::Small }
 }
 
 /// The sender's number for a type, with what it stands for.

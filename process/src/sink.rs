@@ -91,7 +91,7 @@ impl Sink {
         let mut head = Vec::new();
         wire::put_signal(&mut head, signal);
         // A lost link is told by its loss.
-        let _ = self.link.write(&mut |batch| {
+        let _ = self.link.write(midflight_transport_api::Room::Small, &mut |batch| {
             let _ = batch.message(control, &head);
         });
     }

@@ -39,5 +39,5 @@ pub use event::{ConnectionId, LinkEvent, LinkId, Payload};
 pub use heartbeat::{Beat, Heartbeat};
 pub use incoming::{Control, Incoming};
 pub use outbox::{Outbox, Taken};
-pub use outgoing::{Batch, Limits, Outgoing, SMALL_MAX};
+pub use outgoing::{Batch, Limits, Outgoing, Room, SMALL_MAX};
 pub use transport::{Bind, EndPoint, Link, LinkAcceptor, LinkSink, Peer, Transport};

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::{Batch, ConnectionId, Limits, LinkLoss, LossKind, Outgoing, SendError, SendErrorKind};
+use crate::{
+    Batch, ConnectionId, Limits, LinkLoss, LossKind, Outgoing, Room, SendError, SendErrorKind,
+};
 
 /// The sending half of a link, as every backend needs it: the batch, its bound and its end.
 ///
@@ -47,8 +49,9 @@ struct State {
     bye_written: bool,
     /// The writer, while it has nothing to do.
     writer: Option<Waker>,
-    /// Those who wait for room.
-    ready: Vec<Waker>,
+    /// Those who wait for room for small messages, and for large ones.
+    small_waiters: Vec<Waker>,
+    large_waiters: Vec<Waker>,
     /// Those who wait for the fate.
     watchers: Vec<Waker>,
 }
@@ -73,7 +76,8 @@ impl Outbox {
             bye_heard: false,
             bye_written: false,
             writer: None,
-            ready: Vec::new(),
+            small_waiters: Vec::new(),
+            large_waiters: Vec::new(),
             watchers: Vec::new(),
         };
         Self { state: Mutex::new(state), lost: AtomicBool::new(false) }
@@ -86,7 +90,7 @@ impl Outbox {
     pub fn open(&self) -> Result<ConnectionId, SendError> {
         let mut state = self.lock();
         state.check()?;
-        if state.outgoing.is_full() {
+        if !state.outgoing.has_room(Room::Small) {
             return Err(SendErrorKind::Full.into());
         }
         let opened = state.outgoing.open();
@@ -110,10 +114,10 @@ impl Outbox {
     ///
     /// # Errors
     /// `Full`, `LinkLost`; then `fill` did not run.
-    pub fn write(&self, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError> {
+    pub fn write(&self, room: Room, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError> {
         let mut state = self.lock();
         state.check()?;
-        if state.outgoing.is_full() {
+        if !state.outgoing.has_room(room) {
             return Err(SendErrorKind::Full.into());
         }
         fill(&mut state.outgoing);
@@ -125,15 +129,18 @@ impl Outbox {
     ///
     /// # Errors
     /// `LinkLost`.
-    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub fn poll_ready(&self, room: Room, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let mut state = self.lock();
         if let Err(error) = state.check() {
             return Poll::Ready(Err(error));
         }
-        if !state.outgoing.is_full() {
+        if state.outgoing.has_room(room) {
             return Poll::Ready(Ok(()));
         }
-        register(&mut state.ready, cx);
+        match room {
+            Room::Small => register(&mut state.small_waiters, cx),
+            Room::Large => register(&mut state.large_waiters, cx),
+        }
         Poll::Pending
     }
 
@@ -160,9 +167,9 @@ impl Outbox {
         }
         state.closing = true;
         state.outgoing.finish();
-        let ready = std::mem::take(&mut state.ready);
+        let waiters = state.take_waiters();
         state.unlock_and_wake_writer();
-        wake_all(ready);
+        wake_all(waiters);
         true
     }
 
@@ -209,7 +216,7 @@ impl Outbox {
         }
         state.fate = Some(loss);
         self.lost.store(true, Ordering::Release);
-        let mut wakers = std::mem::take(&mut state.ready);
+        let mut wakers = state.take_waiters();
         wakers.append(&mut state.watchers);
         wakers.extend(state.writer.take());
         drop(state);
@@ -254,11 +261,13 @@ impl Outbox {
             return Poll::Ready(Taken::End);
         }
         if state.outgoing.take(batch) {
-            let ready = if state.outgoing.is_full() {
-                Vec::new()
-            } else {
-                std::mem::take(&mut state.ready)
-            };
+            let mut ready = Vec::new();
+            if state.outgoing.has_room(Room::Small) {
+                ready.append(&mut state.small_waiters);
+            }
+            if state.outgoing.has_room(Room::Large) {
+                ready.append(&mut state.large_waiters);
+            }
             drop(state);
             wake_all(ready);
             return Poll::Ready(Taken::Batch);
@@ -323,6 +332,13 @@ impl std::ops::DerefMut for Guard<'_> {
 }
 
 impl State {
+    /// All who wait for room.
+    fn take_waiters(&mut self) -> Vec<Waker> {
+        let mut waiters = std::mem::take(&mut self.small_waiters);
+        waiters.append(&mut self.large_waiters);
+        waiters
+    }
+
     fn check(&self) -> Result<(), SendError> {
         if self.closing || self.fate.is_some() {
             return Err(SendError::new(SendErrorKind::LinkLost));

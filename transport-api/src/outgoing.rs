@@ -23,14 +23,33 @@ use bulk::{Large, Queued};
 /// The longest message that is copied into the contiguous buffer.
 pub const SMALL_MAX: usize = 4096;
 
+/// What somebody is about to append, and so which bounds count: what is short must not wait for room
+/// among what is long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Messages of at most [`SMALL_MAX`] bytes.
+    Small,
+    /// Messages of any length.
+    Large,
+}
+
+impl Room {
+    /// The room that a message of `len` bytes needs.
+    #[must_use]
+    pub const fn of(len: usize) -> Self {
+        if len > SMALL_MAX { Self::Large } else { Self::Small }
+    }
+}
+
 /// How much an [`Outgoing`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The longest message; what the peer takes, if that is less.
     pub max_message: usize,
-    /// Bytes in the contiguous buffer above which it is full.
+    /// Bytes in the contiguous buffer from which on there is no room for anything.
     pub small: usize,
-    /// Bytes of fragmented messages above which it is full.
+    /// Bytes of long messages from which on there is no room for more of them; and bytes of short ones
+    /// behind them, on their connections, from which on there is no room for anything.
     pub bulk: usize,
 }
 
@@ -51,7 +70,10 @@ pub struct Outgoing {
     free: VecDeque<u16>,
     /// Places that have something queued, in the order of their turns.
     turns: VecDeque<u16>,
+    /// Bytes of messages that are kept by reference.
     bulk_held: usize,
+    /// Bytes of small frames that queue behind those.
+    runs_held: usize,
     /// Lengths of the messages of which a fragment has left but not the last.
     begun: usize,
     limits: Limits,
@@ -135,7 +157,7 @@ impl Outgoing {
             let header = frame::header(Kind::Data, false, extended, connection, len);
             append.buffer[start..start + HEADER_LEN].copy_from_slice(&header);
             if queued {
-                self.bulk_held += HEADER_LEN + len;
+                self.runs_held += HEADER_LEN + len;
             }
             return Ok(());
         }
@@ -201,14 +223,18 @@ impl Outgoing {
     /// Bytes held.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.small.len() + self.bulk_held
+        self.small.len() + self.runs_held + self.bulk_held
     }
 
-    /// Whether a limit is reached. Messages are still taken; who appends many in one go asks this
-    /// between them, and then waits for [`Link::poll_ready`](crate::Link::poll_ready).
+    /// Whether there is room for such messages. They are taken in any case; who appends many in one go
+    /// asks this between them, and then waits for [`Link::poll_ready`](crate::Link::poll_ready).
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.small.len() >= self.limits.small || self.bulk_held >= self.limits.bulk
+    pub const fn has_room(&self, room: Room) -> bool {
+        let small = self.small.len() < self.limits.small && self.runs_held < self.limits.bulk;
+        match room {
+            Room::Small => small,
+            Room::Large => small && self.bulk_held < self.limits.bulk,
+        }
     }
 
     /// Whether `connection` is open.
@@ -266,6 +292,7 @@ impl Outgoing {
             free: VecDeque::new(),
             turns: VecDeque::new(),
             bulk_held: 0,
+            runs_held: 0,
             begun: 0,
             limits,
             ping: false,
@@ -308,7 +335,7 @@ impl Outgoing {
         } else {
             let header = frame::header(Kind::Close, false, false, connection, 0);
             Queued::run_at_end(&mut slot.queue).extend_from_slice(&header);
-            self.bulk_held += HEADER_LEN;
+            self.runs_held += HEADER_LEN;
         }
     }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     Address, Capabilities, ConnectError, ConnectionId, LinkEvent, LinkId, OpenError, Outgoing,
-    SendError,
+    Room, SendError,
 };
 
 /// Opens endpoints. One value may open several.
@@ -174,7 +174,7 @@ impl Peer {
 /// |---|---|---|
 /// | `Closed` | the connection was closed here | it is a mistake: open another |
 /// | `LinkLost` | there is no link any more | what was sent may have come or not: connect again, and ask |
-/// | `Full` | the batch has no room | wait for [`poll_ready`](Self::poll_ready); nothing was appended |
+/// | `Full` | the batch has no such room | wait for [`poll_ready`](Self::poll_ready); nothing was appended |
 /// | `TooLarge` | no message may be so long on this link | send several |
 /// | `TooMany` | every number of a connection is taken | close some |
 ///
@@ -191,8 +191,8 @@ pub trait Link: Debug + Send + Sync {
     /// until it is closed here or the link ends; the peer cannot close it.
     ///
     /// # Errors
-    /// `TooMany`; `Full` when the batch is, since opening and closing take room in it as well;
-    /// `LinkLost`.
+    /// `TooMany`; `Full` when there is no room for small messages, since opening and closing take some
+    /// of it; `LinkLost`.
     fn open(&self) -> Result<ConnectionId, SendError>;
 
     /// Closes a connection after what was written to it. Idempotent, and never refused for want of
@@ -204,7 +204,8 @@ pub trait Link: Debug + Send + Sync {
 
     /// Lends the outgoing batch, locked once for everything that `fill` appends; wakes the writer
     /// afterwards. `fill` is called once or not at all, and keeps all others out meanwhile: it
-    /// must not call back into the link, and should not take long.
+    /// must not call back into the link, and should not take long. `room` says what it is about to
+    /// append: who has only short messages need not wait for others' long ones to go.
     ///
     /// A panic of `fill` goes on to the caller. What it had appended whole is sent, the message that
     /// it was writing is not, and the link lives.
@@ -212,15 +213,15 @@ pub trait Link: Debug + Send + Sync {
     /// # Errors
     /// `Full` or `LinkLost`, both before `fill` runs: then nothing was appended. What `fill`
     /// appends to a connection that is not open is refused by [`Outgoing`] itself.
-    fn write(&self, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError>;
+    fn write(&self, room: Room, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError>;
 
-    /// Ready when `write` and `open` will not answer `Full`. Wakes the task of `cx` when that changes,
+    /// Ready when `write` with this room (and `open`, for small ones) will not answer `Full`. Wakes the task of `cx` when that changes,
     /// and when the link ends; any number of tasks may wait. All of them are woken, and the first to
     /// write may fill the batch again: who finds it full waits again.
     ///
     /// # Errors
     /// `LinkLost`.
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>>;
+    fn poll_ready(&self, room: Room, cx: &mut Context<'_>) -> Poll<Result<(), SendError>>;
 
     /// Closes the link politely: what was written is delivered first, and what the peer has written
     /// comes, within the backend's deadline. Then both sinks are told

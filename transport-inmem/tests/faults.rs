@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use midflight_runtime::SimRuntime;
 use midflight_transport_api::conformance::{Party, Seen, send, send_large};
-use midflight_transport_api::{Bind, ConnectionId, LossKind};
+use midflight_transport_api::{Bind, ConnectionId, LossKind, Room};
 use midflight_transport_inmem::Hub;
 
 fn listen(name: &str) -> Bind {
@@ -84,7 +84,7 @@ fn overtaken(seed: u64, reorder: bool) -> bool {
         hub.set_reorder(reorder);
         let link = a.connect(&b).await;
         let connections = [link.open().unwrap(), link.open().unwrap()];
-        link.write(&mut |outgoing| {
+        link.write(Room::Small, &mut |outgoing| {
             for n in 0..10_u8 {
                 outgoing.message(connections[usize::from(n % 2)], &[n]).unwrap();
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use midflight_runtime::{Handle, spawn, timeout};
 use midflight_transport_api::{
-    Address, ConnectionId, Link, LinkId, LinkLoss, LossKind, Outbox, Outgoing, Peer, SendError,
+    Address, ConnectionId, Link, LinkId, LinkLoss, LossKind, Outbox, Outgoing, Peer, Room,
+    SendError,
 };
 
 use crate::greeting::Greeting;
@@ -203,12 +204,12 @@ impl Link for StreamLink {
         self.outbox.close_connection(connection)
     }
 
-    fn write(&self, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError> {
-        self.outbox.write(fill)
+    fn write(&self, room: Room, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError> {
+        self.outbox.write(room, fill)
     }
 
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.outbox.poll_ready(cx)
+    fn poll_ready(&self, room: Room, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.outbox.poll_ready(room, cx)
     }
 
     fn close(&self) {

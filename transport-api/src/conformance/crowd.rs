@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::{Fixture, Outcome, Party, Seen, send};
-use crate::{ConnectionId, Link, SendError};
+use crate::{ConnectionId, Link, Room, SendError};
 
 /// Many endpoints to one: each has its own link, and all that they send comes.
 pub async fn many_end_points_to_one(f: Fixture) -> Outcome {
@@ -191,7 +191,7 @@ pub async fn bulk_streams_get_fair_shares(f: Fixture) -> Outcome {
         .map(|size| (link.open().expect("it opens"), Bytes::from(vec![0; size])));
     // In one go, so that all of them have something from the beginning, and the small one is last.
     let mut result = Ok::<_, SendError>(());
-    link.write(&mut |outgoing| {
+    link.write(Room::Large, &mut |outgoing| {
         for (connection, message) in &streams {
             for _ in 0..EACH / message.len() {
                 let sent = outgoing.message_bytes(*connection, &[], message.clone());

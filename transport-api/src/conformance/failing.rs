@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::sending::fill_up;
 use super::{Fixture, Outcome, Party, Seen, send, send_large};
-use crate::{ConnectErrorKind, LossKind, SendErrorKind};
+use crate::{ConnectErrorKind, LossKind, Room, SendErrorKind};
 
 /// T2: each side is told each loss once, and before anything of the next link.
 pub async fn lost_told_once_and_before_reconnect(f: Fixture) -> Outcome {
@@ -87,7 +87,9 @@ pub async fn handles_refuse_after_loss(f: Fixture) -> Outcome {
             send(&*old, connection, b"x").await.expect_err("it is lost"),
             old.open().expect_err("it is lost"),
             old.close_connection(connection).expect_err("it is lost"),
-            std::future::poll_fn(|cx| old.poll_ready(cx)).await.expect_err("it is lost"),
+            std::future::poll_fn(|cx| old.poll_ready(Room::Small, cx))
+                .await
+                .expect_err("it is lost"),
         ];
         assert!(refused.iter().all(|error| *error.kind() == SendErrorKind::LinkLost));
         old.close();

@@ -2,7 +2,7 @@
 
 use super::{Fixture, Outcome, Party, send};
 use crate::frame::CONNECTIONS_MAX;
-use crate::{ConnectErrorKind, Link, SendErrorKind};
+use crate::{ConnectErrorKind, Link, Room, SendErrorKind};
 
 /// T6: a link carries so many connections and no more; what is closed makes room.
 pub async fn connections_of_a_link(f: Fixture) -> Outcome {
@@ -43,7 +43,8 @@ pub async fn capabilities_tell_the_truth(f: Fixture) -> Outcome {
         let identity = &link.peer().identity;
         assert_eq!(identity.is_some(), said.peer_identity, "{identity:?}");
         let mut max = None;
-        link.write(&mut |outgoing| max = Some(outgoing.max_message())).expect("there is room");
+        link.write(Room::Small, &mut |outgoing| max = Some(outgoing.max_message()))
+            .expect("there is room");
         assert_eq!(max, Some(said.max_message), "both take the same");
     }
     Ok(())

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::Fixture;
 use crate::{
     Address, Bind, ConnectionId, EndPoint, Link, LinkAcceptor, LinkEvent, LinkId, LinkLoss,
-    LinkSink, Outgoing, SendError, SendErrorKind, Transport,
+    LinkSink, Outgoing, Room, SendError, SendErrorKind, Transport,
 };
 
 /// One thing that an endpoint was told, and of which link.
@@ -311,7 +311,7 @@ impl Echo {
 
     fn flush(&mut self) {
         let held = &mut self.held;
-        let _ = self.link.write(&mut |outgoing| {
+        let _ = self.link.write(Room::Large, &mut |outgoing| {
             for (connection, payload) in held.drain(..) {
                 let _ = outgoing.message_bytes(connection, &[], payload);
             }
@@ -320,7 +320,7 @@ impl Echo {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.held.is_empty() {
-            match self.link.poll_ready(cx) {
+            match self.link.poll_ready(Room::Large, cx) {
                 Poll::Ready(Ok(())) => self.flush(),
                 Poll::Ready(Err(_)) => self.held.clear(),
                 Poll::Pending => return Poll::Pending,
@@ -339,7 +339,8 @@ pub async fn send(
     connection: ConnectionId,
     payload: &[u8],
 ) -> Result<(), SendError> {
-    when_ready(link, |outgoing| outgoing.message(connection, payload)).await
+    when_ready(link, Room::of(payload.len()), |outgoing| outgoing.message(connection, payload))
+        .await
 }
 
 /// Sends a message by reference, waiting for room.
@@ -351,19 +352,23 @@ pub async fn send_large(
     connection: ConnectionId,
     payload: Bytes,
 ) -> Result<(), SendError> {
-    when_ready(link, |outgoing| outgoing.message_bytes(connection, &[], payload.clone())).await
+    when_ready(link, Room::of(payload.len()), |outgoing| {
+        outgoing.message_bytes(connection, &[], payload.clone())
+    })
+    .await
 }
 
 async fn when_ready(
     link: &dyn Link,
+    room: Room,
     mut append: impl FnMut(&mut Outgoing) -> Result<(), SendError>,
 ) -> Result<(), SendError> {
     loop {
         let mut result = Ok(());
-        match link.write(&mut |outgoing| result = append(outgoing)) {
+        match link.write(room, &mut |outgoing| result = append(outgoing)) {
             Ok(()) => return result,
             Err(error) if *error.kind() == SendErrorKind::Full => {
-                std::future::poll_fn(|cx| link.poll_ready(cx)).await?;
+                std::future::poll_fn(|cx| link.poll_ready(room, cx)).await?;
             }
             Err(error) => return Err(error),
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Fixture, Outcome, Party, Seen, send, send_large};
-use crate::{ConnectionId, Link, SMALL_MAX, SendErrorKind, frame};
+use crate::{ConnectionId, Link, Room, SMALL_MAX, SendErrorKind, frame};
 
 const PINGS: u32 = 500;
 
@@ -236,7 +236,7 @@ pub async fn bounded_outgoing_says_full(f: Fixture) -> Outcome {
     let payload = Bytes::from(vec![1; 4000]);
     let count = fill_up(&f, &*link, connection, &payload).await;
     server.pause(false);
-    std::future::poll_fn(|cx| link.poll_ready(cx)).await.expect("there is room again");
+    std::future::poll_fn(|cx| link.poll_ready(Room::Small, cx)).await.expect("there is room again");
     for _ in 0..count {
         assert_eq!(server.received().await.1.len(), payload.len());
     }
@@ -252,7 +252,7 @@ pub(super) async fn fill_up(
 ) -> usize {
     let mut count = 0;
     loop {
-        let full = link.write(&mut |outgoing| {
+        let full = link.write(Room::of(payload.len()), &mut |outgoing| {
             outgoing.message_bytes(connection, &[], payload.clone()).expect("it is open");
         });
         match full {
@@ -260,7 +260,9 @@ pub(super) async fn fill_up(
             Err(error) => {
                 assert_eq!(*error.kind(), SendErrorKind::Full);
                 // What is under way still makes room for a while.
-                if !ready_within(link, f.sleep(Duration::from_millis(100))).await {
+                if !ready_within(link, Room::of(payload.len()), f.sleep(Duration::from_millis(100)))
+                    .await
+                {
                     return count;
                 }
             }
@@ -270,12 +272,34 @@ pub(super) async fn fill_up(
 }
 
 /// Whether the link has room before `tick` ends.
-async fn ready_within(link: &dyn Link, mut tick: super::CaseFuture) -> bool {
-    std::future::poll_fn(|cx| match link.poll_ready(cx) {
+async fn ready_within(link: &dyn Link, room: Room, mut tick: super::CaseFuture) -> bool {
+    std::future::poll_fn(|cx| match link.poll_ready(room, cx) {
         Poll::Ready(ready) => Poll::Ready(ready.is_ok()),
         Poll::Pending => tick.as_mut().poll(cx).map(|()| false),
     })
     .await
+}
+
+/// T7: where there is no room for more long messages there is some for short ones.
+pub async fn long_messages_leave_room_for_short(f: Fixture) -> Outcome {
+    let (server, client) = (Party::open(&f, "server").await, Party::open(&f, "client").await);
+    let link = client.connect(&server).await;
+    let (bulk, quick) = (link.open().expect("it opens"), link.open().expect("it opens"));
+    server.pause(true);
+    let large = Bytes::from(vec![1; 1 << 20]);
+    let count = fill_up(&f, &*link, bulk, &large).await;
+    let short = link.write(Room::Small, &mut |outgoing| {
+        outgoing.message(quick, b"short").expect("it is open");
+    });
+    short.expect("there is room for it");
+    std::future::poll_fn(|cx| link.poll_ready(Room::Small, cx)).await.expect("and for more");
+    // But not behind the long ones, without end.
+    let filled = fill_up(&f, &*link, quick, &Bytes::from_static(&[2; 4000])).await;
+    server.pause(false);
+    for _ in 0..count + filled + 1 {
+        server.received().await;
+    }
+    Ok(())
 }
 
 /// T6: a slow reader slows its own sender and no one else.
@@ -287,7 +311,7 @@ pub async fn a_slow_reader_slows_no_one_else(f: Fixture) -> Outcome {
     let connections = links.each_ref().map(|link| link.open().expect("it opens"));
     let large = Bytes::from(vec![1; 1 << 20]);
     while links[0]
-        .write(&mut |outgoing| {
+        .write(Room::Large, &mut |outgoing| {
             outgoing.message_bytes(connections[0], &[], large.clone()).expect("it is open");
         })
         .is_ok()
@@ -324,7 +348,7 @@ pub async fn extensions_arrive(f: Fixture) -> Outcome {
     frame::push_extension(&mut entries, 3, b"trace");
     for len in [10, 300_000] {
         let payload = Bytes::from(vec![1; len]);
-        link.write(&mut |outgoing| {
+        link.write(Room::Large, &mut |outgoing| {
             outgoing
                 .message_parts(connection, &entries, &[], std::slice::from_ref(&payload))
                 .expect("it is open");
@@ -348,7 +372,7 @@ pub async fn a_fill_that_panics_harms_nothing(f: Fixture) -> Outcome {
     let connections = [link.open().expect("it opens"), link.open().expect("it opens")];
     for size in [10, SMALL_MAX + 1, 100_000] {
         let fill = AssertUnwindSafe(|| {
-            link.write(&mut |outgoing| {
+            link.write(Room::Large, &mut |outgoing| {
                 for connection in connections {
                     let before = Bytes::from(vec![b'b'; size]);
                     outgoing.message_bytes(connection, &[], before).expect("it is open");

@@ -113,7 +113,6 @@ impl Outgoing {
                 }
             }
         }
-        self.bulk_held -= taken.min(self.bulk_held);
     }
 
     /// Moves one fragment or run of `place`; none if it has to wait.
@@ -124,6 +123,7 @@ impl Outgoing {
                 let run = std::mem::take(run);
                 slot.queue.pop_front();
                 let len = run.len();
+                self.runs_held -= len;
                 batch.push_bytes(run.into());
                 Some(len)
             }
@@ -137,6 +137,7 @@ impl Outgoing {
                     self.begun += message.len;
                 }
                 let len = message.take(slot.id, batch);
+                self.bulk_held -= len;
                 if message.left == 0 {
                     self.begun -= message.len;
                     slot.queue.pop_front();

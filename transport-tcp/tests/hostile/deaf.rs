@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_runtime::timeout;
 use midflight_transport_api::conformance::send;
-use midflight_transport_api::{Link, LossKind, SendErrorKind};
+use midflight_transport_api::{Link, LossKind, Room, SendErrorKind};
 
 use crate::ground::Ground;
 use crate::speech::{BYE, DATA, OPEN, PING, frame};
@@ -35,7 +35,7 @@ pub(crate) async fn asks_and_reads_nothing(ground: &Ground) {
 async fn fill_up(ground: &Ground, link: &dyn Link) {
     let connection = link.open().unwrap();
     while !is_stuck(ground, send(link, connection, &[7; 4096])).await {}
-    let full = link.write(&mut |_| {}).unwrap_err();
+    let full = link.write(Room::Small, &mut |_| {}).unwrap_err();
     assert_eq!(*full.kind(), SendErrorKind::Full);
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn is_sent_to_and_reads_nothing(ground: &Ground) {
     let link = ground.host.link(&name).await;
     fill_up(ground, &*link).await;
     // Who waits for room is woken when there is no link any more.
-    let error = std::future::poll_fn(|cx| link.poll_ready(cx)).await.unwrap_err();
+    let error = std::future::poll_fn(|cx| link.poll_ready(Room::Small, cx)).await.unwrap_err();
     assert_eq!(*error.kind(), SendErrorKind::LinkLost);
     assert_eq!(ground.lost(&name, "nothing was heard for").await.kind, LossKind::Silent);
     drop(raw);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midflight_transport_api::{Link, SendErrorKind};
+use midflight_transport_api::{Link, Room, SendErrorKind};
 
 use crate::ground::Ground;
 use crate::raw::Raw;
@@ -11,7 +11,7 @@ use crate::speech::{CLOSE, CREDIT, DATA, OPEN, PING, REFUSAL, confirmation, fram
 /// Bytes that wait to be written to the peer; all there is room for when it is full.
 fn held(ground: &Ground, link: &dyn Link) -> usize {
     let mut held = 0;
-    match link.write(&mut |outgoing| held = outgoing.held()) {
+    match link.write(Room::Small, &mut |outgoing| held = outgoing.held()) {
         Err(error) if *error.kind() == SendErrorKind::Full => ground.config.links.limits.small,
         Err(error) => panic!("{error}"),
         Ok(()) => held,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use midflight_transport_api::{
-    Address, ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, SendErrorKind,
+    Address, ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Room, SendErrorKind,
 };
 
 /// See the [module](self).
@@ -157,7 +157,7 @@ impl LinkSink for Echo {
         }
         drop(state);
         while !self.held.is_empty() {
-            match self.link.poll_ready(cx) {
+            match self.link.poll_ready(Room::Large, cx) {
                 Poll::Ready(Ok(())) => self.flush(),
                 Poll::Ready(Err(_lost)) => self.held.clear(),
                 Poll::Pending => return Poll::Pending,
@@ -198,6 +198,6 @@ impl Echo {
         let append = &mut |outgoing: &mut midflight_transport_api::Outgoing| {
             let _ = outgoing.message_bytes(back, &[], payload.clone());
         };
-        self.link.write(append).map_err(failed)
+        self.link.write(Room::Large, append).map_err(failed)
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::Step;
 use super::model::{self, End, History, Stream, Tag};
 use crate::conformance::{Fixture, Party};
-use crate::{Address, Bind, ConnectError, ConnectErrorKind, Link, SendErrorKind};
+use crate::{Address, Bind, ConnectError, ConnectErrorKind, Link, Room, SendErrorKind};
 
 /// No step takes so long, whatever the backend's deadlines.
 const STEP_MAX: Duration = Duration::from_secs(30);
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         let number = self.sent[&stream];
         let head = Tag { stream, number }.encode();
         let mut result = Ok(());
-        let wrote = handle.link.write(&mut |outgoing| {
+        let wrote = handle.link.write(Room::of(bytes), &mut |outgoing| {
             result = outgoing.message_bytes(stream.connection, &head, Bytes::from(vec![0; bytes]));
         });
         let problem = match wrote.and(result) {

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use midflight_transport_api::{ConnectionId, Link, LinkAcceptor, LinkEvent, LinkSink, SendError};
+use midflight_transport_api::{
+    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkSink, Room, SendError,
+};
 
 use crate::transport::ECHO;
 use crate::transport::receipt::Counter;
@@ -74,6 +76,8 @@ impl Sink {
 
 fn reply(link: &dyn Link, connection: ConnectionId, message: &[u8]) -> Result<(), SendError> {
     let mut appended = Ok(());
-    link.write(&mut |outgoing| appended = outgoing.message(connection, message))?;
+    link.write(Room::of(message.len()), &mut |outgoing| {
+        appended = outgoing.message(connection, message);
+    })?;
     appended
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use midflight_runtime::{Handle, spawn};
 use midflight_transport_api::{
-    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkSink, LossKind, Outgoing, SMALL_MAX,
+    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkSink, LossKind, Outgoing, Room, SMALL_MAX,
     SendError, SendErrorKind,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -206,32 +206,33 @@ impl Sending {
     }
 
     async fn send_one(&self, message: &[u8]) -> Result<(), String> {
-        self.append(1, |outgoing| outgoing.message(self.connection, message)).await
+        self.append(Room::Small, 1, |outgoing| outgoing.message(self.connection, message)).await
     }
 
     /// Sends so many. Long ones are kept by reference until they are written, as a node's are.
     async fn send(&self, count: usize, message: &Bytes) -> Result<(), String> {
         let connection = self.connection;
         if message.len() <= SMALL_MAX {
-            self.append(count, |outgoing| outgoing.message(connection, message)).await
+            self.append(Room::Small, count, |outgoing| outgoing.message(connection, message)).await
         } else {
             let one =
                 |outgoing: &mut Outgoing| outgoing.message_bytes(connection, &[], message.clone());
-            self.append(count, one).await
+            self.append(Room::Large, count, one).await
         }
     }
 
     /// Calls `one` so often, a batch of calls under one lock, and waits whenever the link is full.
     async fn append(
         &self,
+        room: Room,
         mut left: usize,
         mut one: impl FnMut(&mut Outgoing) -> Result<(), SendError>,
     ) -> Result<(), String> {
         while left > 0 {
             let mut appended = Ok(());
-            let wrote = self.link.write(&mut |outgoing| {
+            let wrote = self.link.write(room, &mut |outgoing| {
                 for _ in 0..left.min(PER_WRITE) {
-                    if appended.is_err() || outgoing.is_full() {
+                    if appended.is_err() || !outgoing.has_room(room) {
                         break;
                     }
                     appended = one(outgoing);
@@ -241,7 +242,7 @@ impl Sending {
             appended.map_err(text)?;
             match wrote {
                 Err(error) if *error.kind() == SendErrorKind::Full => {
-                    poll_fn(|cx| self.link.poll_ready(cx)).await.map_err(text)?;
+                    poll_fn(|cx| self.link.poll_ready(room, cx)).await.map_err(text)?;
                 }
                 wrote => wrote.map_err(text)?,
             }
