@@ -180,7 +180,8 @@ fn nobody_takes_anothers_place() {
             let hello = handshake::encode(&Message::Hello(hello), VERSIONS);
             stream.write_all(&hello).await.unwrap();
             let mut answer = [0; 15];
-            assert_eq!(stream.read_exact(&mut answer).await.is_ok(), welcome);
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer[8], if welcome { 2 } else { 3 }, "a welcome, or a refusal");
         }
         assert!(victim.seen().is_empty(), "neither has confirmed");
     });
