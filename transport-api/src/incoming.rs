@@ -221,10 +221,20 @@ impl Incoming {
             return Ok(0);
         }
         let connection = head.connection;
+        let in_one_frame = !head.more && self.slot(connection)?.partial.is_none();
+        if in_one_frame && self.unfinished + head.len > self.unfinished_max() {
+            // Once it is there it is given at once, and does not count as unfinished: where reads
+            // happen to end must not decide whether it is allowed.
+            return Ok(0);
+        }
         self.partial(connection, &[], head.len, head.more)?;
         self.append(connection, there)?;
         self.begun = Some(Begun { connection, more: head.more, left: head.len - there.len() });
         Ok(bytes.len())
+    }
+
+    const fn unfinished_max(&self) -> usize {
+        self.max_message.saturating_mul(2)
     }
 
     fn slot(&mut self, connection: ConnectionId) -> Result<&mut Slot, Violation> {
@@ -274,7 +284,7 @@ impl Incoming {
             return Err(Violation::MessageTooLong(held + len));
         }
         let unfinished = self.unfinished + len;
-        if unfinished > self.max_message.saturating_mul(2) {
+        if unfinished > self.unfinished_max() {
             return Err(Violation::TooMuchUnfinished(unfinished));
         }
         Ok(())

@@ -165,6 +165,27 @@ fn unfinished_messages_are_bounded_together() {
     assert_eq!(refused, Err(Violation::TooMuchUnfinished(3 * FRAGMENT_MAX)));
 }
 
+/// A message of one frame does not count as unfinished, whether it comes at once or in two reads.
+#[test]
+fn where_a_read_ends_does_not_decide_what_is_allowed() {
+    const MAX: usize = 20_000;
+    let mut bytes = Vec::new();
+    for n in 0..3 {
+        bytes.extend(frame(Kind::Open, false, n, &[]));
+    }
+    for n in [0, 0, 1, 1] {
+        bytes.extend(frame(Kind::Data, true, n, &[1; MAX / 2]));
+    }
+    let held = bytes.len();
+    bytes.extend(frame(Kind::Data, false, 2, &[2; MAX / 2]));
+    let (whole, used) = feed(Incoming::new(MAX), &bytes, &[]);
+    assert_eq!(used, Ok(bytes.len()));
+    let (parts, used) = feed(Incoming::new(MAX), &bytes, &[held + 100]);
+    assert_eq!(used, Ok(bytes.len()));
+    assert_eq!(parts.0, whole.0);
+    assert!(whole.0.last().is_some_and(|last| last.starts_with("#2 10000 ")), "{:?}", whole.0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
