@@ -24,7 +24,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "midflight-abi",
             "midflight-runtime",
         ],
-        "midflight-cli" | "midflight-tests" | "midflight-bench" => return None,
+        "midflight-cli" | "midflight-tests" | "midflight-bench" | "midflight-fuzz" => return None,
         // Examples and fixtures: a bundle uses the SDK and nothing else of ours.
         _ => &["midflight-abi"],
     })
