@@ -9,7 +9,7 @@ use midflight_transport_api::{
 };
 
 use crate::shared::Shared;
-use crate::table::Connect;
+use crate::table::{Connect, Entry as _};
 use crate::{dial, transport};
 
 /// An endpoint; dropping it cuts its links and stops listening.
@@ -44,8 +44,12 @@ impl StreamEndPoint {
             Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
             Connect::Wait | Connect::Closed => return Err(ConnectErrorKind::Closed.into()),
         };
-        let link = self.shared.until(|_| shared_dial.get().cloned()).await?;
-        Ok(link)
+        // The other side may make the link while our dial still waits for an answer.
+        let link = self.shared.until(|links| {
+            let made = links.link(peer).filter(|link| link.is_usable()).map(Ok);
+            made.or_else(|| shared_dial.get().cloned())
+        });
+        Ok(link.await?)
     }
 
     fn leave(&self) {

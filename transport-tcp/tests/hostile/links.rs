@@ -74,6 +74,26 @@ pub(crate) async fn crossed_and_the_peer_is_first(ground: &Ground) {
     is_one(ground, raw, &name, connected.unwrap()).await;
 }
 
+/// The peer is first, takes its time, and lets the dial that the endpoint makes meanwhile wait for an
+/// answer: who connects has the link as soon as it is there.
+pub(crate) async fn crossed_and_the_peer_takes_its_time(ground: &Ground) {
+    let (listener, name) = peer(ground, true).await;
+    let crossing = async {
+        let mut first = dials(ground, &listener).await;
+        let mut ours = ground.welcomed(&name).await;
+        first.say(&welcome(&name)).await.unwrap();
+        first.end().await;
+        let unanswered = dials(ground, &listener).await;
+        ours.say(&confirmation()).await.unwrap();
+        (ours, unanswered)
+    };
+    let began = ground.now();
+    let (connected, (raw, unanswered)) = tokio::join!(ground.endpoint.connect(&name), crossing);
+    assert!(ground.now() - began < ground.config.links.handshake_deadline);
+    is_one(ground, raw, &name, connected.unwrap()).await;
+    drop(unanswered);
+}
+
 pub(crate) async fn crossed_and_the_peer_must_yield(ground: &Ground) {
     let (listener, name) = peer(ground, false).await;
     let crossing = async {

@@ -1,4 +1,5 @@
 //! The list of attacks; each is run by itself and in the attackers' hour.
+#![allow(unused_macros, reason = "each test program uses a part")]
 
 /// Those that mean something on bare TCP and under TLS.
 macro_rules! cases {
@@ -14,7 +15,8 @@ macro_rules! cases {
                 endless_fragments_of_many_messages, a_dripped_frame, silence_after_the_handshake;
             names: a_replayed_hello, a_replayed_confirmation, hello_while_the_link_lives,
                 hello_while_the_link_is_silent, hello_while_nothing_is_taken;
-            links: crossed_and_the_peer_is_first, crossed_and_the_peer_must_yield,
+            links: crossed_and_the_peer_is_first, crossed_and_the_peer_takes_its_time,
+                crossed_and_the_peer_must_yield,
                 crossed_after_it_is_welcome, crossed_before_the_dial,
                 crossed_and_never_confirmed, welcome_in_the_diallers_own_name;
             dialled: answers_that_are_none, a_dripped_welcome, closes_at_every_byte_of_the_welcome,
