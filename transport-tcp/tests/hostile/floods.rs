@@ -1,4 +1,5 @@
 //! Attacks by number.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::time::Duration;
 

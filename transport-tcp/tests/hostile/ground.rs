@@ -1,4 +1,5 @@
 //! An endpoint under attack, with a decent peer beside the attackers.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub(crate) struct Ground {
     pub(crate) enrolled: Issued,
     pub(crate) endpoint: Arc<dyn EndPoint>,
     pub(crate) host: Arc<Host>,
+    /// Whether there are many attacks at once.
+    pub(crate) is_crowded: bool,
     log: &'static Log,
 }
 
@@ -58,7 +61,7 @@ pub(crate) fn attack(under: Under, case: impl AsyncFnOnce(&Ground)) {
         decent.served().await;
         let newcomer = Decent::begin(&ground).await;
         newcomer.served().await;
-        assert_eq!(ground.log.panics(), 0, "a task has panicked");
+        assert_eq!(ground.panics(), 0, "a task has panicked");
     };
     tokio.block_on(timeout(&*runtime, Duration::from_secs(60), whole)).expect("no hang");
 }
@@ -78,7 +81,18 @@ impl Ground {
         let bind = Bind::Listen { listen, advertise: None };
         let endpoint = transport.open(bind, Arc::new(Door(host.clone()))).await.unwrap();
         let log = log::captured();
-        Self { under, config, runtime, transport, enrolled: own, endpoint, host, log }
+        raise_descriptor_limit();
+        Self {
+            under,
+            config,
+            runtime,
+            transport,
+            enrolled: own,
+            endpoint,
+            host,
+            is_crowded: false,
+            log,
+        }
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -96,8 +110,17 @@ impl Ground {
         self.address(format_args!("nowhere:{}", NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// How many tasks have panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.log.panics()
+    }
+
     /// Waits until the log says why `who` (where from, or of what name) was turned away.
     pub(crate) async fn logged(&self, who: &str, why: &str) {
+        // Of those that come to nothing, a few in a while are listed and the others counted.
+        if self.is_crowded && who.starts_with("from=") {
+            return;
+        }
         // The delimiter, so that no longer name is meant.
         let who = format!("{who};");
         let words = [&*who, why];
@@ -117,5 +140,17 @@ impl Ground {
         assert!(loss.to_string().contains(why), "{why:?} is not in: {loss}");
         self.logged(peer.as_str(), why).await;
         loss
+    }
+}
+
+/// Some attacks are about thousands of sockets, of which both ends are here.
+fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // If it cannot be raised, the attack itself will say so.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
 }

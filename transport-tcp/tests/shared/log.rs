@@ -12,7 +12,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry};
 
 /// Lines kept.
-const KEPT: usize = 20_000;
+const KEPT: usize = 4000;
 
 /// See the [module](self).
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(crate) struct Log {
 #[derive(Default)]
 struct State {
     lines: VecDeque<String>,
+    /// How many lines are not kept any more.
+    gone: usize,
     wakers: Vec<Waker>,
 }
 
@@ -51,11 +53,14 @@ impl Log {
     /// Waits until one line has all of `words`.
     pub(crate) async fn says(&self, words: &[&str]) {
         let is_it = |line: &String| words.iter().all(|word| line.contains(word));
+        let mut looked_at = 0;
         std::future::poll_fn(|cx| {
             let mut state = self.state.lock().unwrap();
-            if state.lines.iter().any(is_it) {
+            let new = looked_at.max(state.gone) - state.gone;
+            if state.lines.iter().skip(new).any(is_it) {
                 return Poll::Ready(());
             }
+            looked_at = state.gone + state.lines.len();
             state.wakers.push(cx.waker().clone());
             Poll::Pending
         })
@@ -86,6 +91,7 @@ impl Layer<Registry> for Capture {
         let mut state = self.0.state.lock().unwrap();
         if state.lines.len() >= KEPT {
             state.lines.pop_front();
+            state.gone += 1;
         }
         state.lines.push_back(line.0);
         let wakers = std::mem::take(&mut state.wakers);
