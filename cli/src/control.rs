@@ -39,14 +39,20 @@ pub(crate) async fn dialling_node(
     } else {
         format!("{role}-{:08x}", runtime.random_u64() >> 32)
     };
-    with_secret(Node::builder(name), secret)
+    guarded(Node::builder(name), transport, secret)
         .start(transport, runtime.clone())
         .await
         .map_err(|source| Error::Start { listen: "no address".into(), source })
 }
 
-/// Gives a node its secret, where there is one.
-pub(crate) fn with_secret(builder: NodeBuilder, secret: Option<Secret>) -> NodeBuilder {
+/// Has a node check who its peers are by all there is: what the transport proves, and the secret.
+pub(crate) fn guarded(
+    builder: NodeBuilder,
+    transport: &dyn Transport,
+    secret: Option<Secret>,
+) -> NodeBuilder {
+    let proves = transport.capabilities().peer_identity;
+    let builder = if proves { builder.proven_names() } else { builder };
     match secret {
         Some(secret) => builder.secret(secret),
         None => builder,

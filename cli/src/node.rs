@@ -117,7 +117,8 @@ async fn start(
     if let Some(advertise) = &args.advertise {
         builder = builder.advertise(advertise.address(transport)?);
     }
-    let started = control::with_secret(builder, secret).start(transport, runtime.clone()).await;
+    let started =
+        control::guarded(builder, transport, secret).start(transport, runtime.clone()).await;
     let node =
         started.map_err(|source| Error::Start { listen: args.listen.to_string(), source })?;
     Ok((node, seeds))

@@ -23,6 +23,7 @@ pub struct NodeBuilder {
     bind: Bind,
     secret: Option<Secret>,
     needs: Needs,
+    proven_names: bool,
     limits: Limits,
 }
 
@@ -50,6 +51,7 @@ impl Node {
             bind: Bind::DialOnly,
             secret: None,
             needs: Needs::default(),
+            proven_names: false,
             limits: Limits::default(),
         }
     }
@@ -88,6 +90,15 @@ impl NodeBuilder {
         self
     }
 
+    /// Refuses peers whose name is not the identity that the transport has proven (over TLS: the first
+    /// DNS name of the certificate), so that no node goes by the name of another. The transport must
+    /// prove identities.
+    pub const fn proven_names(mut self) -> Self {
+        self.needs.peer_identity = true;
+        self.proven_names = true;
+        self
+    }
+
     /// Other bounds than the default ones.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -116,6 +127,7 @@ impl NodeBuilder {
             name: self.name,
             cluster: self.cluster,
             secret: self.secret,
+            proven_names: self.proven_names,
             limits: self.limits,
             runtime,
         }));

@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) cluster: String,
     pub(crate) secret: Option<Secret>,
+    /// Whether a peer must be called what the transport has proven.
+    pub(crate) proven_names: bool,
     pub(crate) limits: Limits,
     pub(crate) runtime: Handle,
     pub(crate) end_point: OnceLock<Arc<dyn EndPoint>>,
@@ -55,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) name: String,
     pub(crate) cluster: String,
     pub(crate) secret: Option<Secret>,
+    /// Whether a peer must be called what the transport has proven.
+    pub(crate) proven_names: bool,
     pub(crate) limits: Limits,
     pub(crate) runtime: Handle,
 }
@@ -84,6 +88,7 @@ impl Inner {
             name: parts.name,
             cluster: parts.cluster,
             secret: parts.secret,
+            proven_names: parts.proven_names,
             limits: parts.limits,
             runtime: parts.runtime,
         }

@@ -308,6 +308,12 @@ impl Sink {
         if inner.peers.read().len() >= inner.limits.peers {
             return self.refuse("this node has as many peers as it may", true);
         }
+        let identity = self.link.peer().identity.as_deref();
+        if inner.proven_names && identity != Some(&hello.member.name) {
+            let (name, proven) = (&hello.member.name, identity.unwrap_or("nobody"));
+            let why = format!("the peer calls itself `{name}`, and is proven to be `{proven}`");
+            return self.refuse(&why, true);
+        }
         if inner.peers.read().contains_key(&hello.member.id) {
             return self.refuse("this node has a link to that incarnation already", true);
         }

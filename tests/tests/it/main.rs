@@ -3,6 +3,7 @@
 
 mod deploy;
 mod hosted;
+mod identities;
 mod layers;
 mod real;
 mod semantics;
