@@ -128,14 +128,18 @@ fn packages() -> BTreeMap<String, String> {
     metadata.packages.iter().map(|package| (package.name.to_string(), folder(package))).collect()
 }
 
-/// The names in the lists of the transport suite.
+/// The names in the lists of the transport suite and of the attacks on TCP: macros make tests of them.
 fn suite_cases() -> Vec<String> {
-    let lists = repository().join("transport-api/src/conformance.rs");
-    let lists = std::fs::read_to_string(lists).unwrap();
-    let lists = lists.split("@cases $backend;").skip(1).filter_map(|list| list.split_once("};"));
-    let names =
-        lists.flat_map(|(list, _)| list.split([',', ';', ':'])).map(|name| name.trim().to_owned());
-    names.filter(|name| !name.is_empty()).collect()
+    let of = |path: &str, before: &str, after: &str| {
+        let lists = std::fs::read_to_string(repository().join(path)).unwrap();
+        let lists = lists.split(before).skip(1).filter_map(|list| list.split_once(after));
+        let names = lists.flat_map(|(list, _)| list.split([',', ';', ':']));
+        let names = names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        names.collect::<Vec<_>>()
+    };
+    let suite = of("transport-api/src/conformance.rs", "@cases $backend;", "};");
+    let attacks = of("transport-tcp/tests/hostile/list.rs", "$use! {", "}");
+    [suite, attacks].concat()
 }
 
 fn find(cited: &str, packages: &BTreeMap<String, String>, cases: &[String]) -> Result<(), String> {
@@ -155,7 +159,8 @@ fn find(cited: &str, packages: &BTreeMap<String, String>, cases: &[String]) -> R
         let stem = path.strip_suffix(".rs").unwrap_or(&path);
         let has = |module: &&str| stem.split('/').any(|part| part == *module);
         if modules.iter().all(has) {
-            let is_case = path.contains("/conformance/") && cases.iter().any(|case| case == test);
+            let of_a_list = path.contains("/conformance/") || path.contains("/hostile/");
+            let is_case = of_a_list && cases.iter().any(|case| case == test);
             found |= has_test(&text, test) || (is_case && text.contains(&format!("fn {test}(")));
         }
     }
