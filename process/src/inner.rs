@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::{Handle, spawn};
-use midflight_transport_api::{EndPoint, Room};
+use midflight_transport_api::EndPoint;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::link::Links;
 use crate::locations::Locations;
 use crate::membership::{Member, Membership};
-use crate::peer::{Peer, WriteOutcome};
+use crate::peer::Peer;
 use crate::queues::Queues;
 use crate::registry::Registry;
 use crate::table::Table;
@@ -157,10 +157,9 @@ impl Inner {
     pub(crate) fn write_kept_later(self: &Arc<Self>, peer: Arc<Peer>) {
         let inner = self.clone();
         spawn(&self.runtime, "write kept frames", async move {
-            loop {
+            while let Some(room) = peer.write_kept(&inner.types) {
                 let link = peer.link.clone();
-                let ready = std::future::poll_fn(move |cx| link.poll_ready(Room::Large, cx)).await;
-                if ready.is_err() || peer.write_kept(&inner.types) != WriteOutcome::Kept {
+                if std::future::poll_fn(move |cx| link.poll_ready(room, cx)).await.is_err() {
                     return;
                 }
             }

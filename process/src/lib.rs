@@ -54,6 +54,7 @@ mod mailbox;
 mod membership;
 mod monitor;
 mod node;
+mod overflow;
 mod peer;
 mod peering;
 mod pending;

@@ -1,9 +1,8 @@
 //! A peer: the other node of a living link, with the lanes towards it.
 //!
-//! What a turn sends to the peer is written under one lock. When the link's batch is full it waits
-//! here, in order, and senders are told `Full` until it has gone.
+//! What a turn sends to the peer is written under one lock. What the link's batch has no room for waits
+//! here, in the order of its lane, and senders on that lane are told `Full` until it has gone.
 
-use std::collections::VecDeque;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +15,7 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::account::{Account, Window};
+use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
 use crate::types::{TypeNo, TypeTable};
 use crate::wire::{Hello, Place, Signal, put_signal};
@@ -42,43 +42,20 @@ pub(crate) struct Peer {
     lanes: Vec<ConnectionId>,
     out: Mutex<Out>,
     is_lost: AtomicBool,
-    /// Something waits in `out.overflow`.
-    full: AtomicBool,
+    /// Whether a task sees to `out.overflow`.
+    kept: AtomicBool,
+    /// For each data lane and, last, the control lane: whether something of it waits there.
+    full: Vec<AtomicBool>,
     waiting: Mutex<Vec<Waker>>,
     accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
     /// What waits for a word from there.
     pub(crate) pending: Pending,
 }
 
-#[derive(Default)]
 struct Out {
     /// Which types each lane has announced: a bit for each type.
     announced: Vec<Vec<u64>>,
-    overflow: VecDeque<Kept>,
-    overflow_bytes: usize,
-}
-
-struct Kept {
-    lane: Lane,
-    head: Vec<u8>,
-    ty: Option<TypeNo>,
-    large: Option<Bytes>,
-}
-
-impl Kept {
-    fn size(&self) -> usize {
-        64 + self.head.len() + self.large.as_ref().map_or(0, Bytes::len)
-    }
-}
-
-impl Out {
-    fn keep(&mut self, frames: &mut [Staged<'_>]) {
-        for Staged { lane, head, ty, large } in frames {
-            let kept = Kept { lane: *lane, head: head.to_vec(), ty: *ty, large: large.take() };
-            self.overflow_bytes += kept.size();
-            self.overflow.push_back(kept);
-        }
-    }
+    overflow: Overflow,
 }
 
 /// One of the connections to a peer.
@@ -87,6 +64,16 @@ pub(crate) enum Lane {
     Control,
     /// A data lane, by number.
     Data(usize),
+}
+
+impl Lane {
+    /// Its place in a row of all lanes, of which so many are data lanes.
+    pub(crate) const fn row(self, data_lanes: usize) -> usize {
+        match self {
+            Self::Control => data_lanes,
+            Self::Data(number) => number,
+        }
+    }
 }
 
 /// One frame that a turn wants sent: `head` and, behind it, a large payload by reference.
@@ -108,6 +95,7 @@ impl Peer {
     ) -> Self {
         let member = hello.member;
         let announced = vec![Vec::new(); lanes.len()];
+        let overflow = Overflow::new(lanes.len());
         let mut message_max = 0;
         // A link that refuses is lost or full: then nothing is sent on it anyway.
         let _ = link.write(Room::Small, &mut |batch| message_max = batch.max_message());
@@ -123,9 +111,10 @@ impl Peer {
             window: hello.window,
             control,
             lanes,
-            out: Mutex::new(Out { announced, ..Out::default() }),
+            full: overflow.waiting().map(AtomicBool::new).collect(),
+            out: Mutex::new(Out { announced, overflow }),
             is_lost: AtomicBool::new(false),
-            full: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
             waiting: Mutex::default(),
             accounts: Mutex::default(),
             pending: Pending::default(),
@@ -163,11 +152,12 @@ impl Peer {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Acquire)
+    /// Whether something waits to go on this lane.
+    pub(crate) fn is_full(&self, lane: Lane) -> bool {
+        self.full[lane.row(self.lanes.len())].load(Ordering::Acquire)
     }
 
-    /// Wakes `waker` when the peer is not full any more. Whoever calls this looks once more after.
+    /// Wakes `waker` when a lane is not full any more. Whoever calls this looks once more after.
     pub(crate) fn wait_for_room(&self, waker: &Waker) {
         push_waker(&mut self.waiting.lock(), waker);
     }
@@ -185,74 +175,75 @@ impl Peer {
         self.write(None, &mut [Staged { lane: Lane::Control, head: &head, ty: None, large: None }])
     }
 
-    /// Writes frames in order. What the link cannot take now is kept and goes later, in order.
+    /// Writes frames in order. What the link cannot take now is kept and goes later, in the order of its
+    /// lane.
     pub(crate) fn write(
         &self,
         types: Option<&TypeTable>,
         frames: &mut [Staged<'_>],
     ) -> WriteOutcome {
         let mut out = self.out.lock();
-        let out = &mut *out;
-        if out.overflow.is_empty() {
-            let mut batch = Batch { peer: self, announced: &mut out.announced, error: None };
-            let large = frames.iter().any(|frame| frame.large.is_some());
-            let written = self.link.write(room(large), &mut |outgoing| {
-                for frame in &mut *frames {
+        let Out { announced, overflow } = &mut *out;
+        let mut batch = Batch { peer: self, announced, error: None };
+        let written = self.link.write(Room::Small, &mut |outgoing| {
+            for frame in &mut *frames {
+                if overflow.lets_pass(frame, outgoing) {
                     let large = frame.large.take();
                     batch.append(outgoing, types, frame.lane, frame.head, frame.ty, large);
+                } else {
+                    overflow.keep(frame);
                 }
-            });
-            match batch.outcome(written) {
-                WriteOutcome::Kept => {}
-                outcome => return outcome,
             }
+        });
+        match batch.outcome(written) {
+            WriteOutcome::Kept => frames.iter_mut().for_each(|frame| overflow.keep(frame)),
+            WriteOutcome::Written if overflow.is_empty() => return WriteOutcome::Written,
+            WriteOutcome::Written => {}
+            outcome => return outcome,
         }
-        out.keep(frames);
-        if out.overflow_bytes > OVERFLOW_BYTES_MAX {
+        if overflow.bytes() > OVERFLOW_BYTES_MAX {
             self.link.abort("it reads nothing, and what it causes to be sent to it has piled up");
             return WriteOutcome::Lost;
         }
-        let first = !self.full.swap(true, Ordering::AcqRel);
+        self.say_what_is_full(overflow);
+        let first = !self.kept.swap(true, Ordering::AcqRel);
         if first { WriteOutcome::KeptFirst } else { WriteOutcome::Kept }
     }
 
-    /// Writes what was kept, as far as the link takes it.
-    pub(crate) fn write_kept(&self, types: &TypeTable) -> WriteOutcome {
-        {
-            let mut out = self.out.lock();
-            let out = &mut *out;
-            while let Some(kept) = out.overflow.pop_front() {
-                let size = kept.size();
-                let mut kept = Some(kept);
-                let mut batch = Batch { peer: self, announced: &mut out.announced, error: None };
-                let large = kept.as_ref().is_some_and(|kept| kept.large.is_some());
-                let written = self.link.write(room(large), &mut |outgoing| {
-                    if let Some(Kept { lane, head, ty, large }) = kept.take() {
-                        batch.append(outgoing, Some(types), lane, &head, ty, large);
-                    }
-                });
-                match batch.outcome(written) {
-                    WriteOutcome::Written => out.overflow_bytes -= size,
-                    WriteOutcome::Kept => {
-                        // A full link refuses before it runs the closure: the frame is still here.
-                        out.overflow.extend(kept);
-                        out.overflow.rotate_right(1);
-                        return WriteOutcome::Kept;
-                    }
-                    outcome => return outcome,
-                }
-            }
-            self.full.store(false, Ordering::Release);
+    /// Writes what was kept, as far as the link takes it; answers the room to wait for when something is
+    /// left.
+    pub(crate) fn write_kept(&self, types: &TypeTable) -> Option<Room> {
+        let mut out = self.out.lock();
+        let Out { announced, overflow } = &mut *out;
+        let mut batch = Batch { peer: self, announced, error: None };
+        let written = self.link.write(Room::Small, &mut |outgoing| {
+            overflow.drain(outgoing, |outgoing, Kept { lane, head, ty, large }| {
+                batch.append(outgoing, Some(types), lane, &head, ty, large);
+            });
+        });
+        if batch.outcome(written) == WriteOutcome::Lost {
+            return None;
         }
+        self.say_what_is_full(overflow);
+        let left = (!overflow.is_empty()).then(|| overflow.needs());
+        self.kept.store(left.is_some(), Ordering::Release);
+        drop(out);
         self.wake_waiting();
-        WriteOutcome::Written
+        left
+    }
+
+    fn say_what_is_full(&self, overflow: &Overflow) {
+        for (full, waiting) in self.full.iter().zip(overflow.waiting()) {
+            full.store(waiting, Ordering::Release);
+        }
     }
 
     /// The link is lost: nobody waits for it any more.
     pub(crate) fn lost(&self) {
         self.is_lost.store(true, Ordering::Release);
-        drop(std::mem::take(&mut self.out.lock().overflow));
-        self.full.store(false, Ordering::Release);
+        let nothing = Overflow::new(self.lanes.len());
+        drop(std::mem::replace(&mut self.out.lock().overflow, nothing));
+        self.full.iter().for_each(|full| full.store(false, Ordering::Release));
         self.wake_waiting();
         let accounts = std::mem::take(&mut *self.accounts.lock());
         accounts.into_values().for_each(|account| account.close());
@@ -329,11 +320,6 @@ impl Batch<'_> {
             Err(_) => WriteOutcome::Lost,
         }
     }
-}
-
-/// The room that frames need.
-const fn room(large: bool) -> Room {
-    if large { Room::Large } else { Room::Small }
 }
 
 /// The sender's number for a type, with what it stands for.

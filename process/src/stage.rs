@@ -170,7 +170,7 @@ pub(crate) fn stage(
     request: Request<'_>,
 ) -> Result<(), NotStaged> {
     let Request { lane, ty, credit, large, head: encode } = request;
-    if credit.is_some() && peer.is_full() {
+    if credit.is_some() && peer.is_full(lane) {
         return Err(NotStaged::Full);
     }
     let mut head = SCRATCH.take();

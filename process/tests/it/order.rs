@@ -198,3 +198,60 @@ fn a_process_that_ends_gives_the_credit_of_what_it_handled_back() {
         .unwrap();
     });
 }
+
+/// Four processes send more than a slow link holds; whoever shares no lane with them is answered in a
+/// fraction of the time that takes.
+#[test]
+fn large_messages_hold_up_no_other_lane() {
+    let scenario = |world: crate::world::World| async move {
+        let limits =
+            Limits { window_bytes: 64 << 20, mailbox_bytes: 64 << 20, ..Limits::default() };
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        let to = crate::world::World::address("b");
+        a.connect(&to).await.unwrap();
+        world.hub.set_slow(&to, Some(10_000_000));
+        for _ in 0..4 {
+            let swallows = b.spawn("swallows", |cx| async move {
+                loop {
+                    cx.expect::<Numbered>().await;
+                }
+            });
+            let swallows = swallows.unwrap();
+            a.spawn("bulk", move |cx| async move {
+                for n in 0..2 {
+                    let numbered = Numbered { from: cx.me(), n, filling: vec![0; 4 << 20] };
+                    cx.send(swallows, numbered).await.unwrap();
+                }
+            })
+            .unwrap();
+        }
+        world.runtime.sleep(Duration::from_millis(100)).await;
+        let mut asking = Vec::new();
+        for _ in 0..12 {
+            let answers = b.spawn("answers", |cx| async move {
+                let asked = cx.expect::<Numbered>().await;
+                cx.send(asked.from, 0_u64).await.unwrap();
+            });
+            let answers = answers.unwrap();
+            let (tell, told) = futures_channel::oneshot::channel();
+            a.spawn("asks", move |cx| async move {
+                let began = cx.now();
+                let numbered = Numbered { from: cx.me(), n: 0, filling: Vec::new() };
+                cx.send(answers, numbered).await.unwrap();
+                cx.expect::<u64>().await;
+                tell.send(cx.now().since(began)).unwrap();
+            })
+            .unwrap();
+            asking.push(told);
+        }
+        let mut quick = 0;
+        for told in asking {
+            quick += u32::from(told.await.unwrap() < Duration::from_millis(100));
+        }
+        assert!(quick >= 6, "{quick} of 12 were answered while the others sent");
+    };
+    for seed in 0..2 {
+        crate::world::run(seed, scenario);
+    }
+}
