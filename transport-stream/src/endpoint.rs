@@ -25,31 +25,37 @@ impl StreamEndPoint {
     }
 
     async fn find(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError> {
-        let found = self.shared.until(|links| {
-            let found = links.connect(peer, Arc::default);
-            (!matches!(found, Connect::Wait)).then_some(found)
-        });
-        let shared_dial = match found.await {
-            Connect::Use(link) => return Ok(link),
-            Connect::Join(dial) => dial,
-            Connect::Dial(ticket, result) => {
-                if !transport::is_dialable(&*self.shared.carrier, peer) {
-                    self.shared.change(|links| links.dial_ended(ticket));
-                    return Err(ConnectErrorKind::BadAddress.into());
+        loop {
+            let found = self.shared.until(|links| {
+                let found = links.connect(peer, Arc::default);
+                (!matches!(found, Connect::Wait)).then_some(found)
+            });
+            let (shared_dial, joined) = match found.await {
+                Connect::Use(link) => return Ok(link),
+                Connect::Join(dial) => (dial, true),
+                Connect::Dial(ticket, result) => {
+                    if !transport::is_dialable(&*self.shared.carrier, peer) {
+                        self.shared.change(|links| links.dial_ended(ticket));
+                        return Err(ConnectErrorKind::BadAddress.into());
+                    }
+                    let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
+                    spawn(&self.shared.runtime, "dial", run);
+                    (result, false)
                 }
-                let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
-                spawn(&self.shared.runtime, "dial", run);
-                result
+                Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
+                Connect::Wait | Connect::Closed => return Err(ConnectErrorKind::Closed.into()),
+            };
+            // The other side may make the link while our dial still waits for an answer.
+            let link = self.shared.until(|links| {
+                let made = links.link(peer).filter(|link| link.is_usable()).map(Ok);
+                made.or_else(|| shared_dial.get().cloned())
+            });
+            let link = link.await?;
+            // A dial that was joined at its end may have made a link that somebody has closed since.
+            if !joined || link.is_usable() {
+                return Ok(link);
             }
-            Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
-            Connect::Wait | Connect::Closed => return Err(ConnectErrorKind::Closed.into()),
-        };
-        // The other side may make the link while our dial still waits for an answer.
-        let link = self.shared.until(|links| {
-            let made = links.link(peer).filter(|link| link.is_usable()).map(Ok);
-            made.or_else(|| shared_dial.get().cloned())
-        });
-        Ok(link.await?)
+        }
     }
 
     fn leave(&self) {
