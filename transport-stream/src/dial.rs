@@ -48,7 +48,14 @@ async fn dial(
 ) -> Result<Arc<StreamLink>, Failure> {
     let mut pause = PAUSE_FIRST;
     loop {
-        let name = match attempt(shared, peer, ticket).await? {
+        // The other side may make the link while our dial still waits for an answer.
+        let theirs = shared.until(|links| links.link(peer).filter(|link| link.is_usable()));
+        let attempt = tokio::select! {
+            biased;
+            link = theirs => Attempt::Link(link),
+            attempt = attempt(shared, peer, ticket) => attempt?,
+        };
+        let name = match attempt {
             Attempt::Link(link) => return Ok(link),
             Attempt::Crossed(name) => name,
         };

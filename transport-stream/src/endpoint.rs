@@ -9,7 +9,7 @@ use midflight_transport_api::{
 };
 
 use crate::shared::Shared;
-use crate::table::{Connect, Entry as _};
+use crate::table::Connect;
 use crate::{dial, transport};
 
 /// An endpoint; dropping it cuts its links and stops listening.
@@ -25,37 +25,27 @@ impl StreamEndPoint {
     }
 
     async fn find(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError> {
-        loop {
-            let found = self.shared.until(|links| {
-                let found = links.connect(peer, Arc::default);
-                (!matches!(found, Connect::Wait)).then_some(found)
-            });
-            let (shared_dial, joined) = match found.await {
-                Connect::Use(link) => return Ok(link),
-                Connect::Join(dial) => (dial, true),
-                Connect::Dial(ticket, result) => {
-                    if !transport::is_dialable(&*self.shared.carrier, peer) {
-                        self.shared.change(|links| links.dial_ended(ticket));
-                        return Err(ConnectErrorKind::BadAddress.into());
-                    }
-                    let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
-                    spawn(&self.shared.runtime, "dial", run);
-                    (result, false)
+        let found = self.shared.until(|links| {
+            let found = links.connect(peer, Arc::default);
+            (!matches!(found, Connect::Wait)).then_some(found)
+        });
+        let shared_dial = match found.await {
+            Connect::Use(link) => return Ok(link),
+            Connect::Join(dial) => dial,
+            Connect::Dial(ticket, result) => {
+                if !transport::is_dialable(&*self.shared.carrier, peer) {
+                    self.shared.change(|links| links.dial_ended(ticket));
+                    return Err(ConnectErrorKind::BadAddress.into());
                 }
-                Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
-                Connect::Wait | Connect::Closed => return Err(ConnectErrorKind::Closed.into()),
-            };
-            // The other side may make the link while our dial still waits for an answer.
-            let link = self.shared.until(|links| {
-                let made = links.link(peer).filter(|link| link.is_usable()).map(Ok);
-                made.or_else(|| shared_dial.get().cloned())
-            });
-            let link = link.await?;
-            // A dial that was joined at its end may have made a link that somebody has closed since.
-            if !joined || link.is_usable() {
-                return Ok(link);
+                let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
+                spawn(&self.shared.runtime, "dial", run);
+                result
             }
-        }
+            Connect::TooMany => return Err(ConnectErrorKind::TooMany.into()),
+            Connect::Wait | Connect::Closed => return Err(ConnectErrorKind::Closed.into()),
+        };
+        let link = self.shared.until(|_| shared_dial.get().cloned()).await?;
+        Ok(link)
     }
 
     fn leave(&self) {
