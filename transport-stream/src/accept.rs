@@ -124,8 +124,9 @@ async fn decide(
 /// has the benefit of the doubt. Once it is clear that it does not, it has been ended.
 async fn lives(shared: &Shared, link: &Arc<StreamLink>) -> bool {
     let probe = link.probe();
-    // A living peer says something every eighth of our bound.
-    let patience = (shared.config.heartbeat / 4).min(shared.config.handshake_deadline / 2);
+    // A living peer says something every eighth of our bound. Half of it, because anybody can say a
+    // hello, and the machine may be late; less, if who has said it does not wait so long.
+    let patience = (shared.config.heartbeat / 2).min(shared.config.handshake_deadline / 2);
     let sign = shared.until(|_| {
         let lost = link.outbox.is_lost();
         (lost || probe.answered()).then_some(!lost)
