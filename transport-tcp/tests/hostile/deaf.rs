@@ -60,9 +60,11 @@ pub(crate) async fn is_sent_to_and_reads_nothing(ground: &Ground) {
 }
 
 pub(crate) async fn says_nothing_to_our_bye(ground: &Ground) {
-    let (raw, name) = ground.linked().await;
+    let (mut raw, name) = ground.linked().await;
     let link = ground.host.link(&name).await;
     fill_up(ground, &*link).await;
+    // Its silence is not what ends the link.
+    raw.say(&frame(PING, 0, &[])).await.unwrap();
     let began = ground.now();
     link.close();
     let loss = ground.lost(&name, "not drained within").await;

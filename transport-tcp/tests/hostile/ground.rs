@@ -61,6 +61,7 @@ pub(crate) fn attack(under: Under, case: impl AsyncFnOnce(&Ground)) {
         decent.served().await;
         let newcomer = Decent::begin(&ground).await;
         newcomer.served().await;
+        newcomer.leave().await;
         assert_eq!(ground.panics(), 0, "a task has panicked");
     };
     tokio.block_on(timeout(&*runtime, Duration::from_secs(60), whole)).expect("no hang");
@@ -68,7 +69,7 @@ pub(crate) fn attack(under: Under, case: impl AsyncFnOnce(&Ground)) {
 
 impl Ground {
     pub(crate) async fn open(under: Under, config: TcpConfig, runtime: Handle) -> Self {
-        let names = ["node", "nowhere", "localhost", "127.0.0.1"];
+        let names = ["node", "nowhere", "localhost", "127.0.0.1", "0.0.0.0"];
         let own = Authority::common().issue(&names);
         let transport: Arc<dyn Transport> = match under {
             Under::Tcp => Arc::new(TcpTransport::new(config.clone(), runtime.clone())),

@@ -1,5 +1,7 @@
 //! Attacks before there is a link.
 
+use std::time::Duration;
+
 use crate::ground::Ground;
 use crate::raw::Raw;
 use crate::speech::{self, HELLO, REFUSAL, confirmation, hello, message};
@@ -92,9 +94,9 @@ pub(crate) async fn messages_that_are_none(ground: &Ground) {
     }
 }
 
-/// Writes one byte after the other until the endpoint has had enough, and says how that took.
-async fn drip(ground: &Ground, mut raw: Raw, bytes: &[u8]) {
-    let began = ground.now();
+/// Writes one byte after the other until the endpoint has had enough; the stream has been there since
+/// `began` at the latest.
+async fn drip(ground: &Ground, began: Duration, mut raw: Raw, bytes: &[u8]) {
     for byte in bytes.iter().cycle() {
         if raw.say(&[*byte]).await.is_err() {
             break;
@@ -108,12 +110,15 @@ async fn drip(ground: &Ground, mut raw: Raw, bytes: &[u8]) {
 
 pub(crate) async fn a_dripped_hello(ground: &Ground) {
     let long = message(HELLO, (1, 1), &[b'x'; 1000]);
-    ground.soon("the end of a dripped hello", drip(ground, ground.dial().await, &long)).await;
+    let began = ground.now();
+    let raw = ground.dial().await;
+    ground.soon("the end of a dripped hello", drip(ground, began, raw, &long)).await;
+    let began = ground.now();
     let (socket, from) = ground.socket().await;
     let raw = Raw { stream: Box::new(socket), from };
     // To TLS, the beginning of a record of its handshake.
     let bytes = if ground.is_tls() { vec![22, 3, 1, 2, 0, 1, 0, 1, 252, 3] } else { long };
-    ground.soon("the end of a dripped stream", drip(ground, raw, &bytes)).await;
+    ground.soon("the end of a dripped stream", drip(ground, began, raw, &bytes)).await;
 }
 
 pub(crate) async fn silence_after_connect(ground: &Ground) {

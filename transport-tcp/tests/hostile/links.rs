@@ -15,27 +15,15 @@ use crate::speech::{
     message,
 };
 
-/// A peer that can be dialled, with a smaller address than the endpoint's, or a larger one.
+/// A peer that can be dialled, with a smaller address than the endpoint's, or a larger one. Both are
+/// this machine.
 async fn peer(ground: &Ground, smaller: bool) -> (TcpListener, Address) {
-    let mut others = Vec::new();
-    for _ in 0..200 {
-        let (listener, address) = ground.listener().await;
-        if (address < *ground.endpoint.address()) == smaller {
-            return (listener, address);
-        }
-        others.push(listener);
-    }
-    // Its port is at an end of the system's range. Below that there are others, and `localhost` is larger
-    // than all in figures.
-    for port in 10_000..20_000 {
-        if smaller && let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
-            return (listener, ground.address(format_args!("127.0.0.1:{port}")));
-        }
-    }
-    assert!(!smaller, "there is no port left below the endpoint's");
-    let (listener, address) = ground.listener().await;
-    let port = address.rest().rsplit_once(':').unwrap().1;
-    (listener, ground.address(format_args!("localhost:{port}")))
+    let (listener, _) = ground.listener().await;
+    let port = listener.local_addr().unwrap().port();
+    let host = if smaller { "0.0.0.0" } else { "localhost" };
+    let address = ground.address(format_args!("{host}:{port}"));
+    assert_eq!(address < *ground.endpoint.address(), smaller);
+    (listener, address)
 }
 
 fn welcome(name: &Address) -> Vec<u8> {

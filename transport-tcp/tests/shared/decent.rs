@@ -63,6 +63,13 @@ impl Decent {
         self.link.open().expect("the link lives");
     }
 
+    /// Goes without a word, and waits until that has been noticed.
+    pub(crate) async fn leave(self) {
+        self.asking.abort();
+        self.asking.ended().await;
+        self.host.loss(&self.address).await;
+    }
+
     /// How many answers came.
     pub(crate) fn answers(&self) -> u64 {
         self.tally.answers.load(Ordering::Relaxed)
