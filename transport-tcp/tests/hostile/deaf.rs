@@ -102,3 +102,15 @@ pub(crate) async fn says_bye_and_stays(ground: &Ground) {
     };
     ground.soon("the end of a stream that is over", talks_on).await;
 }
+
+/// It says bye, and does not take what is still on its way to it.
+pub(crate) async fn says_bye_and_reads_nothing(ground: &Ground) {
+    let (mut raw, name) = ground.linked().await;
+    let link = ground.host.link(&name).await;
+    fill_up(ground, &*link).await;
+    let began = ground.now();
+    raw.say(&frame(BYE, 0, &[])).await.unwrap();
+    let loss = ground.lost(&name, "not drained within").await;
+    assert_eq!(loss.kind, LossKind::Cut);
+    assert!(ground.now() - began >= ground.config.links.drain_deadline);
+}
