@@ -4,6 +4,7 @@
 //! It also holds the link's fate: who sets it first says how the link ended, and the reader, which
 //! owns the sink, tells it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -120,9 +121,10 @@ impl Outbox {
         if !state.outgoing.has_room(room) {
             return Err(SendErrorKind::Full.into());
         }
-        fill(&mut state.outgoing);
+        // What a `fill` that panics has appended before goes out all the same.
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(&mut state.outgoing)));
         state.unlock_and_wake_writer();
-        Ok(())
+        filled.map_err(|panic| resume_unwind(panic))
     }
 
     /// As [`Link::poll_ready`](crate::Link::poll_ready).

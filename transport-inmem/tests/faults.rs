@@ -128,3 +128,23 @@ fn a_long_message_waits_for_nothing_behind_it() {
         }
     });
 }
+
+/// What was appended whole before a `fill` panicked waits for nothing else to be written.
+#[test]
+fn what_was_whole_before_a_panic_goes_out() {
+    between_two(4, |_, handle, a, b| async move {
+        let link = a.connect(&b).await;
+        let connection = link.open().unwrap();
+        b.opened().await;
+        let began = handle.now();
+        let fill = std::panic::AssertUnwindSafe(|| {
+            link.write(Room::Small, &mut |outgoing| {
+                outgoing.message(connection, b"whole").unwrap();
+                panic!("on purpose");
+            })
+        });
+        std::panic::catch_unwind(fill).unwrap_err();
+        assert_eq!(b.received().await.1[..], *b"whole");
+        assert_eq!(handle.now(), began);
+    });
+}
