@@ -108,6 +108,7 @@ pub(crate) async fn crossed_after_it_is_welcome(ground: &Ground) {
         theirs
     };
     let (connected, mut theirs) = tokio::join!(ground.endpoint.connect(&name), crossing);
+    let connected = connected.unwrap();
     let mut ours = ground.dial().await;
     ours.say(&hello(name.as_str())).await.unwrap();
     let refused = async {
@@ -123,7 +124,7 @@ pub(crate) async fn crossed_after_it_is_welcome(ground: &Ground) {
         () = refused => {}
         () = answers => {}
     }
-    is_one(ground, theirs, &name, connected.unwrap()).await;
+    is_one(ground, theirs, &name, connected).await;
 }
 
 /// The peer is welcome before anybody here connects: that waits, and gets the peer's link.

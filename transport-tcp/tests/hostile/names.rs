@@ -49,6 +49,7 @@ async fn told(ground: &Ground, name: &Address) -> (u8, Vec<u8>) {
 pub(crate) async fn hello_while_the_link_lives(ground: &Ground) {
     let (mut raw, name) = ground.linked().await;
     raw.say(&frame(OPEN, 1, &[])).await.unwrap();
+    raw.is_echoed(1, b"it is in use").await;
     let link = ground.host.link(&name).await;
     for _ in 0..5 {
         let (kind, body) = beside(ground, &mut raw, told(ground, &name)).await;
@@ -61,7 +62,9 @@ pub(crate) async fn hello_while_the_link_lives(ground: &Ground) {
 
 /// A peer that has lost the link without our noticing comes back.
 pub(crate) async fn hello_while_the_link_is_silent(ground: &Ground) {
-    let (_half_dead, name) = ground.linked().await;
+    let (mut half_dead, name) = ground.linked().await;
+    half_dead.say(&frame(OPEN, 1, &[])).await.unwrap();
+    half_dead.is_echoed(1, b"it is in use").await;
     let first = ground.host.link(&name).await.id();
     let mut again = ground.welcomed(&name).await;
     again.say(&confirmation()).await.unwrap();
