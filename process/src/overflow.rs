@@ -8,33 +8,49 @@ use midflight_transport_api::{Outgoing, Room};
 use crate::peer::{Lane, Staged};
 use crate::types::TypeNo;
 
+/// Bytes of frames that took credit from which on nobody may add to them, on whatever lane.
+const CROWDED: usize = 8 << 20;
+
 /// A frame that waits.
 pub(crate) struct Kept {
     pub(crate) lane: Lane,
     pub(crate) head: Vec<u8>,
     pub(crate) ty: Option<TypeNo>,
     pub(crate) large: Option<Bytes>,
+    charged: bool,
 }
 
 /// See the [module](self).
 pub(crate) struct Overflow {
     /// The data lanes and, last, the control lane.
     rows: Vec<VecDeque<Kept>>,
-    bytes: usize,
+    /// Where the next round begins, so that no lane is always the last.
+    first: usize,
+    /// Bytes of frames that took credit.
+    charged: usize,
+    /// Bytes of those that never wait for any.
+    free: usize,
 }
 
 impl Overflow {
     pub(crate) fn new(data_lanes: usize) -> Self {
-        Self { rows: (0..=data_lanes).map(|_| VecDeque::new()).collect(), bytes: 0 }
+        let rows = (0..=data_lanes).map(|_| VecDeque::new()).collect();
+        Self { rows, first: data_lanes, charged: 0, free: 0 }
     }
 
     /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.charged + self.free == 0
     }
 
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of frames that take no credit, and so wait for nothing before they come here.
+    pub(crate) const fn free_bytes(&self) -> usize {
+        self.free
+    }
+
+    /// Whether so much waits that nothing more that takes credit may come here.
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.charged >= CROWDED
     }
 
     /// Whether `frame` can go to the link now: nothing of its lane waits, and there is room.
@@ -44,24 +60,33 @@ impl Overflow {
     }
 
     pub(crate) fn keep(&mut self, frame: &mut Staged<'_>) {
-        let Staged { lane, head, ty, large } = frame;
-        let kept = Kept { lane: *lane, head: head.to_vec(), ty: *ty, large: large.take() };
-        self.bytes += kept.size();
+        let Staged { lane, head, ty, large, charged } = frame;
+        let (head, large) = (head.to_vec(), large.take());
+        let kept = Kept { lane: *lane, head, ty: *ty, large, charged: *charged };
+        *self.bytes(kept.charged) += kept.size();
         let row = self.row(kept.lane);
         self.rows[row].push_back(kept);
     }
 
-    /// Gives `append` what there is room for, in the order of each lane.
+    /// Gives `append` what there is room for: a frame of each lane in turns, in the order of each lane.
     pub(crate) fn drain(
         &mut self,
         outgoing: &mut Outgoing,
         mut append: impl FnMut(&mut Outgoing, Kept),
     ) {
-        for row in &mut self.rows {
-            while let Some(kept) = row.pop_front_if(|kept| outgoing.has_room(kept.room())) {
-                self.bytes -= kept.size();
-                append(outgoing, kept);
+        let count = self.rows.len();
+        let mut in_vain = 0;
+        while in_vain < count {
+            let row = self.first;
+            match self.rows[row].pop_front_if(|kept| outgoing.has_room(kept.room())) {
+                Some(kept) => {
+                    *self.bytes(kept.charged) -= kept.size();
+                    append(outgoing, kept);
+                    in_vain = 0;
+                }
+                None => in_vain += 1,
             }
+            self.first = (row + 1) % count;
         }
     }
 
@@ -75,6 +100,10 @@ impl Overflow {
     /// For each lane, by its row, whether something waits.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = bool> {
         self.rows.iter().map(|row| !row.is_empty())
+    }
+
+    const fn bytes(&mut self, charged: bool) -> &mut usize {
+        if charged { &mut self.charged } else { &mut self.free }
     }
 
     fn row(&self, lane: Lane) -> usize {
@@ -107,7 +136,32 @@ mod tests {
     const LARGE: Bytes = Bytes::from_static(&[7; 2 * SMALL_MAX]);
 
     fn staged(lane: usize, large: bool) -> Staged<'static> {
-        Staged { lane: Lane::Data(lane), head: b"head", ty: None, large: large.then_some(LARGE) }
+        let large = large.then_some(LARGE);
+        Staged { lane: Lane::Data(lane), head: b"head", ty: None, large, charged: true }
+    }
+
+    /// Many lanes that each keep something are crowded together, and no lane is always the last.
+    #[test]
+    fn lanes_are_bounded_together_and_take_turns() {
+        let mut overflow = Overflow::new(4);
+        for _ in 0..CROWDED / LARGE.len() / 4 {
+            assert!(!overflow.is_crowded());
+            (0..4).for_each(|lane| overflow.keep(&mut staged(lane, true)));
+        }
+        assert!(overflow.is_crowded());
+        assert_eq!(overflow.free_bytes(), 0, "nobody has sent without credit");
+        let limits = Limits { bulk: 1, ..Limits::default() };
+        let mut came = Vec::new();
+        for _ in 0..8 {
+            // Room for one at a time.
+            let mut outgoing = Outgoing::new(limits);
+            let id = outgoing.open().unwrap();
+            overflow.drain(&mut outgoing, |outgoing, kept| {
+                came.push(kept.lane.row(4));
+                outgoing.message_bytes(id, &[], LARGE).unwrap();
+            });
+        }
+        assert_eq!(came, [0, 1, 2, 3, 0, 1, 2, 3]);
     }
 
     /// Where a large message waits, its lane waits behind it, and the others do not.

@@ -22,7 +22,7 @@ use crate::wire::{Hello, Place, Signal, put_signal};
 
 /// Bytes kept for a link that takes nothing, in frames that take no credit: signals and replies. A
 /// peer that makes it more reads nothing and asks a lot.
-const OVERFLOW_BYTES_MAX: usize = 64 << 20;
+const FREE_BYTES_MAX: usize = 64 << 20;
 
 /// A node at the other end of a link incarnation.
 pub(crate) struct Peer {
@@ -46,6 +46,8 @@ pub(crate) struct Peer {
     kept: AtomicBool,
     /// For each data lane and, last, the control lane: whether something of it waits there.
     full: Vec<AtomicBool>,
+    /// Whether so much waits there that no lane may add to it.
+    crowded: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
     accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
     /// What waits for a word from there.
@@ -83,6 +85,8 @@ pub(crate) struct Staged<'a> {
     pub(crate) head: &'a [u8],
     pub(crate) ty: Option<TypeNo>,
     pub(crate) large: Option<Bytes>,
+    /// Whether it took credit.
+    pub(crate) charged: bool,
 }
 
 impl Peer {
@@ -112,6 +116,7 @@ impl Peer {
             control,
             lanes,
             full: overflow.waiting().map(AtomicBool::new).collect(),
+            crowded: AtomicBool::new(false),
             out: Mutex::new(Out { announced, overflow }),
             is_lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
@@ -152,9 +157,10 @@ impl Peer {
         }
     }
 
-    /// Whether something waits to go on this lane.
+    /// Whether what takes credit must wait: something waits to go on this lane, or very much on others.
     pub(crate) fn is_full(&self, lane: Lane) -> bool {
-        self.full[lane.row(self.lanes.len())].load(Ordering::Acquire)
+        self.crowded.load(Ordering::Acquire)
+            || self.full[lane.row(self.lanes.len())].load(Ordering::Acquire)
     }
 
     /// Wakes `waker` when a lane is not full any more. Whoever calls this looks once more after.
@@ -172,7 +178,16 @@ impl Peer {
     pub(crate) fn signal(&self, signal: &Signal) -> WriteOutcome {
         let mut head = Vec::new();
         put_signal(&mut head, signal);
-        self.write(None, &mut [Staged { lane: Lane::Control, head: &head, ty: None, large: None }])
+        self.write(
+            None,
+            &mut [Staged {
+                lane: Lane::Control,
+                head: &head,
+                ty: None,
+                large: None,
+                charged: false,
+            }],
+        )
     }
 
     /// Writes frames in order. What the link cannot take now is kept and goes later, in the order of its
@@ -201,7 +216,7 @@ impl Peer {
             WriteOutcome::Written => {}
             outcome => return outcome,
         }
-        if overflow.bytes() > OVERFLOW_BYTES_MAX {
+        if overflow.free_bytes() > FREE_BYTES_MAX {
             self.link.abort("it reads nothing, and what it causes to be sent to it has piled up");
             return WriteOutcome::Lost;
         }
@@ -217,7 +232,7 @@ impl Peer {
         let Out { announced, overflow } = &mut *out;
         let mut batch = Batch { peer: self, announced, error: None };
         let written = self.link.write(Room::Small, &mut |outgoing| {
-            overflow.drain(outgoing, |outgoing, Kept { lane, head, ty, large }| {
+            overflow.drain(outgoing, |outgoing, Kept { lane, head, ty, large, .. }| {
                 batch.append(outgoing, Some(types), lane, &head, ty, large);
             });
         });
@@ -233,6 +248,7 @@ impl Peer {
     }
 
     fn say_what_is_full(&self, overflow: &Overflow) {
+        self.crowded.store(overflow.is_crowded(), Ordering::Release);
         for (full, waiting) in self.full.iter().zip(overflow.waiting()) {
             full.store(waiting, Ordering::Release);
         }
@@ -243,7 +259,10 @@ impl Peer {
         self.is_lost.store(true, Ordering::Release);
         let nothing = Overflow::new(self.lanes.len());
         drop(std::mem::replace(&mut self.out.lock().overflow, nothing));
-        self.full.iter().for_each(|full| full.store(false, Ordering::Release));
+        self.full
+            .iter()
+            .chain([&self.crowded])
+            .for_each(|full| full.store(false, Ordering::Release));
         self.wake_waiting();
         let accounts = std::mem::take(&mut *self.accounts.lock());
         accounts.into_values().for_each(|account| account.close());

@@ -19,6 +19,8 @@ use crate::wire::Place;
 const FRAMES_MAX: usize = 256;
 /// Bytes gathered before they are written in the middle of a turn.
 const BYTES_MAX: usize = 64 * 1_024;
+/// The same for payloads by reference: whoever sends much learns soon that the link is full.
+const LARGE_MAX: usize = 1 << 20;
 
 thread_local! {
     static STAGE: RefCell<Stage> = const { RefCell::new(Stage::new()) };
@@ -34,6 +36,8 @@ struct Stage {
     peer: Option<Arc<Peer>>,
     bytes: Vec<u8>,
     frames: Vec<Frame>,
+    /// Bytes of payloads by reference.
+    large: usize,
     /// The account used last: a stream to one process looks it up once.
     account: Option<(u64, Place, Arc<Account>)>,
 }
@@ -43,6 +47,7 @@ struct Frame {
     end: usize,
     ty: Option<TypeNo>,
     large: Option<Bytes>,
+    charged: bool,
 }
 
 /// A frame to be staged.
@@ -76,12 +81,20 @@ pub(crate) enum NotStaged {
 
 impl Stage {
     const fn new() -> Self {
-        Self { turn_of: None, peer: None, bytes: Vec::new(), frames: Vec::new(), account: None }
+        Self {
+            turn_of: None,
+            peer: None,
+            bytes: Vec::new(),
+            frames: Vec::new(),
+            large: 0,
+            account: None,
+        }
     }
 
     /// Adds an encoded frame, if there is credit for it.
     fn add(&mut self, peer: &Arc<Peer>, frame: NewFrame<'_>) -> Result<(), NotStaged> {
         let NewFrame { lane, ty, credit, large, head } = frame;
+        let charged = credit.is_some();
         if let Some(Charge { process, head: uncharged }) = credit {
             let size = head.len() + large.as_ref().map_or(0, Bytes::len);
             if !self.take_credit(peer, process, encoded_weight(size - uncharged)) {
@@ -89,7 +102,8 @@ impl Stage {
             }
         }
         self.bytes.extend_from_slice(head);
-        self.frames.push(Frame { lane, end: self.bytes.len(), ty, large });
+        self.large += large.as_ref().map_or(0, Bytes::len);
+        self.frames.push(Frame { lane, end: self.bytes.len(), ty, large, charged });
         Ok(())
     }
 
@@ -121,7 +135,9 @@ impl Stage {
         if self.peer.is_none() {
             self.peer = Some(peer.clone());
         }
-        let full = self.frames.len() >= FRAMES_MAX || self.bytes.len() >= BYTES_MAX;
+        let full = self.frames.len() >= FRAMES_MAX
+            || self.bytes.len() >= BYTES_MAX
+            || self.large >= LARGE_MAX;
         if full || self.turn_of.is_none() {
             self.write(inner);
         }
@@ -138,12 +154,14 @@ impl Stage {
                 head: &self.bytes[start..frame.end],
                 ty: frame.ty,
                 large: frame.large.take(),
+                charged: frame.charged,
             });
             start = frame.end;
         }
         let outcome = peer.write(Some(&inner.types), &mut staged);
         drop(staged);
         self.frames.clear();
+        self.large = 0;
         self.bytes.clear();
         if self.bytes.capacity() > 4 * BYTES_MAX {
             self.bytes = Vec::new();
