@@ -46,7 +46,7 @@ pub(crate) struct Peer {
     kept: AtomicBool,
     /// For each data lane and, last, the control lane: whether something of it waits there.
     full: Vec<AtomicBool>,
-    /// Whether so much waits there that no lane may add to it.
+    /// Whether so much waits there that nothing large may be added to it.
     crowded: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
     accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
@@ -157,10 +157,14 @@ impl Peer {
         }
     }
 
-    /// Whether what takes credit must wait: something waits to go on this lane, or very much on others.
+    /// Whether something waits to go on this lane.
     pub(crate) fn is_full(&self, lane: Lane) -> bool {
+        self.full[lane.row(self.lanes.len())].load(Ordering::Acquire)
+    }
+
+    /// Whether so much waits, on whatever lanes, that no large frame may be added.
+    pub(crate) fn is_crowded(&self) -> bool {
         self.crowded.load(Ordering::Acquire)
-            || self.full[lane.row(self.lanes.len())].load(Ordering::Acquire)
     }
 
     /// Wakes `waker` when a lane is not full any more. Whoever calls this looks once more after.

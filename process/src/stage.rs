@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use midflight_message::{EncodeError, NodeId};
+use midflight_transport_api::Room;
 
 use crate::account::Account;
 use crate::envelope::encoded_weight;
@@ -197,6 +198,9 @@ pub(crate) fn stage(
     let size = head.len() + large.as_ref().map_or(0, Bytes::len);
     if size > peer.message_max {
         return Err(NotStaged::TooLarge { max: peer.message_max });
+    }
+    if credit.is_some() && Room::of(size) == Room::Large && peer.is_crowded() {
+        return Err(NotStaged::Full);
     }
     let frame = NewFrame { lane, ty, credit, large, head: &head };
     let staged = STAGE.with_borrow_mut(|stage| {

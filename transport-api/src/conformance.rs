@@ -72,8 +72,9 @@ macro_rules! conformance_suite {
             sending: ping_pong, end_points, connections_are_separate, close_one_connection,
                 close_one_direction, close_reopen, send_after_close, close_twice,
                 large_message_does_not_starve_small, messages_of_all_sizes_keep_their_order,
-                bounded_outgoing_says_full, long_messages_leave_room_for_short, a_slow_reader_slows_no_one_else,
-                unsupported_size_refused, extensions_arrive, a_fill_that_panics_harms_nothing;
+                bounded_outgoing_says_full, long_messages_leave_room_for_short,
+                a_slow_reader_slows_no_one_else, unsupported_size_refused, extensions_arrive,
+                a_fill_that_panics_harms_nothing;
             connecting: parallel_connects, crossing, connect_to_nobody, connect_closed_end_point,
                 connect_bad_address, connect_to_self, dial_only, listening_twice_is_refused,
                 a_second_connect_gives_the_same_link, a_cancelled_connect_harms_nothing;

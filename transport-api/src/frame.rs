@@ -24,7 +24,9 @@ use std::fmt;
 
 use crate::{ConnectionId, LinkLoss, LossKind};
 
-pub use extensions::{CRITICAL, EXTENSIONS_MAX, Extension, extensions, push_extension};
+pub use extensions::{
+    CRITICAL, EXTENSIONS_MAX, Extension, extensions, push_extension, refuse_critical,
+};
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 8;
@@ -246,18 +248,9 @@ fn decode_rare(
             return Err(Violation::Length(kind, payload.len()));
         }
         // The transport itself knows no extension of its own frames.
-        extensions::refuse_critical(extensions, |_| false)?;
+        refuse_critical(extensions, |_| false)?;
     }
     Ok(Some((Frame { kind, more, connection, extensions, payload }, HEADER_LEN + len)))
-}
-
-/// Refuses `entries` when one of them is critical and not `known`. For the layer above, which alone
-/// knows the extensions of messages.
-///
-/// # Errors
-/// [`Violation::Critical`] with the first such type.
-pub fn refuse_critical(entries: &[u8], known: impl Fn(u8) -> bool) -> Result<(), Violation> {
-    extensions::refuse_critical(entries, known)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::{ConnectionId, LinkEvent, LinkSink, Payload};
 
 /// The receiving half of a link: knows what the peer has open and puts fragments together.
 ///
-/// It holds at most twice `max_message` bytes of unfinished messages. Room for what is still to come
+/// It takes at most twice `max_message` bytes of unfinished messages, extensions counted, into buffers
+/// that grow by doubling. Room for what is still to come
 /// is set aside only by what has come before (the connection's last message, or the frame at hand), and
 /// `max_message` bytes of it in all at the most, whatever a peer claims.
 ///
@@ -255,7 +256,7 @@ impl Incoming {
     ) -> Result<(), Violation> {
         let spare = self.max_message.saturating_sub(self.reserved);
         let slot = self.slot(connection)?;
-        let mut reserved = 0;
+        let (mut reserved, mut extended) = (0, 0);
         let held = match &mut slot.partial {
             Some(_) if !extensions.is_empty() => {
                 return Err(Violation::Extensions("they are on a later fragment"));
@@ -271,6 +272,7 @@ impl Incoming {
             }
             None => {
                 reserved = (if more { slot.last.max(len) } else { len }).min(spare);
+                extended = extensions.len();
                 slot.partial = Some(Box::new(Partial {
                     extensions: extensions.to_vec(),
                     bytes: BytesMut::with_capacity(reserved.max(len)),
@@ -280,6 +282,7 @@ impl Incoming {
             }
         };
         self.reserved += reserved;
+        self.unfinished += extended;
         if held + len > self.max_message {
             return Err(Violation::MessageTooLong(held + len));
         }
@@ -307,7 +310,7 @@ impl Incoming {
         if len > FRAGMENT_MAX {
             slot.last = len;
         }
-        self.unfinished -= len;
+        self.unfinished -= len + whole.extensions.len();
         self.reserved -= whole.reserved;
         let payload = Payload::Given(whole.bytes.freeze());
         sink.event(LinkEvent::Received { connection, payload, extensions: &whole.extensions });
@@ -331,7 +334,7 @@ impl Incoming {
         slot.open = None;
         slot.last = 0;
         if let Some(cut_short) = slot.partial.take() {
-            self.unfinished -= cut_short.bytes.len();
+            self.unfinished -= cut_short.bytes.len() + cut_short.extensions.len();
             self.reserved -= cut_short.reserved;
         }
         Ok(())

@@ -146,13 +146,9 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Has a ping sent, unless something else is about to be.
+    /// Has a ping sent.
     pub fn ping(&self) {
-        self.control(|outgoing| {
-            if outgoing.is_idle() {
-                outgoing.ping();
-            }
-        });
+        self.control(Outgoing::ping);
     }
 
     /// Has the answer to a ping sent.
@@ -200,14 +196,6 @@ impl Outbox {
         !self.is_lost() && !self.lock().closing
     }
 
-    /// The peer makes another link, so that this one has ended for it. One that is being closed
-    /// politely ends by itself: what the peer has sent before its bye may still be on its way.
-    pub fn supersede(&self) {
-        if self.is_usable() {
-            self.fail(LinkLoss::new(LossKind::Broken, "the peer has made another link"));
-        }
-    }
-
     /// Ends the link, and wakes all who wait: the writer, those who wait for room, those who watch the
     /// fate. What was not taken is not written any more. Answers whether this was what ended it; who
     /// comes later changes nothing.
@@ -217,11 +205,14 @@ impl Outbox {
             return false;
         }
         state.fate = Some(loss);
+        // A handle may be kept for long, what was to be sent on it need not.
+        let unsent = state.outgoing.abandon();
         self.lost.store(true, Ordering::Release);
         let mut wakers = state.take_waiters();
         wakers.append(&mut state.watchers);
         wakers.extend(state.writer.take());
         drop(state);
+        drop(unsent);
         wake_all(wakers);
         true
     }
@@ -230,12 +221,6 @@ impl Outbox {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
-    }
-
-    /// How the link ended, if it has.
-    #[must_use]
-    pub fn fate(&self) -> Option<LinkLoss> {
-        self.lock().fate.clone()
     }
 
     /// Ready when the link has ended, with how. Any number of tasks may wait; each is kept until the

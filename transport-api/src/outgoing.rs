@@ -237,12 +237,6 @@ impl Outgoing {
         }
     }
 
-    /// Whether `connection` is open.
-    #[must_use]
-    pub fn is_open(&self, connection: ConnectionId) -> bool {
-        self.open_place(connection).is_ok()
-    }
-
     /// The longest message that this link takes: ours or the peer's limit, whichever is less.
     #[must_use]
     pub const fn max_message(&self) -> usize {
@@ -355,6 +349,12 @@ impl Outgoing {
         if self.finish == Finish::No {
             self.finish = Finish::WhenEmpty;
         }
+    }
+
+    /// Takes everything out; nothing is open any more.
+    pub(crate) const fn abandon(&mut self) -> Self {
+        let nothing = Self::new(self.limits);
+        std::mem::replace(self, nothing)
     }
 
     /// Whether the bye has been taken: nothing comes after it.

@@ -118,8 +118,8 @@ pub trait EndPoint: Debug + Send + Sync {
     /// # For implementers
     /// It ends, whatever the peer does: a handshake has a deadline, and so has the wait for an old
     /// link's end. `NotFound` is for those who know it: the layers above give up what they hold for
-    /// a peer that is gone. A link is not up for its dialler before it is certain that the
-    /// acceptor takes it.
+    /// a peer that is gone. A link that is up for its dialler may still be lost at once, when the
+    /// acceptor has changed its mind.
     async fn connect(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError>;
 
     /// Cuts the link to `peer` at once, losing what is under way. Both sides are told: this one
@@ -215,9 +215,10 @@ pub trait Link: Debug + Send + Sync {
     /// appends to a connection that is not open is refused by [`Outgoing`] itself.
     fn write(&self, room: Room, fill: &mut dyn FnMut(&mut Outgoing)) -> Result<(), SendError>;
 
-    /// Ready when `write` with this room (and `open`, for small ones) will not answer `Full`. Wakes the task of `cx` when that changes,
-    /// and when the link ends; any number of tasks may wait. All of them are woken, and the first to
-    /// write may fill the batch again: who finds it full waits again.
+    /// Ready when `write` with this room (and `open`, for small ones) will not answer `Full`. Wakes
+    /// the task of `cx` when that changes, and when the link ends; any number of tasks may wait. All
+    /// of them are woken, and the first to write may fill the batch again: who finds it full waits
+    /// again.
     ///
     /// # Errors
     /// `LinkLost`.

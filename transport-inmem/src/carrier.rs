@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use midflight_runtime::Handle;
-use midflight_transport_api::{
-    Address, Capabilities, ConnectError, ConnectErrorKind, OpenError, OpenErrorKind,
-};
+use midflight_transport_api::{Address, Capabilities, ConnectError, OpenError, OpenErrorKind};
 use midflight_transport_stream::{Arrival, Carrier, Listener, Stream};
 
 use crate::Hub;
@@ -64,9 +62,7 @@ impl Carrier for Memory {
         let (there, back) = (self.pipe(from, peer), self.pipe(peer, from));
         let ours = Stream::new(back.reading(), there.writing());
         let theirs = Stream::new(there.reading(), back.writing());
-        if !self.hub.dial(from, peer, Dialled { from: from.clone(), stream: theirs }).await {
-            return Err(ConnectErrorKind::NotFound.into());
-        }
+        self.hub.dial(from, peer, Dialled { from: from.clone(), stream: theirs }).await?;
         Ok(ours)
     }
 }

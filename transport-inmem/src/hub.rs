@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use midflight_runtime::{Handle, Instant};
-use midflight_transport_api::Address;
+use midflight_transport_api::{Address, ConnectErrorKind};
 use parking_lot::Mutex;
 
 use crate::InMemory;
@@ -141,20 +141,29 @@ impl Hub {
     }
 
     /// Waits until the path between the two is whole, and hands `dialled` to who listens at `to`.
-    /// Answers whether somebody does, and takes it.
-    pub(crate) async fn dial(&self, from: &Address, to: &Address, dialled: Dialled) -> bool {
+    ///
+    /// # Errors
+    /// `NotFound` when nobody does, `Unreachable` when too many wait there.
+    pub(crate) async fn dial(
+        &self,
+        from: &Address,
+        to: &Address,
+        dialled: Dialled,
+    ) -> Result<(), ConnectErrorKind> {
         let mut dialled = Some(dialled);
         let taken = self
             .until(|state| {
                 if state.faults.is_cut(from, to) || state.faults.is_cut(to, from) {
                     return None;
                 }
-                let Some(waiting) = state.listening.get_mut(to) else { return Some(false) };
+                let Some(waiting) = state.listening.get_mut(to) else {
+                    return Some(Err(ConnectErrorKind::NotFound));
+                };
                 if waiting.len() >= BACKLOG {
-                    return Some(false);
+                    return Some(Err(ConnectErrorKind::Unreachable));
                 }
                 waiting.extend(dialled.take());
-                Some(true)
+                Some(Ok(()))
             })
             .await;
         self.changed();
@@ -175,9 +184,14 @@ impl Hub {
         record.bytes.extend(head.bytes().chain(bytes.iter().copied()).take(room));
     }
 
-    /// Has the task of `cx` look again after the next change.
-    pub(crate) fn wait(&self, cx: &Context<'_>) {
-        self.state.lock().wait(cx);
+    /// Ready when the path is not cut; the task of `cx` looks again after the next change.
+    pub(crate) fn poll_path(&self, from: &Address, to: &Address, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.faults.is_cut(from, to) {
+            state.wait(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Asks `act` again after every change until it answers.

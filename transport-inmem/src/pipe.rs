@@ -114,10 +114,7 @@ impl AsyncRead for Reading {
                 ready!(self.poll_alarm(cx, due));
                 continue;
             }
-            if pipe.hub.faults(|faults| faults.is_cut(&pipe.from, &pipe.to)) {
-                pipe.hub.wait(cx);
-                return Poll::Pending;
-            }
+            ready!(pipe.hub.poll_path(&pipe.from, &pipe.to, cx));
             let Some((_, bytes)) = state.under_way.front_mut() else { return Poll::Ready(Ok(())) };
             let came = bytes.split_to(bytes.len().min(into.remaining()));
             if !bytes.has_remaining() {
@@ -178,11 +175,8 @@ impl AsyncWrite for Writing {
         let mut state = pipe.state.lock();
         if state.abandoned {
             // The news of it come the other way.
-            if !pipe.hub.faults(|faults| faults.is_cut(&pipe.to, &pipe.from)) {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-            }
-            pipe.hub.wait(cx);
-            return Poll::Pending;
+            ready!(pipe.hub.poll_path(&pipe.to, &pipe.from, cx));
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if state.ended.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

@@ -21,9 +21,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
     loop {
         match listener.accept().await {
             Ok(arrival) => {
+                let from = arrival.from.clone();
                 let task = spawn(&shared.runtime, "accepted", accepted(shared.clone(), arrival));
-                if shared.half_open.add(task, shared.config.half_open_max) {
-                    shared.complain("nobody", "too many handshakes: the longest was ended");
+                if let Some(from) = shared.half_open.add(from, task, shared.config.half_open_max) {
+                    shared.complain(&from, "too many handshakes, and this was the longest");
                 }
             }
             Err(error) => {
@@ -59,23 +60,30 @@ async fn greet(
         Ok(_) => return Err(NotHeard::Malformed(Malformed::Unexpected)),
         Err(error) => {
             if matches!(error, NotHeard::Versions { .. }) {
-                greeting.say(&Message::Refusal(Refusal::NoCommonVersion)).await?;
+                greeting.say(&Message::Refusal(Refusal::NoCommonVersion, None)).await?;
             }
             return Err(error);
         }
     };
-    if let Err(wrong) = greeting.check(&hello, shared.address.scheme()) {
+    if let Err(wrong) = greeting.check(&hello.address, shared.address.scheme()) {
         if matches!(wrong, NotHeard::NotCovered { .. }) {
             // It may be a decent node with the wrong certificate.
-            greeting.say(&Message::Refusal(Refusal::NotCovered)).await?;
+            greeting.say(&Message::Refusal(Refusal::NotCovered, None)).await?;
         }
         return Err(wrong);
     }
     let ticket = match decide(shared, &hello, greeting.identity()).await {
         Ok(ticket) => ticket,
         Err(refusal) => {
-            tracing::debug!(peer = %hello.address, %refusal, "refused");
-            greeting.say(&Message::Refusal(refusal)).await?;
+            // That two dial each other is as it should be; and the peer may know us by another name.
+            let dials_meet = matches!(refusal, Refusal::Crossed | Refusal::Linked);
+            if dials_meet {
+                tracing::debug!(peer = %hello.address, %refusal, "refused");
+            } else {
+                shared.complain(hello.address.as_str(), refusal);
+            }
+            let from = dials_meet.then(|| shared.address.clone());
+            greeting.say(&Message::Refusal(refusal, from)).await?;
             return Ok(());
         }
     };
@@ -132,7 +140,9 @@ async fn lives(shared: &Shared, link: &Arc<StreamLink>) -> bool {
         (lost || probe.answered()).then_some(!lost)
     });
     let lives = timeout(&*shared.runtime, patience, sign).await;
-    let lives = lives.unwrap_or_else(|_elapsed| probe.answered());
+    // Under a bound so long that no sign was due yet, silence proves nothing.
+    let due = patience >= shared.config.heartbeat / 4;
+    let lives = lives.unwrap_or_else(|_elapsed| !due || probe.answered());
     if !lives {
         let detail = "the peer makes another link, and is silent on this one";
         link.outbox.fail(LinkLoss::new(LossKind::Broken, detail));

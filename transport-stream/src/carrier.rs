@@ -100,8 +100,8 @@ impl Stream {
 pub fn handshake_failure(error: &io::Error) -> ConnectErrorKind {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     match error.kind() {
-        // Whoever was there has gone without a word.
-        BrokenPipe | ConnectionReset | UnexpectedEof => ConnectErrorKind::NotFound,
+        // Whoever was there has gone without a word, or is too busy to say one.
+        BrokenPipe | ConnectionReset | UnexpectedEof => ConnectErrorKind::Unreachable,
         _ => ConnectErrorKind::Refused,
     }
 }

@@ -25,18 +25,18 @@ impl StreamEndPoint {
     }
 
     async fn find(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError> {
+        let dialable = transport::is_dialable(&*self.shared.carrier, peer);
         let found = self.shared.until(|links| {
+            if !dialable && links.link(peer).is_none() {
+                return Some(Err(ConnectErrorKind::BadAddress));
+            }
             let found = links.connect(peer, Arc::default);
-            (!matches!(found, Connect::Wait)).then_some(found)
+            (!matches!(found, Connect::Wait)).then_some(Ok(found))
         });
-        let shared_dial = match found.await {
+        let shared_dial = match found.await? {
             Connect::Use(link) => return Ok(link),
             Connect::Join(dial) => dial,
             Connect::Dial(ticket, result) => {
-                if !transport::is_dialable(&*self.shared.carrier, peer) {
-                    self.shared.change(|links| links.dial_ended(ticket));
-                    return Err(ConnectErrorKind::BadAddress.into());
-                }
                 let run = dial::run(self.shared.clone(), peer.clone(), ticket, result.clone());
                 spawn(&self.shared.runtime, "dial", run);
                 result
@@ -93,6 +93,8 @@ impl EndPoint for StreamEndPoint {
         if let Some(accepting) = &self.accepting {
             accepting.ended().await;
         }
+        // One may have come in before that.
+        self.shared.half_open.end();
         for link in self.shared.look(|links| links.links()) {
             link.close();
         }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::Stream;
 use crate::carrier::handshake_failure;
-use crate::handshake::{self, Heard, Introduction, MESSAGE_MAX, Malformed, Message};
+use crate::handshake::{self, Heard, MESSAGE_MAX, Malformed, Message};
 
 /// A stream in its handshake.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Greeting {
     pub(crate) read: Vec<u8>,
     /// The versions spoken here.
     versions: (u16, u16),
+    /// The version that both speak, once the peer has been heard.
+    pub(crate) version: u16,
 }
 
 /// Why no message of the handshake came, or not the right one.
@@ -74,7 +76,7 @@ impl From<io::Error> for NotHeard {
 
 impl Greeting {
     pub(crate) const fn new(stream: Stream, versions: (u16, u16)) -> Self {
-        Self { stream, read: Vec::new(), versions }
+        Self { stream, read: Vec::new(), versions, version: versions.0 }
     }
 
     pub(crate) async fn say(&mut self, message: &Message) -> io::Result<()> {
@@ -89,6 +91,7 @@ impl Greeting {
                 handshake::decode(&self.read, self.versions).map_err(NotHeard::Malformed)?;
             if let Some(Heard { message, versions: theirs, len }) = heard {
                 self.read.drain(..len);
+                self.version = handshake::common(self.versions, theirs).unwrap_or(self.version);
                 return message.ok_or(NotHeard::Versions { ours: self.versions, theirs });
             }
             let mut chunk = [0; MESSAGE_MAX];
@@ -100,15 +103,15 @@ impl Greeting {
         }
     }
 
-    /// Whether the peer may be who it says it is.
-    pub(crate) fn check(&self, who: &Introduction, scheme: &str) -> Result<(), NotHeard> {
-        if who.address.scheme() != scheme {
+    /// Whether the peer may be where it says it is.
+    pub(crate) fn check(&self, claimed: &Address, scheme: &str) -> Result<(), NotHeard> {
+        if claimed.scheme() != scheme {
             return Err(NotHeard::Malformed(Malformed::Scheme));
         }
         match &self.stream.proven {
-            Some(proven) if !(proven.covers)(&who.address) => Err(NotHeard::NotCovered {
+            Some(proven) if !(proven.covers)(claimed) => Err(NotHeard::NotCovered {
                 identity: proven.identity.clone(),
-                claimed: who.address.clone(),
+                claimed: claimed.clone(),
             }),
             _ => Ok(()),
         }

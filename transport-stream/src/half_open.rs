@@ -8,25 +8,27 @@ use parking_lot::Mutex;
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct HalfOpen {
-    tasks: Mutex<VecDeque<Task>>,
+    tasks: Mutex<VecDeque<(String, Task)>>,
 }
 
 impl HalfOpen {
-    /// Takes one more handshake in; answers whether another had to end for it.
-    pub(crate) fn add(&self, handshake: Task, max: usize) -> bool {
+    /// Takes one more handshake in; answers whose had to end for it.
+    pub(crate) fn add(&self, from: String, handshake: Task, max: usize) -> Option<String> {
         let mut tasks = self.tasks.lock();
         if tasks.len() >= max {
-            tasks.retain(|task| !task.is_ended());
+            tasks.retain(|(_, task)| !task.is_ended());
         }
         let oldest = if tasks.len() >= max { tasks.pop_front() } else { None };
-        tasks.push_back(handshake);
+        tasks.push_back((from, handshake));
         drop(tasks);
-        oldest.inspect(Task::abort).is_some()
+        let (from, oldest) = oldest?;
+        oldest.abort();
+        Some(from)
     }
 
     /// Ends them all.
     pub(crate) fn end(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock());
-        tasks.iter().for_each(Task::abort);
+        tasks.iter().for_each(|(_, task)| task.abort());
     }
 }

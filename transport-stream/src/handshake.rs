@@ -31,8 +31,8 @@ pub enum Message {
     Hello(Introduction),
     /// The acceptor does, and would take the link.
     Welcome(Introduction),
-    /// The acceptor would not.
-    Refusal(Refusal),
+    /// The acceptor would not; and what it calls itself, when it says so.
+    Refusal(Refusal, Option<Address>),
     /// The dialler takes it: what follows are frames.
     Confirmation,
 }
@@ -178,8 +178,9 @@ pub fn encode(message: &Message, versions: (u16, u16)) -> Vec<u8> {
             who.encode(&mut body);
             2
         }
-        Message::Refusal(refusal) => {
+        Message::Refusal(refusal, from) => {
             body.push(refusal.code());
+            from.iter().for_each(|from| put_address(&mut body, from));
             3
         }
         Message::Confirmation => 4,
@@ -218,7 +219,10 @@ pub fn decode(bytes: &[u8], ours: (u16, u16)) -> Result<Option<Heard>, Malformed
         _ if common(ours, versions).is_none() => None,
         1 => Some(Message::Hello(Introduction::decode(body).ok_or(Malformed::Body)?)),
         2 => Some(Message::Welcome(Introduction::decode(body).ok_or(Malformed::Body)?)),
-        3 => Some(Message::Refusal(Refusal::of(*body.first().ok_or(Malformed::Body)?))),
+        3 => {
+            let (code, rest) = body.split_first().ok_or(Malformed::Body)?;
+            Some(Message::Refusal(Refusal::of(*code), address(rest)))
+        }
         4 => Some(Message::Confirmation),
         other => return Err(Malformed::Kind(other)),
     };
@@ -236,28 +240,35 @@ impl Introduction {
     fn encode(&self, body: &mut Vec<u8>) {
         let millis = u32::try_from(self.heartbeat.as_millis()).unwrap_or(u32::MAX);
         let max_message = u32::try_from(self.max_message).unwrap_or(u32::MAX);
-        let address = self.address.as_str().as_bytes();
         body.extend_from_slice(&self.nonce);
         body.extend_from_slice(&millis.to_le_bytes());
         body.extend_from_slice(&max_message.to_le_bytes());
-        body.push(u8::try_from(address.len()).unwrap_or(u8::MAX));
-        body.extend_from_slice(address);
+        put_address(body, &self.address);
     }
 
     fn decode(body: &[u8]) -> Option<Self> {
         let (nonce, body) = body.split_first_chunk::<16>()?;
         let (millis, body) = body.split_first_chunk::<4>()?;
         let (max_message, body) = body.split_first_chunk::<4>()?;
-        let (len, body) = body.split_first()?;
-        let address = std::str::from_utf8(body.get(..usize::from(*len))?).ok()?;
-        let address: Address = address.parse().ok()?;
         Some(Self {
-            address,
+            address: address(body)?,
             nonce: *nonce,
             heartbeat: Duration::from_millis(u64::from(u32::from_le_bytes(*millis))),
             max_message: usize::try_from(u32::from_le_bytes(*max_message)).ok()?,
         })
     }
+}
+
+fn put_address(body: &mut Vec<u8>, address: &Address) {
+    let address = address.as_str().as_bytes();
+    body.push(u8::try_from(address.len()).unwrap_or(u8::MAX));
+    body.extend_from_slice(address);
+}
+
+/// The address at the beginning of `body`, if there is one.
+fn address(body: &[u8]) -> Option<Address> {
+    let (len, body) = body.split_first()?;
+    std::str::from_utf8(body.get(..usize::from(*len))?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -278,7 +289,8 @@ mod tests {
         for message in [
             Message::Hello(somebody()),
             Message::Welcome(somebody()),
-            Message::Refusal(Refusal::Crossed),
+            Message::Refusal(Refusal::Crossed, None),
+            Message::Refusal(Refusal::Linked, Some(somebody().address)),
             Message::Confirmation,
         ] {
             let bytes = encode(&message, VERSIONS);

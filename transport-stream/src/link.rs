@@ -28,6 +28,8 @@ pub(crate) struct StreamLink {
     runtime: Handle,
     drain_deadline: Duration,
     pub(crate) outbox: Arc<Outbox>,
+    /// The version of the protocol that both speak.
+    version: u16,
     /// The peer's heartbeat bound.
     pub(crate) peer_bound: Duration,
     /// Whether the acceptor has seen it.
@@ -69,6 +71,7 @@ impl StreamLink {
             runtime: shared.runtime.clone(),
             drain_deadline: shared.config.drain_deadline,
             outbox: Arc::new(Outbox::new(limits)),
+            version: greeting.version,
             peer_bound: who.heartbeat,
             up: AtomicBool::new(false),
             heard: AtomicU64::new(now),
@@ -228,6 +231,7 @@ impl fmt::Debug for StreamLink {
         f.debug_struct("StreamLink")
             .field("id", &self.id)
             .field("peer", &self.peer)
+            .field("version", &self.version)
             .finish_non_exhaustive()
     }
 }

@@ -1,10 +1,23 @@
-//! Which peer has which link, and who wins when both dial. Pure: decisions, no sockets.
+//! Which peer has which link, and who wins when both dial. Pure: decisions, no streams.
+//!
+//! ```text
+//!  dialler                                          acceptor
+//!  connect ── Use, Join, Wait                       hello ── Linked: does it live? then Linked again,
+//!     │ Dial                                          │      or as below; Crossed, TooMany, Closed
+//!     │ ─────────────── hello ───────────────────────>│
+//!     │<─────────────── welcome, or a refusal ────────│ Welcome(ticket)
+//!  welcomed ── Yield: waits for the other's           │
+//!     │ Confirm: insert                               │
+//!     │ ─────────────── confirmation, frames ────────>│
+//!                                                   confirmed ── Wait: an old link's loss is to be told
+//!                                                     │ Take: insert       Stale: another was quicker
+//!  remove: the loss has been told                   remove
+//! ```
 //!
 //! Of two crossing dials that of the smaller address counts: the acceptor with the smaller address
 //! refuses the other's, and the one with the larger gives up its own ("yields") when the other's
-//! hello comes. A link is there for the dialler when it confirms, and for the acceptor when the
-//! confirmation comes; nobody confirms who has yielded or has a link already. A hello beside a link
-//! that is in use is answered when it is clear whether that link still lives.
+//! hello comes. Nobody confirms who has yielded or has a link already. If the dial that counted comes to
+//! nothing, the other may win again ([`Table::dial_again`]).
 
 use std::collections::BTreeMap;
 
@@ -71,6 +84,15 @@ pub(crate) enum Greeted<L> {
     Crossed,
     TooMany,
     Closed,
+}
+
+/// What to do about a welcome.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Welcomed {
+    Confirm,
+    /// The other side's dial counts, or there is a link already.
+    Yield,
+    TooMany,
 }
 
 /// What to do about a confirmation.
@@ -148,9 +170,9 @@ impl<L: Entry, D: Clone> Table<L, D> {
         Greeted::Welcome(ticket)
     }
 
-    /// The dial of `dialled` was welcomed by one who calls itself `peer`. Answers whether to confirm
-    /// it; then [`insert`](Self::insert) must follow at once.
-    pub(crate) fn welcomed(&mut self, dialled: &Address, peer: &Address, ticket: Ticket) -> bool {
+    /// The dial of `dialled` was welcomed by one who calls itself `peer`. On `Confirm`,
+    /// [`insert`](Self::insert) must follow at once.
+    pub(crate) fn welcomed(&self, dialled: &Address, peer: &Address, ticket: Ticket) -> Welcomed {
         let key = self.key(dialled);
         let ours = self
             .peers
@@ -158,7 +180,11 @@ impl<L: Entry, D: Clone> Table<L, D> {
             .and_then(|state| state.dial.as_ref())
             .is_some_and(|dial| dial.ticket == ticket && !dial.yielded);
         let free = self.peers.get(peer).is_none_or(|state| state.link.is_none());
-        ours && free && !self.closed
+        if !ours || !free || self.closed {
+            return Welcomed::Yield;
+        }
+        // Others may have become links since the dial began.
+        if self.links >= self.links_max { Welcomed::TooMany } else { Welcomed::Confirm }
     }
 
     /// The confirmation of an accepted socket came. On `Take`, [`insert`](Self::insert) must follow

@@ -16,7 +16,11 @@ use crate::turn::Turn;
 /// Runs until the link has ended, or has said goodbye; then the socket's sending side is closed.
 pub(crate) async fn run(link: Arc<StreamLink>, mut write: impl AsyncWrite + Unpin, first: Vec<u8>) {
     let (mut batch, mut turn) = (Batch::new(), Turn::default());
-    let mut wrote = unless_lost(&link, write.write_all(&first)).await;
+    let begins = async {
+        write.write_all(&first).await?;
+        write.flush().await
+    };
+    let mut wrote = unless_lost(&link, begins).await;
     loop {
         match wrote {
             None => return,

@@ -38,7 +38,7 @@ impl Default for TcpConfig {
         Self {
             links: LinkConfig::default(),
             nodelay: true,
-            unsent_max: Some(128 * 1024),
+            unsent_max: Some(64 * 1024),
             keepalive: None,
             user_timeout: None,
             send_buffer: None,

@@ -148,7 +148,7 @@ mod tests {
             #[cfg(target_os = "linux")]
             {
                 assert_eq!(socket.tcp_keepalive_time().expect("time"), Duration::from_secs(77));
-                assert_eq!(socket.tcp_notsent_lowat().expect("lowat"), 128 << 10);
+                assert_eq!(socket.tcp_notsent_lowat().expect("lowat"), 64 << 10);
                 let timeout = socket.tcp_user_timeout().expect("timeout");
                 assert_eq!(timeout, Some(Duration::from_millis(4500)));
             }

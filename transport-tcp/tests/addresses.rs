@@ -84,3 +84,18 @@ fn what_cannot_be_bound_says_why() {
         }
     });
 }
+
+/// Who has dialled us is found by another of its names, too: it says itself which link that is.
+#[test]
+fn another_name_for_one_who_has_dialled() {
+    run(async |transport| {
+        let party = Party::with(transport, listen("tcp:127.0.0.1:0", None), false).await;
+        let dialler = Party::with(transport, listen("tcp:127.0.0.1:0", None), false).await;
+        dialler.connect(&party).await;
+        let link = party.link(0).await;
+        assert_eq!(link.peer().address, *dialler.address());
+        let port = dialler.address().rest().rsplit_once(':').unwrap().1;
+        let alias: Address = format!("tcp:localhost:{port}").parse().unwrap();
+        assert_eq!(party.end().connect(&alias).await.unwrap().id(), link.id());
+    });
+}

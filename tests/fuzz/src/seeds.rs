@@ -136,10 +136,12 @@ fn handshakes() -> Vec<Seed> {
         ("confirmation".into(), handshake::encode(&Message::Confirmation, VERSIONS)),
     ];
     for refusal in refusals {
-        let bytes = handshake::encode(&Message::Refusal(refusal), VERSIONS);
+        let bytes = handshake::encode(&Message::Refusal(refusal, None), VERSIONS);
         let name = format!("{refusal:?}").to_lowercase().replace(['(', ')'], "-");
         seeds.push((format!("refusal-{}", name.trim_end_matches('-')), bytes));
     }
+    let named = Message::Refusal(Refusal::Linked, Some(who("tcp:a:1").address));
+    seeds.push(("refusal-linked-named".into(), handshake::encode(&named, VERSIONS)));
     seeds
 }
 

@@ -54,7 +54,7 @@ fn there_are_frames_and_messages_of_every_kind() {
             Some(Message::Hello(_)) => "hello".to_owned(),
             Some(Message::Welcome(_)) => "welcome".to_owned(),
             Some(Message::Confirmation) => "confirmation".to_owned(),
-            Some(Message::Refusal(refusal)) => refusal.to_string(),
+            Some(Message::Refusal(refusal, _)) => refusal.to_string(),
         });
     }
     assert!(kinds.len() >= 4 + 8, "{kinds:?}");

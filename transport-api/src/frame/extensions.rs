@@ -54,7 +54,12 @@ pub(super) fn split(payload: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     Ok((entries, payload))
 }
 
-pub(super) fn refuse_critical(entries: &[u8], known: impl Fn(u8) -> bool) -> Result<(), Violation> {
+/// Refuses `entries` when one of them is critical and not `known`. For the layer above, which alone
+/// knows the extensions of messages.
+///
+/// # Errors
+/// [`Violation::Critical`] with the first such type.
+pub fn refuse_critical(entries: &[u8], known: impl Fn(u8) -> bool) -> Result<(), Violation> {
     match extensions(entries).find(|e| e.kind & CRITICAL != 0 && !known(e.kind)) {
         Some(extension) => Err(Violation::Critical(extension.kind)),
         None => Ok(()),

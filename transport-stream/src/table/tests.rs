@@ -55,7 +55,7 @@ impl World {
                 _ => Socket::Refused,
             },
             Socket::Welcomed(ticket) => {
-                if self.tables[n].welcomed(peer, peer, self.dials[n]) {
+                if self.tables[n].welcomed(peer, peer, self.dials[n]) == Welcomed::Confirm {
                     self.tables[n].insert(peer, peer, Fake(true));
                     Socket::Confirmed(ticket)
                 } else {
@@ -151,6 +151,10 @@ fn links_are_bounded_and_a_closed_table_takes_none() {
     let Greeted::Welcome(ticket) = table.hello(&at(3)) else { panic!("refused") };
     table.insert(&at(2), &at(2), Fake(true));
     assert_eq!(table.confirmed(&at(3), ticket), Confirmed::Stale, "others were quicker");
+    table.remove(&at(2));
+    let Connect::Dial(dial, ()) = table.connect(&at(4), || ()) else { panic!("no dial") };
+    table.insert(&at(2), &at(2), Fake(true));
+    assert_eq!(table.welcomed(&at(4), &at(4), dial), Welcomed::TooMany, "so it is for a dial");
     assert!(table.close() && !table.close());
     assert_eq!(table.connect(&at(2), || ()), Connect::Closed);
     assert_eq!(table.hello(&at(2)), Greeted::Closed);

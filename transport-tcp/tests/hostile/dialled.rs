@@ -64,7 +64,7 @@ pub(crate) async fn closes_at_every_byte_of_the_welcome(ground: &Ground) {
         };
         let (connected, ()) = tokio::join!(ground.endpoint.connect(&peer.1), answers);
         let error = connected.unwrap_err();
-        assert_eq!(*error.kind(), ConnectErrorKind::NotFound, "{error}");
+        assert_eq!(*error.kind(), ConnectErrorKind::Unreachable, "{error}");
     }
 }
 

@@ -137,7 +137,7 @@ pub(crate) async fn thousands_of_half_open_handshakes(ground: &Ground) {
         }
     };
     ground.soon("the end of all half-open handshakes", ended).await;
-    ground.logged("from=nobody", "too many handshakes: the longest was ended").await;
+    ground.said("too many handshakes, and this was the longest").await;
 }
 
 /// As many links as there may be, by one who has a name for each; the next is told so.

@@ -131,6 +131,13 @@ impl Ground {
         }
     }
 
+    /// Waits until the log says so of anybody, where it is not one of many.
+    pub(crate) async fn said(&self, why: &str) {
+        if !self.is_crowded {
+            self.soon(why, self.log.says(&[why])).await;
+        }
+    }
+
     /// Waits until the endpoint has lost the link to `peer`, and the log says why.
     pub(crate) async fn lost(
         &self,

@@ -176,7 +176,7 @@ pub(crate) async fn an_address_that_is_none_of_a_peer(ground: &Ground) {
         let mut raw = ground.dial().await;
         raw.say(&hello(address)).await.unwrap();
         raw.end().await;
-        let who = if address == own { format!("peer={own}") } else { format!("from={}", raw.from) };
+        let who = if address == own { format!("from={own}") } else { format!("from={}", raw.from) };
         ground.logged(&who, why).await;
     }
     let mut raw = ground.dial().await;

@@ -88,7 +88,7 @@ pub(crate) async fn crossed_and_the_peer_must_yield(ground: &Ground) {
         let mut theirs = dials(ground, &listener).await;
         let mut ours = ground.dial().await;
         ours.say(&hello(name.as_str())).await.unwrap();
-        assert_eq!(ours.message().await, (REFUSAL, vec![CROSSED]));
+        assert_eq!(ours.refusal().await, CROSSED);
         assert!(ours.end().await.is_empty());
         theirs.say(&welcome(&name)).await.unwrap();
         assert_eq!(theirs.message().await.0, CONFIRMATION);

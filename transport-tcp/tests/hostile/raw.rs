@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::ground::Ground;
-use crate::speech::{self, HEAD_LEN, WELCOME};
+use crate::speech::{self, HEAD_LEN, REFUSAL, WELCOME};
 use crate::{clock, raw_tls};
 
 pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -130,6 +130,13 @@ impl Raw {
         let mut body = vec![0; usize::from(u16::from_le_bytes([head[13], head[14]]))];
         self.stream.read_exact(&mut body).await.unwrap();
         (head[8], body)
+    }
+
+    /// The next message of a handshake, which is a refusal: its reason.
+    pub(crate) async fn refusal(&mut self) -> u8 {
+        let (kind, body) = self.message().await;
+        assert_eq!(kind, REFUSAL);
+        body[0]
     }
 
     /// The next frame: kind with flags, connection and payload.

@@ -41,7 +41,7 @@ fn understood(bytes: &[u8], ours: (u16, u16), heard: &Heard, trail: &mut Trail) 
     assert_eq!(decode(&bytes[..*len - 1], ours), Ok(None), "a byte is missing");
     assert_eq!(message.is_some(), common(ours, *versions).is_some());
     trail.note(message.as_ref().map(|message| match message {
-        Message::Refusal(refusal) => (discriminant(message), Some(discriminant(refusal))),
+        Message::Refusal(refusal, _) => (discriminant(message), Some(discriminant(refusal))),
         _ => (discriminant(message), None),
     }));
     if let Some(message) = message {
