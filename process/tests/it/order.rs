@@ -211,7 +211,10 @@ fn large_messages_hold_up_no_other_lane() {
         let to = crate::world::World::address("b");
         a.connect(&to).await.unwrap();
         world.hub.set_slow(&to, Some(10_000_000));
+        let mut sending = Vec::new();
         for _ in 0..4 {
+            let (tell, told) = futures_channel::oneshot::channel();
+            sending.push(told);
             let swallows = b.spawn("swallows", |cx| async move {
                 loop {
                     cx.expect::<Numbered>().await;
@@ -219,14 +222,18 @@ fn large_messages_hold_up_no_other_lane() {
             });
             let swallows = swallows.unwrap();
             a.spawn("bulk", move |cx| async move {
+                let mut tell = Some(tell);
                 for n in 0..2 {
                     let numbered = Numbered { from: cx.me(), n, filling: vec![0; 4 << 20] };
                     cx.send(swallows, numbered).await.unwrap();
+                    tell.take().into_iter().for_each(|tell| tell.send(()).unwrap());
                 }
             })
             .unwrap();
         }
-        world.runtime.sleep(Duration::from_millis(100)).await;
+        for told in sending {
+            told.await.unwrap();
+        }
         let mut asking = Vec::new();
         for _ in 0..12 {
             let answers = b.spawn("answers", |cx| async move {
