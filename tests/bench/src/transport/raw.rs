@@ -1,4 +1,4 @@
-//! Plain tokio over TCP and TLS: the tasks and channels of [`raw`](crate::raw), one socket for each
+//! Plain tokio over TCP and TLS: the tasks and channels of [`crate::raw`], one socket for each
 //! connection.
 //!
 //! It has nothing that could share a socket between connections, so that round trips beside a stream
