@@ -171,7 +171,9 @@ impl Error {
             Self::Join { source: JoinError::Refused { reason, .. }, .. }
                 if reason.contains("has no secret") =>
             {
-                Some("start that node with the cluster's secret too: --secret-file FILE")
+                Some(
+                    "whoever has none needs the cluster's: --secret-file FILE, or MIDFLIGHT_SECRET_FILE",
+                )
             }
             Self::Join { source: JoinError::Refused { reason, .. }, .. }
                 if !reason.contains("secret") =>

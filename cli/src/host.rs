@@ -34,8 +34,8 @@ pub(crate) fn prepared(data: &Path) -> Result<DataFolder, Error> {
     match lock.try_lock() {
         Ok(()) => Ok(DataFolder { path, _lock: lock }),
         Err(TryLockError::WouldBlock) => Err(Error::Environment(format!(
-            "the data folder {} is another node's: name one with --data, or give this node another \
-             name",
+            "the data folder {} is another node's, which runs: stop that one, name a folder with \
+             --data, or give this node another name",
             data.display()
         ))),
         Err(TryLockError::Error(source)) => Err(unusable(source)),

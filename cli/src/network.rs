@@ -63,6 +63,11 @@ impl HostPort {
             .map_err(|_too_long| Error::BadAddress { address: self.to_string() })
     }
 
+    /// Whether it is every address of a machine, at which one can listen and nobody can be dialled.
+    pub(crate) fn is_unspecified(&self) -> bool {
+        self.host().parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+    }
+
     /// Whether only this machine can reach it: every address the host stands for is loopback.
     pub(crate) async fn is_loopback(&self) -> bool {
         let bare = self.host();

@@ -66,10 +66,16 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     }
     let name = name(&runtime, &args)?;
     let network = Network::open(&runtime, &args.wire, &name).await?;
-    if let Network::Tls(identified) = &network {
-        let dialled = args.advertise.as_ref().unwrap_or(&args.listen);
-        identified.objection_to(dialled).map_or(Ok(()), |why| Err(Error::Refused(why)))?;
-    }
+    let dialled = args.advertise.as_ref().unwrap_or(&args.listen);
+    let objection = match &network {
+        Network::Tls(identified) => identified.objection_to(dialled),
+        Network::Tcp(_) if dialled.is_unspecified() => Some(format!(
+            "others would dial {dialled}, which is every address and so nobody's: say where this \
+             node is with --advertise HOST:PORT"
+        )),
+        Network::Tcp(_) => None,
+    };
+    objection.map_or(Ok(()), |why| Err(Error::Refused(why)))?;
     let data = match &args.data {
         Some(data) => data.clone(),
         None => user_data::folder(None)?.join("nodes").join(&name),

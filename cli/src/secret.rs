@@ -11,7 +11,7 @@ use crate::error::Error;
 /// The longest file that is read.
 const BYTES_MAX: u64 = 64 * 1024;
 /// Others than the owner may read or write.
-const FOR_OTHERS: u32 = 0o077;
+pub(crate) const FOR_OTHERS: u32 = 0o077;
 
 /// Reads the secret; warns when others can read it too.
 pub(crate) fn read(path: &Path) -> Result<Secret, Error> {

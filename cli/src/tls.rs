@@ -4,6 +4,7 @@ mod refusal;
 mod rotation;
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use midflight_runtime::Handle;
@@ -12,6 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::certs::{Host, Parsed, now};
 use crate::network::HostPort;
+use crate::secret::FOR_OTHERS;
 pub(crate) use refusal::Refusal;
 pub(crate) use rotation::Watch;
 
@@ -76,6 +78,7 @@ impl Identified {
     ) -> Result<Self, TlsError> {
         let files = Files::of(folder, name);
         let content = files.read(runtime).await?;
+        files.warn_of_readers();
         let unusable = |why| TlsError::Unusable { path: files.certificate.clone(), why };
         let (credentials, parsed) = content.credentials(name).map_err(unusable)?;
         let transport = TlsTransport::new(TcpConfig::default(), credentials, runtime.clone())
@@ -114,6 +117,15 @@ impl Files {
             authority: folder.join("ca.pem"),
             certificate: folder.join(format!("{name}.pem")),
             key: folder.join(format!("{name}.key")),
+        }
+    }
+
+    /// Says so when others on this machine can read the key.
+    fn warn_of_readers(&self) {
+        let mode = std::fs::metadata(&self.key).map_or(0, |key| key.permissions().mode());
+        if mode & FOR_OTHERS != 0 {
+            let path = self.key.display();
+            tracing::warn!("others on this machine can read the key {path}: chmod 600 {path}");
         }
     }
 

@@ -123,7 +123,8 @@ impl Handshake {
         if good {
             self.verify(peer)
         } else {
-            vec![Action::Refuse(format!("node {} does not know the secret", self.own.member.name))]
+            let (own, theirs) = (&self.own.member.name, &peer.member.name);
+            vec![Action::Refuse(format!("{own} and {theirs} do not have the same secret"))]
         }
     }
 

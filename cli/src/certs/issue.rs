@@ -55,11 +55,18 @@ impl Order<'_> {
             missing: missing.clone(),
             whose: Whose::Node,
         };
+        let mut warnings = Vec::new();
         let (outcome, parsed) = match (old_pem, old_key) {
             (None, None) => (Outcome::Made, self.make(folder, authority, self.wanted_hosts(&[]))?),
             (old_pem, _) if self.renew => {
-                // One that cannot be read has no hosts to keep.
                 let old = old_pem.and_then(|pem| Parsed::read(&pem).ok());
+                if old.is_none() {
+                    warnings.push(format!(
+                        "the old certificate of {} could not be read: if it had hosts of its own, give \
+                         them again with --host",
+                        self.name.as_str()
+                    ));
+                }
                 let old_hosts = old.map(|old| old.hosts).unwrap_or_default();
                 (Outcome::Renewed, self.make(folder, authority, self.wanted_hosts(&old_hosts))?)
             }
@@ -80,10 +87,9 @@ impl Order<'_> {
                 (Outcome::Kept, parsed)
             }
         };
-        let warnings = match outcome {
-            Outcome::Kept => self.what_is_wrong(&parsed, &authority.certificate),
-            Outcome::Made | Outcome::Renewed => Vec::new(),
-        };
+        if matches!(outcome, Outcome::Kept) {
+            warnings = self.what_is_wrong(&parsed, &authority.certificate);
+        }
         let (name, hosts, until) = (self.name.clone(), parsed.hosts, parsed.until);
         Ok(Issued { name, certificate, key, outcome, hosts, until, warnings })
     }

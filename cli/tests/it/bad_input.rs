@@ -129,6 +129,12 @@ async fn a_node_that_cannot_start_says_why() {
     let taken = listener.local_addr().unwrap().to_string();
     end(node(&taken)).await.expect(5, &[&taken, "in use", "another port"]);
     end(node("0.0.0.0:0")).await.expect(4, &["without a secret", "--secret-file"]);
+    // Where everybody may listen nobody can be dialled.
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let mut command = node("0.0.0.0:0");
+    command.arg("--secret-file").arg(&secret);
+    end(command).await.expect(4, &["0.0.0.0:0", "--advertise"]);
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     let mut command = midflight(["node", "--listen", "127.0.0.1:0", "--data"]);
