@@ -106,7 +106,8 @@ pub(crate) async fn run(
 
 /// Gives every whole frame.
 fn give(link: &StreamLink, buffer: &mut Buffer, incoming: &mut Incoming, sink: &mut dyn LinkSink) {
-    if buffer.filled().is_empty() {
+    // What came after the link was broken here is nobody's any more.
+    if buffer.filled().is_empty() || link.outbox.is_lost() {
         return;
     }
     let mut control = |control| match control {
