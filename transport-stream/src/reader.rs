@@ -79,8 +79,8 @@ pub(crate) async fn run(
                 }
                 came = count;
             }
-            // The peer has said goodbye, and we are about to.
-            Next::Read(Ok(_)) if incoming.is_over() => {
+            // The peer has said goodbye, and we are about to: however its stream ends, it is no loss.
+            Next::Read(_) if incoming.is_over() => {
                 break std::future::poll_fn(|cx| link.outbox.poll_fate(cx)).await;
             }
             Next::Read(Ok(_)) => {

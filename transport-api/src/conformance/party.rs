@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::Fixture;
 use crate::{
     Address, Bind, ConnectionId, EndPoint, Link, LinkAcceptor, LinkEvent, LinkId, LinkLoss,
-    LinkSink, Outgoing, Room, SendError, SendErrorKind, Transport,
+    LinkSink, OpenError, Outgoing, Room, SendError, SendErrorKind, Transport,
 };
 
 /// One thing that an endpoint was told, and of which link.
@@ -62,10 +62,21 @@ impl Party {
 
     /// An endpoint bound as `bind` says, which sends everything back if it is an `echo`.
     pub async fn with(transport: &dyn Transport, bind: Bind, echo: bool) -> Self {
+        Self::try_with(transport, bind, echo).await.expect("it opens")
+    }
+
+    /// As [`with`](Self::with), when it can be opened.
+    ///
+    /// # Errors
+    /// As [`Transport::open`].
+    pub async fn try_with(
+        transport: &dyn Transport,
+        bind: Bind,
+        echo: bool,
+    ) -> Result<Self, OpenError> {
         let log = Arc::new(Log { echo, ..Log::default() });
-        let endpoint =
-            transport.open(bind, Arc::new(Acceptor(log.clone()))).await.expect("it opens");
-        Self { address: endpoint.address().clone(), endpoint: Some(endpoint), log }
+        let endpoint = transport.open(bind, Arc::new(Acceptor(log.clone()))).await?;
+        Ok(Self { address: endpoint.address().clone(), endpoint: Some(endpoint), log })
     }
 
     /// Its address.

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use super::Step;
 use super::model::{self, End, History, Stream, Tag};
 use crate::conformance::{Fixture, Party};
-use crate::{Address, Bind, ConnectError, ConnectErrorKind, Link, Room, SendErrorKind};
+use crate::{
+    Address, Bind, ConnectError, ConnectErrorKind, Link, OpenErrorKind, Room, SendErrorKind,
+};
 
 /// No step takes so long, whatever the backend's deadlines.
 const STEP_MAX: Duration = Duration::from_secs(30);
@@ -197,8 +199,17 @@ impl<'a> Run<'a> {
         let address = self.party(who).address().clone();
         self.party(who).end().close().await;
         let bind = Bind::Listen { listen: address, advertise: None };
-        let party = Party::with(&*self.f.transport, bind, false).await;
-        self.add(who, party);
+        // The place may be somebody else's for a moment, such as a port that the system gave away.
+        for _ in 0..200 {
+            match Party::try_with(&*self.f.transport, bind.clone(), false).await {
+                Ok(party) => return self.add(who, party),
+                Err(error) if *error.kind() == OpenErrorKind::InUse => {
+                    self.f.sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("it opens: {error}"),
+            }
+        }
+        panic!("its place is taken for good");
     }
 
     /// A fixture that cannot is given no such steps.
