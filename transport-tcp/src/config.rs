@@ -24,7 +24,8 @@ pub struct TcpConfig {
     /// Bytes of the socket's buffer for sending (`SO_SNDBUF`). None: the system tunes it, which is
     /// faster on most networks.
     pub send_buffer: Option<usize>,
-    /// Bytes of the socket's buffer for receiving (`SO_RCVBUF`). None: the system tunes it.
+    /// Bytes of the socket's buffer for receiving (`SO_RCVBUF`). None: the system tunes it, and on the
+    /// loopback it is 128 KiB.
     pub receive_buffer: Option<usize>,
     /// How many sockets may wait to be accepted; the system has a bound of its own.
     pub backlog: u32,

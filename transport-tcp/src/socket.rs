@@ -10,6 +10,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use crate::TcpConfig;
 use crate::address::host_port;
 
+/// The receiving buffer of a socket to the same machine. Left alone, the system lets megabytes queue
+/// there that no latency asks for: a small message waits behind them, and neither side ever waits, so
+/// that what they have woken does.
+const LOOPBACK_RECEIVE: usize = 128 * 1024;
+
 /// Listens at the first of the host's addresses where that can be done; answers the address with the
 /// port it got.
 pub(crate) async fn listen(
@@ -102,6 +107,9 @@ fn new(address: SocketAddr, config: &TcpConfig) -> io::Result<Socket> {
 pub(crate) fn prepare(stream: &TcpStream, config: &TcpConfig) -> io::Result<()> {
     stream.set_nodelay(config.nodelay)?;
     let socket = SockRef::from(stream);
+    if config.receive_buffer.is_none() && stream.peer_addr()?.ip().is_loopback() {
+        socket.set_recv_buffer_size(LOOPBACK_RECEIVE)?;
+    }
     if let Some(idle) = config.keepalive {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
     }
