@@ -1,5 +1,7 @@
 //! What a process made of an async function can do.
 
+mod relations;
+
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -16,7 +18,6 @@ use crate::registry::RegisterError;
 use crate::reply::read_reply;
 use crate::send::{NotSent, Route};
 use crate::wire::Place;
-use crate::{ExitReason, MonitorRef};
 
 /// A process's own view of itself and the world. It belongs to one process and is handed to its
 /// function.
@@ -206,33 +207,12 @@ impl Context {
         Receive::new(self)
     }
 
-    /// Watches `target`: one [`Down`](crate::Down) comes when it ends, has ended, or is out of
-    /// reach. Makes a link to its node first where there is none.
-    pub async fn monitor(&self, target: Pid) -> MonitorRef {
-        let inner = &self.node.inner;
-        if let Route::NotConnected(node) = inner.route(target) {
-            // Out of reach: the monitor says so.
-            let _ = self.node.connect_node(node).await;
-        }
-        inner.monitor(self.place, target)
-    }
-
-    /// Ends a monitor. A `Down` that has come already stays in the mailbox.
-    pub fn demonitor(&self, target: Pid, monitor: MonitorRef) {
-        self.node.inner.demonitor(self.place, target, monitor);
-    }
-
     /// Gives this process a name on its node.
     ///
     /// # Errors
     /// See [`RegisterError`].
     pub fn register(&self, name: &str) -> Result<(), RegisterError> {
         self.node.register(name, self.me())
-    }
-
-    /// Tells `to` to end with `reason`. It ends between two messages.
-    pub fn exit(&self, to: Pid, reason: ExitReason) {
-        self.node.inner.exit(self.place, to, reason);
     }
 }
 

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::TypeNo;
 use crate::value::Value;
+use crate::wire::Place;
 
 /// Who sent something, in 12 bytes: the sender's node by its number in this node's table of nodes
 /// (0 is this node, [`Sender::NOBODY`]'s is none), and its place there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Sender {
     pub(crate) node: u32,
     pub(crate) index: u32,
@@ -19,6 +20,10 @@ pub(crate) struct Sender {
 impl Sender {
     /// Sent from outside any process.
     pub(crate) const NOBODY: Self = Self { node: u32::MAX, index: 0, generation: 0 };
+
+    pub(crate) const fn place(self) -> Place {
+        Place { index: self.index, generation: self.generation }
+    }
 
     pub(crate) const fn is_remote(self) -> bool {
         self.node != 0 && self.node != u32::MAX
@@ -59,8 +64,9 @@ pub(crate) enum Parcel {
     Call { call: CallRef, content: Content },
     /// The reply to a call.
     Reply { call: CallRef, result: Result<Content, Refusal> },
-    /// Ends the process.
-    Exit { reason: crate::ExitReason },
+    /// Ends the process. One that came over a `link` goes nowhere when the process has unlinked itself
+    /// meanwhile.
+    Exit { reason: crate::ExitReason, link: bool },
 }
 
 /// Why a receiver did not take a message; travels back to the sender in the message's place.

@@ -15,11 +15,11 @@ pub enum ExitReason {
     Error(String),
     /// Its code panicked with this message.
     Panic(String),
-    /// It was ended from outside, with this reason.
+    /// It was ended by `kill`, with this reason.
     Killed(String),
     /// The node was shut down.
     Shutdown,
-    /// It did not live when the monitor was set.
+    /// It did not live when the monitor or link was set.
     NoProcess,
     /// The link to its node was lost, or none could be made. It may live on.
     NoConnection(String),
@@ -53,6 +53,18 @@ pub struct Down {
     pub monitor: MonitorRef,
     /// The watched process.
     pub process: Pid,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+/// An exit signal, as a process that traps exits gets it: a process that is linked to it has ended or
+/// is out of reach, or somebody has called `exit` on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.process.Exited", version = 1)]
+pub struct Exited {
+    /// Who has ended, or who sent the signal. When it was sent from outside any process, a pid of the
+    /// sending node that no process has.
+    pub from: Pid,
     /// Why.
     pub reason: ExitReason,
 }

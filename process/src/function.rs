@@ -70,7 +70,7 @@ impl Arrived {
                         *reply = Some(result);
                     }
                 }
-                Parcel::Exit { reason: first } => reason = reason.or(Some(first)),
+                Parcel::Exit { reason: first, .. } => reason = reason.or(Some(first)),
                 other => {
                     came.entries.push_back(Envelope::Parcel { from, parcel: Box::new(other) });
                 }

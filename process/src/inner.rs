@@ -128,6 +128,12 @@ impl Inner {
         u32::try_from(at).ok()
     }
 
+    /// The number of a node that has been met.
+    pub(crate) fn known_number(&self, id: NodeId) -> Option<u32> {
+        let at = self.nodes.read().iter().position(|known| *known == id)?;
+        u32::try_from(at).ok()
+    }
+
     /// The pid of a sender; `None` for one outside any process.
     pub(crate) fn pid(&self, sender: Sender) -> Option<Pid> {
         let node = match sender.node {

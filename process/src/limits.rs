@@ -26,6 +26,8 @@ pub struct Limits {
     pub processes: u32,
     /// Peers at one time (default 1,024).
     pub peers: usize,
+    /// Links between processes of this node and those of one peer (default 1 Mi).
+    pub links_per_peer: usize,
     /// Members known (default 4,096).
     pub members: usize,
     /// Message types known (default 65,536).
@@ -56,6 +58,7 @@ impl Default for Limits {
             schema_timeout: Duration::from_secs(5),
             processes: 16 << 20,
             peers: 1_024,
+            links_per_peer: 1 << 20,
             members: 4_096,
             types: 65_536,
             types_per_peer: 16_384,

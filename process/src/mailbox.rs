@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::envelope::{Envelope, SMALL_OVERHEAD, Sender};
+use crate::envelope::{Envelope, Parcel, SMALL_OVERHEAD, Sender};
 use crate::types::TypeNo;
 
 /// Bytes of entries that were taken out which a segment may keep.
@@ -156,6 +156,18 @@ impl Mailbox {
             inbox.entries.push_front(head);
         }
         inbox
+    }
+
+    /// Drops the exit signals that came over a link to `from`: it has been unlinked.
+    pub(crate) fn forget_link_exits(&mut self, from: Sender) {
+        let is_one = |entry: &Envelope| {
+            matches!(entry, Envelope::Parcel { from: sender, parcel }
+                if *sender == from && matches!(**parcel, Parcel::Exit { link: true, .. }))
+        };
+        drop(self.head.take_if(|head| is_one(head)));
+        if let Some(rest) = &mut self.rest {
+            rest.entries.retain(|entry| !is_one(entry));
+        }
     }
 
     /// So much of what was taken has been handled.

@@ -71,14 +71,46 @@ impl Node {
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
+        self.spawn_body(|place| self.function_body(name, place, function))
+    }
+
+    /// Starts a process made of an async function, once `prepare` has seen to its cell.
+    pub(crate) fn spawn_prepared<F>(
+        &self,
+        name: &'static str,
+        function: impl FnOnce(Context) -> F,
+        prepare: impl FnOnce(Place),
+    ) -> Result<Pid, SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoExitReason,
+    {
+        if self.inner.is_closing() {
+            return Err(SpawnError);
+        }
+        let pid = self.reserve()?;
+        let place = Place { index: pid.index, generation: pid.generation };
+        prepare(place);
+        self.fill(pid, self.function_body(name, place, function));
+        Ok(pid)
+    }
+
+    fn function_body<F>(
+        &self,
+        name: &'static str,
+        place: Place,
+        function: impl FnOnce(Context) -> F,
+    ) -> Box<dyn Body>
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoExitReason,
+    {
         let shared = Arc::new(Shared::default());
-        self.spawn_body(|place| {
-            let context = Context { node: self.clone(), place, shared: shared.clone() };
-            let running = function(context);
-            // An async block would hold the future twice.
-            let future = Box::pin(running.map(IntoExitReason::into_exit_reason));
-            Box::new(FunctionBody::new(name, future, shared))
-        })
+        let context = Context { node: self.clone(), place, shared: shared.clone() };
+        let running = function(context);
+        // An async block would hold the future twice.
+        let future = Box::pin(running.map(IntoExitReason::into_exit_reason));
+        Box::new(FunctionBody::new(name, future, shared))
     }
 
     /// Starts a process with a body of another kind, such as a hosted behaviour.
@@ -170,9 +202,16 @@ impl Node {
         self.inner.registry.whereis(name).map(|place| self.inner.local_pid(place))
     }
 
-    /// Tells a process to end with `reason`, between two messages.
-    pub fn exit(&self, pid: Pid, reason: ExitReason) {
-        self.inner.exit(Place::NOBODY, pid, reason);
+    /// Sends a process an exit signal; see [`Context::exit`]. Answers false when there is no link to
+    /// its node: then the signal goes nowhere.
+    pub fn exit(&self, pid: Pid, reason: ExitReason) -> bool {
+        self.inner.exit(Place::NOBODY, pid, reason)
+    }
+
+    /// Ends a process, which cannot prevent it; see [`Context::kill`]. Answers false when there is no
+    /// link to its node: then nothing has happened.
+    pub fn kill(&self, pid: Pid, reason: impl Into<String>) -> bool {
+        self.inner.kill(Place::NOBODY, pid, reason.into())
     }
 
     /// Takes a local process's body out between two messages; waits for that until `deadline`.
@@ -293,7 +332,7 @@ impl IntoExitReason for Never {
 }
 
 /// The type `!`, which can be had today only as what a function returns.
-type Never = <fn() -> ! as Answer>::Type;
+pub(crate) type Never = <fn() -> ! as Answer>::Type;
 
 /// Gives a function's return type a name.
 #[doc(hidden)]

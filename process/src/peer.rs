@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::account::{Account, Window};
+use crate::envelope::Sender;
 use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
 use crate::types::{TypeNo, TypeTable};
@@ -133,6 +134,11 @@ impl Peer {
         // The low bits of this hash are weak.
         let hash = usize::try_from(hasher.finish() >> 40).unwrap_or_default();
         Lane::Data(hash % self.lanes.len())
+    }
+
+    /// A process of the peer, in this node's own form.
+    pub(crate) const fn sender(&self, place: Place) -> Sender {
+        Sender { node: self.number, index: place.index, generation: place.generation }
     }
 
     /// The account of a process of the peer.

@@ -47,11 +47,12 @@ impl Inner {
             }
         }
         peer.lost();
-        let Waiting { calls, monitors, schemas, .. } = peer.pending.end();
+        let Waiting { calls, monitors, schemas, links, .. } = peer.pending.end();
         for fingerprint in schemas {
             self.types.give_up(fingerprint);
         }
         self.end_remote_monitors(peer, monitors, loss);
+        self.end_remote_links(peer, links, loss);
         let from = Sender { node: peer.number, index: 0, generation: 0 };
         let mut calls: Vec<_> = calls.into_iter().collect();
         calls.sort_unstable_by_key(|(call, _)| *call);

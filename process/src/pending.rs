@@ -25,6 +25,17 @@ pub(crate) struct Waiting {
     pub(crate) monitors: FxHashMap<MonitorRef, RemoteMonitor>,
     questions: FxHashMap<u64, oneshot::Sender<Option<Place>>>,
     pub(crate) schemas: FxHashSet<Fingerprint>,
+    /// Links between a process here and one there.
+    pub(crate) links: FxHashSet<(Place, Place)>,
+}
+
+/// Why a link between two processes was not entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoLink {
+    /// The link between their nodes is lost.
+    Lost,
+    /// The two nodes have as many as they may.
+    TooMany,
 }
 
 /// What waits for one peer.
@@ -97,6 +108,28 @@ impl Pending {
     /// Whether a schema was asked for; it is not any more.
     pub(crate) fn take_schema(&self, fingerprint: Fingerprint) -> bool {
         self.waiting.lock().as_mut().is_some_and(|waiting| waiting.schemas.remove(&fingerprint))
+    }
+
+    /// Enters a link between a process here and one there.
+    ///
+    /// # Errors
+    /// There are `max` already, or the link between the nodes is lost.
+    pub(crate) fn add_link(&self, here: Place, there: Place, max: usize) -> Result<(), NoLink> {
+        match &mut *self.waiting.lock() {
+            None => Err(NoLink::Lost),
+            Some(waiting) if waiting.links.len() >= max => Err(NoLink::TooMany),
+            Some(waiting) => {
+                waiting.links.insert((here, there));
+                Ok(())
+            }
+        }
+    }
+
+    /// A link between a process here and one there is over.
+    pub(crate) fn take_link(&self, here: Place, there: Place) {
+        if let Some(waiting) = &mut *self.waiting.lock() {
+            waiting.links.remove(&(here, there));
+        }
     }
 
     fn add(&self, add: impl FnOnce(&mut Waiting)) -> bool {

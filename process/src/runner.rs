@@ -313,6 +313,7 @@ pub(crate) fn bury(
     for name in &rare.names {
         inner.registry.remove(name, place);
     }
+    inner.end_links(place, &rare.relations, &reason);
     for watcher in rare.watchers {
         inner.tell_down(place, watcher, reason.clone());
     }

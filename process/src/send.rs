@@ -10,7 +10,6 @@ use bytes::Bytes;
 use midflight_message::{EncodeError, Message, NodeId, Pid, encode};
 use parking_lot::Mutex;
 
-use crate::ExitReason;
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::error::TrySendError;
 use crate::inner::Inner;
@@ -266,20 +265,6 @@ impl Inner {
     pub(crate) fn notify(self: &Arc<Self>, from: Sender, to: Place, value: Box<dyn Value>) {
         // Nobody is left to be told.
         let _ = self.deliver(to, Envelope::Value { from, value }, None);
-    }
-
-    /// Tells a process to end.
-    pub(crate) fn exit(self: &Arc<Self>, from: Place, to: Pid, reason: ExitReason) {
-        match self.route(to) {
-            Route::Local(place) => {
-                let parcel = Box::new(Parcel::Exit { reason });
-                let _ = self.deliver(place, Envelope::Parcel { from: local(from), parcel }, None);
-            }
-            Route::Remote(peer, place) => {
-                self.signal_pair(&peer, from, place, Signal::Exit { to: place, from, reason });
-            }
-            Route::NotConnected(_) => {}
-        }
     }
 
     /// Wakes `waker` once `to` may have room. Whoever calls this tries once more after: what came

@@ -10,16 +10,12 @@ use crate::inner::Inner;
 use crate::peer::Peer;
 use crate::types::TypeNo;
 use crate::wire::{Place, Signal};
-use crate::{Down, Undelivered};
+use crate::{Down, ExitReason, Undelivered};
 
 impl Inner {
     /// Takes one signal of `peer`, in the link's reader.
     pub(crate) fn take_signal(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
-        let sender = |from: Place| Sender {
-            node: peer.number,
-            index: from.index,
-            generation: from.generation,
-        };
+        let sender = |from: Place| peer.sender(from);
         match signal {
             Signal::SchemaRequest { fingerprint } => {
                 let info = self.types.find(fingerprint).map(|info| (*info).clone());
@@ -53,10 +49,22 @@ impl Inner {
                     self.notify(sender(from), to, Box::new(down));
                 }
             }
-            Signal::Exit { to, from, reason } => {
-                let parcel = Box::new(Parcel::Exit { reason });
-                let entry = Envelope::Parcel { from: sender(from), parcel };
-                let _ = self.deliver(to, entry, None);
+            Signal::Exit { to, from, reason } => self.exit_came(to, sender(from), reason),
+            Signal::Kill { to, from, reason } => {
+                self.end_process(to, sender(from), ExitReason::Killed(reason));
+            }
+            Signal::Link { to, from } => self.link_came(to, sender(from), Some(peer)),
+            Signal::Unlink { to, from, number } => {
+                self.unlink_came(to, sender(from));
+                // Also for a process that has ended: the other waits for it.
+                let acknowledged = Signal::UnlinkAcknowledged { to: from, from: to, number };
+                self.signal_pair(peer, to, from, acknowledged);
+            }
+            Signal::UnlinkAcknowledged { to, from, number } => {
+                self.unlink_acknowledged(to, sender(from), number);
+            }
+            Signal::LinkEnded { to, from, reason } => {
+                self.link_ended(to, sender(from), peer.unique, reason);
             }
             Signal::Refuse { to, from, call, refusal } => {
                 // Only who was asked may answer, and only once.

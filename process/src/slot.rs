@@ -10,6 +10,7 @@ use crate::body::{Body, Label};
 use crate::envelope::Sender;
 use crate::frozen::Frozen;
 use crate::mailbox::{Inbox, Mailbox};
+use crate::relations::Relations;
 
 /// Where a cell stands with the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +66,7 @@ impl Slot {
 pub(crate) struct Rare {
     pub(crate) names: Vec<String>,
     pub(crate) watchers: Vec<Watcher>,
+    pub(crate) relations: Relations,
     /// Senders that wait for room in the mailbox.
     pub(crate) room: Vec<Waker>,
     /// Who waits for the body.

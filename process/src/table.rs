@@ -167,6 +167,23 @@ impl Table {
         Ok(queue(&mut slot))
     }
 
+    /// Lets `look` at a living process, which may answer something for its mailbox. `None`: no such
+    /// process; else whether it must be put on a run queue. `look` runs under the cell's lock.
+    pub(crate) fn visit(
+        &self,
+        index: u32,
+        generation: u32,
+        look: impl FnOnce(&mut Slot) -> Option<Envelope>,
+    ) -> Option<bool> {
+        let mut slot = self.slot(index)?.lock();
+        if !slot.is(generation) {
+            return None;
+        }
+        let Some(entry) = look(&mut slot) else { return Some(false) };
+        slot.mailbox.push(entry, &self.pool);
+        Some(queue(&mut slot))
+    }
+
     /// As [`Table::deliver`], for a small encoded message, which is copied into the mailbox.
     /// `None`: no such process; `Some(Err)`: no room.
     pub(crate) fn deliver_small(

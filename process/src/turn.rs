@@ -149,7 +149,7 @@ impl Batch {
                 Parcel::Reply { call, result } => {
                     Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
                 }
-                Parcel::Exit { reason } => Delivery::Exit(reason),
+                Parcel::Exit { reason, .. } => Delivery::Exit(reason),
             },
         })
     }

@@ -87,6 +87,16 @@ pub(crate) enum Signal {
     Undelivered { to: Place, from: Place, refusal: Refusal },
     /// The code of this node was switched: what was resolved against it may resolve otherwise.
     CodeSwitched,
+    /// `to` is to end, and cannot prevent it.
+    Kill { to: Place, from: Place, reason: String },
+    /// `from` has linked itself to `to`.
+    Link { to: Place, from: Place },
+    /// `from` has unlinked itself from `to`.
+    Unlink { to: Place, from: Place, number: u64 },
+    /// `from` knows of the unlink.
+    UnlinkAcknowledged { to: Place, from: Place, number: u64 },
+    /// The link of the two has ended, as `from` has, or never lived.
+    LinkEnded { to: Place, from: Place, reason: ExitReason },
 }
 
 /// How a node presents itself.

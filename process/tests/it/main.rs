@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod calls;
+mod exits;
 mod links;
 mod mismatch;
 mod order;

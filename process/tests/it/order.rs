@@ -106,7 +106,7 @@ fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
                 assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Normal);
                 // A full mailbox takes a signal all the same.
                 cx.monitor(stuck).await;
-                cx.exit(stuck, ExitReason::Shutdown);
+                cx.exit(stuck, ExitReason::Shutdown).await;
                 assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Shutdown);
                 // And a dead process takes no room.
                 for n in 0..50_u64 {

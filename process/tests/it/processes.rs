@@ -214,7 +214,7 @@ fn a_process_is_ended_from_outside() {
             .unwrap();
         a.run("killer", move |cx| async move {
             cx.monitor(idle).await;
-            cx.exit(idle, ExitReason::Killed("enough".into()));
+            cx.kill(idle, "enough").await;
             assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Killed("enough".into()));
         })
         .await

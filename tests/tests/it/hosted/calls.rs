@@ -166,7 +166,7 @@ fn callers_of_a_process_that_is_ended_in_the_middle_are_told() {
             let nap = cx.call::<_, Asked>(waiter, Nap { millis: 3_600_000 }, MINUTE);
             let end = async {
                 cx.sleep(SECOND).await;
-                ending.exit(waiter, ExitReason::Killed("test".into()));
+                ending.kill(waiter, "test");
             };
             let (nap, ()) = futures_util::join!(nap, end);
             assert!(aborted(&nap), "{nap:?}");
