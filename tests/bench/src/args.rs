@@ -39,8 +39,8 @@ pub(crate) enum Role {
         #[arg(long)]
         quick: bool,
     },
-    /// The far side of a remote workload: of nodes, or of a transport alone. Ends when its standard
-    /// input does.
+    /// The far side of a remote workload: of nodes, or of a transport alone. Is told on a line of its
+    /// standard input what it needs for its transport; ends when that does.
     #[command(hide = true)]
     Serve { who: Own, wire: Option<Wire> },
     /// A bundle's library is tried; its path is read by the probe itself.
@@ -67,9 +67,16 @@ impl Own {
     }
 
     pub(crate) const fn runs(self, workload: Workload) -> bool {
-        // Plain tokio has no code that could be replaced.
-        matches!(self, Self::Midflight)
-            || !(workload.is_upgrade() || matches!(workload, Workload::DynamicStatic))
+        // Plain tokio has no code that could be replaced, and no monitors.
+        let is_ours = workload.is_upgrade()
+            || matches!(
+                workload,
+                Workload::DynamicStatic
+                    | Workload::SpawnMonitorRate
+                    | Workload::NodeDownDetection
+                    | Workload::NodeHangDetection
+            );
+        matches!(self, Self::Midflight) || !is_ours
     }
 }
 
@@ -82,6 +89,7 @@ pub(crate) enum Workload {
     LocalFanin,
     Ring,
     SpawnRate,
+    SpawnMonitorRate,
     ProcessMemory,
     RemotePingpong,
     #[value(name = "remote_stream_64B")]
@@ -90,6 +98,15 @@ pub(crate) enum Workload {
     Stream64KiB,
     #[value(name = "remote_stream_1MiB")]
     Stream1MiB,
+    TlsRemotePingpong,
+    #[value(name = "tls_remote_stream_64B")]
+    TlsStream64B,
+    #[value(name = "tls_remote_stream_64KiB")]
+    TlsStream64KiB,
+    #[value(name = "tls_remote_stream_1MiB")]
+    TlsStream1MiB,
+    NodeDownDetection,
+    NodeHangDetection,
     #[value(name = "transport_stream_64B")]
     TransportStream64B,
     #[value(name = "transport_stream_64KiB")]
@@ -130,6 +147,7 @@ impl Workload {
             Self::LocalFanin => &["local_fanin"],
             Self::Ring => &["ring"],
             Self::SpawnRate => &["spawn_rate"],
+            Self::SpawnMonitorRate => &["spawn_monitor_rate"],
             Self::ProcessMemory => &["process_memory"],
             Self::RemotePingpong => {
                 &["remote_pingpong_rtt_median", "remote_pingpong_rtt_p99", "remote_pingpong_rate"]
@@ -137,6 +155,16 @@ impl Workload {
             Self::Stream64B => &["remote_stream_64B"],
             Self::Stream64KiB => &["remote_stream_64KiB"],
             Self::Stream1MiB => &["remote_stream_1MiB"],
+            Self::TlsRemotePingpong => &[
+                "tls_remote_pingpong_rtt_median",
+                "tls_remote_pingpong_rtt_p99",
+                "tls_remote_pingpong_rate",
+            ],
+            Self::TlsStream64B => &["tls_remote_stream_64B"],
+            Self::TlsStream64KiB => &["tls_remote_stream_64KiB"],
+            Self::TlsStream1MiB => &["tls_remote_stream_1MiB"],
+            Self::NodeDownDetection => &["node_down_detection"],
+            Self::NodeHangDetection => &["node_hang_detection"],
             Self::UpgradeOne => &[
                 "upgrade_one_pause",
                 "upgrade_one_client_gap",
@@ -185,12 +213,21 @@ impl Workload {
         })
     }
 
-    /// Whether it takes two OS processes.
-    pub(crate) const fn is_remote(self) -> bool {
-        matches!(
-            self,
-            Self::RemotePingpong | Self::Stream64B | Self::Stream64KiB | Self::Stream1MiB
-        )
+    /// What two nodes, each in an OS process of its own, do over what, if that is meant.
+    pub(crate) const fn remote(self) -> Option<(Wire, Remote)> {
+        Some(match self {
+            Self::RemotePingpong => (Wire::Tcp, Remote::RoundTrips),
+            Self::Stream64B => (Wire::Tcp, Remote::Stream64B),
+            Self::Stream64KiB => (Wire::Tcp, Remote::Blocks(64 << 10)),
+            Self::Stream1MiB => (Wire::Tcp, Remote::Blocks(1 << 20)),
+            Self::TlsRemotePingpong => (Wire::Tls, Remote::RoundTrips),
+            Self::TlsStream64B => (Wire::Tls, Remote::Stream64B),
+            Self::TlsStream64KiB => (Wire::Tls, Remote::Blocks(64 << 10)),
+            Self::TlsStream1MiB => (Wire::Tls, Remote::Blocks(1 << 20)),
+            Self::NodeDownDetection => (Wire::Tcp, Remote::Killed),
+            Self::NodeHangDetection => (Wire::Tcp, Remote::Stopped),
+            _ => return None,
+        })
     }
 
     /// Whether it replaces code.
@@ -210,6 +247,19 @@ impl Workload {
         };
         Self::value_variants().iter().filter(wanted).copied().collect()
     }
+}
+
+/// What two nodes do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remote {
+    RoundTrips,
+    Stream64B,
+    /// A stream of messages of so many bytes.
+    Blocks(usize),
+    /// One is killed, and the other notices.
+    Killed,
+    /// One stands still, and the other notices.
+    Stopped,
 }
 
 /// How much of everything.

@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use clap::ValueEnum as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::Own;
-use crate::transport::Wire;
+use crate::transport::{Certificates, Wire};
 
 /// Runs until it is dropped.
 pub(crate) struct FarSide {
@@ -17,17 +18,22 @@ pub(crate) struct FarSide {
 
 impl FarSide {
     /// Starts it, and waits until it listens.
-    pub(crate) fn start(who: Own) -> Result<Self, String> {
-        Self::run(&["serve", who.name()], "")
+    pub(crate) fn start(who: Own, certificates: Option<&Certificates>) -> Result<Self, String> {
+        Self::run(&["serve", who.name()], certificates)
     }
 
-    /// Starts the one of a transport alone, and tells it a line.
-    pub(crate) fn start_on(who: Own, wire: Wire, told: &str) -> Result<Self, String> {
+    /// Starts the one of a transport alone.
+    pub(crate) fn start_on(
+        who: Own,
+        wire: Wire,
+        certificates: Option<&Certificates>,
+    ) -> Result<Self, String> {
         let wire = wire.to_possible_value().ok_or("no wire")?;
-        Self::run(&["serve", who.name(), wire.get_name()], told)
+        Self::run(&["serve", who.name(), wire.get_name()], certificates)
     }
 
-    fn run(args: &[&str], told: &str) -> Result<Self, String> {
+    fn run(args: &[&str], certificates: Option<&Certificates>) -> Result<Self, String> {
+        let told = serde_json::to_string(&certificates).map_err(|error| error.to_string())?;
         let cannot = |error: std::io::Error| format!("cannot start the far side: {error}");
         let program = std::env::current_exe().map_err(cannot)?;
         let mut child = Command::new(program)
@@ -50,6 +56,12 @@ impl FarSide {
         }
         Ok(started)
     }
+
+    /// Kills it, or has it stand still.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.ok_or("no such process")?, signal).map_err(|error| error.to_string())
+    }
 }
 
 impl Drop for FarSide {
@@ -60,11 +72,11 @@ impl Drop for FarSide {
     }
 }
 
-/// On the far side: what it was told.
-pub(crate) fn told() -> Result<String, String> {
+/// On the far side: the certificates it was told, if it needs any.
+pub(crate) fn told() -> Result<Option<Certificates>, String> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(|error| error.to_string())?;
-    Ok(line)
+    serde_json::from_str(&line).map_err(|error| error.to_string())
 }
 
 /// On the far side: says where it listens, then waits until whoever started it is gone.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midflight_process::{Context, Node, Pid};
+use midflight_process::{Context, Down, Node, Pid};
 
 use crate::args::{Size, Workload};
 use crate::payload::{Add, Done, Packet, Ping, Pong, SMALL, Small, Token};
@@ -37,6 +37,10 @@ pub(crate) async fn sample(
         Workload::SpawnRate => {
             let batches = size.of(1_000);
             (1_000 * batches, spawn_rate(node, batches).await?)
+        }
+        Workload::SpawnMonitorRate => {
+            let batches = size.of(1_000);
+            (1_000 * batches, spawn_monitor_rate(node, batches).await?)
         }
         other => return Err(format!("{other:?} is no local workload")),
     };
@@ -172,6 +176,23 @@ async fn spawn_rate(node: &Node, batches: usize) -> Result<f64, String> {
             }
             for _ in 0..1_000 {
                 cx.expect::<Done>().await;
+            }
+        }
+        Ok(cx.now().since(began).as_secs_f64())
+    })
+    .await
+}
+
+async fn spawn_monitor_rate(node: &Node, batches: usize) -> Result<f64, String> {
+    run(node, async move |cx| {
+        let began = cx.now();
+        for _ in 0..batches {
+            for _ in 0..1_000 {
+                let child = spawn(cx.node(), async |_| Ok(()))?;
+                cx.monitor(child).await;
+            }
+            for _ in 0..1_000 {
+                cx.expect::<Down>().await;
             }
         }
         Ok(cx.now().since(began).as_secs_f64())

@@ -2,10 +2,12 @@
 //! itself for each sample, Midflight and the others in turns, and reports medians.
 
 mod args;
+mod detection;
 mod dynamic;
 mod far_side;
 mod local;
 mod memory;
+mod nodes;
 mod payload;
 mod peers;
 mod raw;
@@ -64,9 +66,11 @@ fn sample(who: Own, workload: Workload, size: Size) -> Result<(), String> {
         }
         match who {
             Own::Raw => raw::sample(workload, size).await,
-            Own::Midflight if workload.is_remote() => remote::sample(workload, size).await,
             Own::Midflight => {
-                let node = remote::start("bench").await?;
+                if let Some((wire, remote)) = workload.remote() {
+                    return remote::sample(workload, wire, remote, size).await;
+                }
+                let node = nodes::start("bench", None).await?;
                 match workload {
                     Workload::DynamicStatic => dynamic::sample(&node, size).await,
                     Workload::ProcessMemory => memory::sample(&node, size).await,

@@ -1,7 +1,9 @@
-//! Peers that are measured when they are installed.
+//! Peers: Erlang/OTP when it is installed, and actor libraries for Rust when they can be built.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod erlang;
+mod rust;
+
+use std::rc::Rc;
 
 use crate::args::Workload;
 use crate::report::{Figure, Report};
@@ -9,112 +11,49 @@ use crate::report::{Figure, Report};
 /// Where the peers' programs lie.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
-/// An installed peer, ready to run.
+/// A peer, ready to run.
 pub(crate) enum Peer {
-    Erlang(Erlang),
+    Erlang(erlang::Erlang),
+    Rust(rust::Library, Rc<rust::Program>),
 }
 
 impl Peer {
-    /// Those that are installed; the others are named in the report.
+    /// Those that can run here; the others are named in the report.
     pub(crate) fn all(report: &mut Report) -> Result<Vec<Self>, String> {
-        match Erlang::prepare()? {
-            Some(erlang) => Ok(vec![Self::Erlang(erlang)]),
-            None => {
-                report.add_absent("erlang absent: apt install erlang-base".into());
-                Ok(Vec::new())
-            }
+        let mut peers = Vec::new();
+        match erlang::Erlang::prepare()? {
+            Some(erlang) => peers.push(Self::Erlang(erlang)),
+            None => report.add_absent("erlang absent: apt install erlang-base".into()),
         }
+        match rust::Program::prepare()? {
+            Some(program) => {
+                let program = Rc::new(program);
+                let made = rust::Library::ALL.map(|library| Self::Rust(library, program.clone()));
+                peers.extend(made);
+            }
+            None => report.add_absent("ractor, kameo, actix absent: they did not build".into()),
+        }
+        Ok(peers)
     }
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Erlang(_) => "erlang",
+            Self::Rust(library, _) => library.name(),
         }
     }
 
     pub(crate) const fn runs(&self, workload: Workload) -> bool {
         match self {
-            Self::Erlang(_) => matches!(
-                workload,
-                Workload::LocalPingpong
-                    | Workload::RemotePingpong
-                    | Workload::Stream64B
-                    | Workload::UpgradeOne
-                    | Workload::Upgrade10k
-                    | Workload::Upgrade100k
-            ),
+            Self::Erlang(_) => erlang::Erlang::runs(workload),
+            Self::Rust(library, _) => library.runs(workload),
         }
     }
 
     pub(crate) fn run(&self, workload: Workload, quick: bool) -> Result<Vec<Figure>, String> {
         match self {
             Self::Erlang(erlang) => erlang.run(workload, quick),
+            Self::Rust(library, program) => program.run(*library, workload, quick),
         }
     }
-}
-
-/// Erlang/OTP, with its programs compiled and a port mapper of its own.
-pub(crate) struct Erlang {
-    folder: PathBuf,
-    port_mapper: Child,
-    port: u16,
-}
-
-impl Erlang {
-    /// `None`: it is not installed.
-    fn prepare() -> Result<Option<Self>, String> {
-        let mut compiler = Command::new("erlc");
-        let installed = compiler.arg("-help").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if installed.is_err() {
-            return Ok(None);
-        }
-        let folder = std::env::temp_dir().join(format!("midflight-bench-{}", std::process::id()));
-        let sources = Path::new(FOLDER).join("erlang");
-        compile(&sources.join("bench.erl"), &folder)?;
-        compile(&sources.join("v1/counter.erl"), &folder.join("v1"))?;
-        compile(&sources.join("v2/counter.erl"), &folder.join("v2"))?;
-        // Not the machine's: it would outlive us, or serve others.
-        let port = free_port()?;
-        let port_mapper = Command::new("epmd")
-            .args(["-port", &port.to_string()])
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("cannot start epmd: {error}"))?;
-        Ok(Some(Self { folder, port_mapper, port }))
-    }
-
-    fn run(&self, workload: Workload, quick: bool) -> Result<Vec<Figure>, String> {
-        let share = if quick { "10" } else { "1" };
-        let mut command = Command::new("erl");
-        command
-            .env("ERL_EPMD_PORT", self.port.to_string())
-            .args(["-noshell", "-sname", "bench@localhost", "-setcookie", "bench", "-pa"])
-            .arg(&self.folder)
-            .args(["-run", "bench", "main", &workload.name(), share])
-            .arg(&self.folder);
-        crate::figures_of(&mut command)
-    }
-}
-
-impl Drop for Erlang {
-    fn drop(&mut self) {
-        // At the end of the program nobody is left to be told.
-        let _ = self.port_mapper.kill();
-        let _ = self.port_mapper.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn compile(source: &Path, into: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(into).map_err(|error| format!("{}: {error}", into.display()))?;
-    let done = Command::new("erlc").arg("-o").arg(into).arg(source).status();
-    match done {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(format!("erlc does not compile {}", source.display())),
-    }
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }

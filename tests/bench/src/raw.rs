@@ -20,8 +20,8 @@ use crate::memory;
 use crate::payload::SMALL;
 use crate::remote::{round_trip_figures, throughput};
 use crate::report::{Figure, Report};
-use crate::transport::ECHO;
 use crate::transport::receipt::{Counter, Receipt};
+use crate::transport::{self, ECHO, Shape, Wire};
 
 /// Messages in a channel.
 const CHANNEL: usize = 1_024;
@@ -103,8 +103,25 @@ pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>
             let count = size.of(1 << 30) / len;
             Ok(vec![throughput(workload, count * len, stream(len, count).await?)])
         }
+        Workload::TlsRemotePingpong => over_tls(workload, Shape::RoundTrips, size).await,
+        Workload::TlsStream64B => over_tls(workload, Shape::Stream64B, size).await,
+        Workload::TlsStream64KiB => over_tls(workload, Shape::Stream64KiB, size).await,
+        Workload::TlsStream1MiB => over_tls(workload, Shape::Stream1MiB, size).await,
         other => Err(format!("plain tokio has nothing like {other:?}")),
     }
+}
+
+/// What sockets do over TLS, with or without nodes in mind.
+async fn over_tls(workload: Workload, shape: Shape, size: Size) -> Result<Vec<Figure>, String> {
+    let mut figures = transport::sample(Own::Raw, Wire::Tls, shape, size).await?;
+    // The figures come in the same order; those of the transport alone have no rate, but their
+    // processor time.
+    let metrics = workload.metrics();
+    figures.truncate(metrics.len().min(2));
+    for (figure, metric) in figures.iter_mut().zip(metrics) {
+        (*metric).clone_into(&mut figure.metric);
+    }
+    Ok(figures)
 }
 
 /// The other end has gone, which none does before it is done.
@@ -327,7 +344,7 @@ pub(crate) async fn round_trips(
 
 /// The far side, and a connection to it.
 async fn connect() -> Result<(FarSide, Ends), String> {
-    let far_side = FarSide::start(Own::Raw)?;
+    let far_side = FarSide::start(Own::Raw, None)?;
     let ends = Ends::of(TcpStream::connect(&far_side.address).await.map_err(text)?)?;
     Ok((far_side, ends))
 }
@@ -339,7 +356,8 @@ async fn remote_pingpong(size: Size) -> Result<Vec<Figure>, String> {
         round_trips(&mut ends, PING_LEN, |done| done < size.of(10_000)).await?;
         round_trips(&mut ends, PING_LEN, |done| done < size.of(100_000)).await
     });
-    pinger.await.map_err(gone)?.map(round_trip_figures)
+    let nanos = pinger.await.map_err(gone)??;
+    Ok(round_trip_figures(Workload::RemotePingpong, nanos))
 }
 
 /// Seconds of a stream to a far side of its own.

@@ -1,41 +1,52 @@
-//! Workloads on two nodes, each in an OS process of its own, over loopback TCP.
+//! Workloads on two nodes, each in an OS process of its own, over loopback TCP or TLS.
 
 use bytes::Bytes;
 use midflight_process::message::Message;
 use midflight_process::{Context, Node, Pid};
-use midflight_runtime::TokioRuntime;
 use midflight_transport_api::Address;
-use midflight_transport_tcp::{TcpConfig, TcpTransport};
+use rustix::process::Signal;
 
-use crate::args::{Own, Size, Workload};
+use crate::args::{Own, Remote, Size, Workload};
 use crate::far_side::{self, FarSide};
 use crate::local::{ponger, run, spawn, text};
 use crate::payload::{Begin, Block, Done, Large, Packet, Ping, Pong, SMALL, Small};
 use crate::report::{Figure, Unit};
+use crate::transport::{Certificates, Wire};
+use crate::{detection, nodes};
 
 const PONGER: &str = "ponger";
 const COUNTER: &str = "counter";
 
 /// Runs a remote workload once.
-pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>, String> {
-    let far_side = FarSide::start(Own::Midflight)?;
-    let node = start("near").await?;
+pub(crate) async fn sample(
+    workload: Workload,
+    wire: Wire,
+    remote: Remote,
+    size: Size,
+) -> Result<Vec<Figure>, String> {
+    let (near, far) = Certificates::for_wire(wire)?;
+    let far_side = FarSide::start(Own::Midflight, far.as_ref())?;
+    let node = nodes::start("near", near.as_ref()).await?;
     let address: Address = far_side.address.parse().map_err(|error| format!("{error:?}"))?;
-    let peer = node.connect(&address).await.map_err(|error| error.to_string())?;
-    let name = if workload == Workload::RemotePingpong { PONGER } else { COUNTER };
-    let found = node.whereis_on(peer, name).await.map_err(|error| error.to_string())?;
+    let peer = node.connect(&address).await.map_err(text)?;
+    let name = if matches!(remote, Remote::RoundTrips) { PONGER } else { COUNTER };
+    let found = node.whereis_on(peer, name).await.map_err(text)?;
     let target = found.ok_or("the far side has not what it should")?;
-    let figures = match workload {
-        Workload::RemotePingpong => round_trips(&node, target, size).await,
-        Workload::Stream64B => {
+    let figures = match remote {
+        Remote::RoundTrips => {
+            round_trips(&node, target, size).await.map(|nanos| round_trip_figures(workload, nanos))
+        }
+        Remote::Stream64B => {
             let count = size.of(2_000_000);
             let packet = || Packet(Small([7; SMALL]));
             let seconds = stream(&node, target, count, packet).await?;
             Ok(vec![Figure::rate(&workload.name(), count, seconds)])
         }
-        Workload::Stream64KiB => blocks(&node, target, workload, 64 << 10, size).await,
-        Workload::Stream1MiB => blocks(&node, target, workload, 1 << 20, size).await,
-        other => Err(format!("{other:?} is no remote workload")),
+        Remote::Blocks(len) => blocks(&node, target, workload, len, size).await,
+        Remote::Killed => detection::sample(&node, target, &far_side, workload, Signal::KILL).await,
+        Remote::Stopped => {
+            detection::sample(&node, target, &far_side, workload, Signal::STOP).await
+        }
     };
     node.shutdown().await;
     figures
@@ -43,26 +54,17 @@ pub(crate) async fn sample(workload: Workload, size: Size) -> Result<Vec<Figure>
 
 /// The far side.
 pub(crate) async fn serve() -> Result<(), String> {
-    let node = start("far").await?;
+    let node = nodes::start("far", far_side::told()?.as_ref()).await?;
     for (name, pid) in [(PONGER, spawn(&node, ponger)?), (COUNTER, spawn(&node, counter)?)] {
-        node.register(name, pid).map_err(|error| error.to_string())?;
+        node.register(name, pid).map_err(text)?;
     }
     let address = node.address().ok_or("the node does not listen")?;
     far_side::serve_until_abandoned(&address.to_string())
 }
 
-/// A node on loopback TCP.
-pub(crate) async fn start(name: &str) -> Result<Node, String> {
-    let runtime = TokioRuntime::current();
-    let transport = TcpTransport::new(TcpConfig::default(), runtime.clone());
-    let address = Address::new("tcp", "127.0.0.1:0").map_err(|error| format!("{error:?}"))?;
-    let builder = Node::builder(name).listen(address);
-    builder.start(&transport, runtime).await.map_err(|error| error.to_string())
-}
-
-async fn round_trips(node: &Node, ponger: Pid, size: Size) -> Result<Vec<Figure>, String> {
+async fn round_trips(node: &Node, ponger: Pid, size: Size) -> Result<Vec<u64>, String> {
     let (warm_up, count) = (size.of(10_000), size.of(100_000));
-    let nanos = run(node, async move |cx| {
+    run(node, async move |cx| {
         let mut nanos = Vec::with_capacity(count);
         for number in 0..(warm_up + count) as u64 {
             let began = cx.now();
@@ -76,22 +78,19 @@ async fn round_trips(node: &Node, ponger: Pid, size: Size) -> Result<Vec<Figure>
         }
         Ok(nanos)
     })
-    .await?;
-    Ok(round_trip_figures(nanos))
+    .await
 }
 
 /// Median, 99th percentile and rate of sequential round trips.
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a few minutes")]
-pub(crate) fn round_trip_figures(mut nanos: Vec<u64>) -> Vec<Figure> {
+pub(crate) fn round_trip_figures(workload: Workload, mut nanos: Vec<u64>) -> Vec<Figure> {
     let sum: u64 = nanos.iter().sum();
     nanos.sort_unstable();
     let at = |share: usize| nanos.get(nanos.len() * share / 100).copied().unwrap_or_default();
-    let micros = |nanos: u64| nanos as f64 / 1e3;
-    vec![
-        Figure::new("remote_pingpong_rtt_median", micros(at(50)), Unit::Microseconds),
-        Figure::new("remote_pingpong_rtt_p99", micros(at(99)), Unit::Microseconds),
-        Figure::rate("remote_pingpong_rate", nanos.len(), sum as f64 / 1e9),
-    ]
+    let micros = |nanos: u64| (nanos as f64 / 1e3, Unit::Microseconds);
+    let rate = (nanos.len() as f64 / (sum as f64 / 1e9), Unit::PerSecond);
+    let named = workload.metrics().iter().zip([micros(at(50)), micros(at(99)), rate]);
+    named.map(|(metric, (value, unit))| Figure::new(metric, value, unit)).collect()
 }
 
 /// Counts streams, and acknowledges each.

@@ -13,7 +13,8 @@ mod rustls_config;
 mod workload;
 mod written;
 
-use certificates::Certificates;
+pub(crate) use certificates::Certificates;
+pub(crate) use ours::transport;
 pub(crate) use workload::{Shape, Wire, metrics};
 
 use crate::args::{Own, Size};
@@ -32,12 +33,8 @@ pub(crate) async fn sample(
     shape: Shape,
     size: Size,
 ) -> Result<Vec<Figure>, String> {
-    let (near, far) = match wire {
-        Wire::Tcp => (None, None),
-        Wire::Tls => Certificates::two().map(|(near, far)| (Some(near), Some(far)))?,
-    };
-    let told = serde_json::to_string(&far).map_err(|error| error.to_string())?;
-    let far_side = FarSide::start_on(who, wire, &told)?;
+    let (near, far) = Certificates::for_wire(wire)?;
+    let far_side = FarSide::start_on(who, wire, far.as_ref())?;
     let measured = match who {
         Own::Raw => raw::sample(&far_side.address, near.as_ref(), shape, size).await,
         Own::Midflight => ours::sample(&far_side.address, near.as_ref(), shape, size).await,
@@ -47,8 +44,7 @@ pub(crate) async fn sample(
 
 /// The far side.
 pub(crate) async fn serve(who: Own) -> Result<(), String> {
-    let certificates: Option<Certificates> =
-        serde_json::from_str(&far_side::told()?).map_err(|error| error.to_string())?;
+    let certificates = far_side::told()?;
     match who {
         Own::Raw => raw::serve(certificates.as_ref()).await,
         Own::Midflight => ours::serve(certificates.as_ref()).await,

@@ -14,6 +14,58 @@ run("local_pingpong", Divisor, _) ->
     Count = 1000000 div Divisor,
     Micros = timed(fun() -> ping(Ponger, Count) end),
     per_second("local_pingpong", Count, Micros);
+run("local_call", Divisor, _) ->
+    Counter = spawn(fun() -> adder(0) end),
+    Count = 500000 div Divisor,
+    per_second("local_call", Count, timed(fun() -> calls(Counter, Count) end));
+run("local_fanin", Divisor, _) ->
+    Each = 1000000 div Divisor,
+    Message = binary:copy(<<7>>, 64),
+    Me = self(),
+    Micros = timed(fun() ->
+        [spawn(fun() -> stream(Me, Message, Each) end) || _ <- lists:seq(1, 4)],
+        received(4 * Each)
+    end),
+    per_second("local_fanin", 4 * Each, Micros);
+run("ring", Divisor, _) ->
+    Hops = 1000 * (1000 div Divisor),
+    Next = lists:foldl(fun(_, To) -> spawn(fun() -> member(To) end) end, self(), lists:seq(2, 1000)),
+    per_second("ring", Hops, timed(fun() -> laps(Next, Hops) end));
+run("spawn_rate", Divisor, _) ->
+    Batches = 1000 div Divisor,
+    Me = self(),
+    Batch = fun(_) ->
+        [spawn(fun() -> Me ! done end) || _ <- lists:seq(1, 1000)],
+        [receive done -> ok end || _ <- lists:seq(1, 1000)]
+    end,
+    per_second("spawn_rate", 1000 * Batches, timed(fun() -> lists:foreach(Batch, lists:seq(1, Batches)) end));
+run("spawn_monitor_rate", Divisor, _) ->
+    Batches = 1000 div Divisor,
+    Batch = fun(_) ->
+        [spawn_monitor(fun() -> ok end) || _ <- lists:seq(1, 1000)],
+        [receive {'DOWN', _, process, _, normal} -> ok end || _ <- lists:seq(1, 1000)]
+    end,
+    per_second("spawn_monitor_rate", 1000 * Batches,
+               timed(fun() -> lists:foreach(Batch, lists:seq(1, Batches)) end));
+run("process_memory", Divisor, _) ->
+    Count = 1000000 div Divisor,
+    Before = resident(),
+    Pids = [spawn(fun() -> holder(N) end) || N <- lists:seq(1, Count)],
+    _ = [begin Pid ! {self(), held}, receive {held, _} -> ok end end || Pid <- Pids],
+    print("process_memory", (resident() - Before) / length(Pids), "B");
+run("node_down_detection", _, Folder) ->
+    Node = peer(Folder),
+    Far = spawn(Node, ?MODULE, ponger, []),
+    Ref = monitor(process, Far),
+    OsPid = rpc:call(Node, os, getpid, []),
+    timer:sleep(300),
+    Micros = timed(fun() ->
+        os:cmd("kill -KILL " ++ OsPid),
+        receive {'DOWN', Ref, process, Far, _} -> ok end
+    end),
+    print("node_down_detection", Micros / 1000, "ms");
+run("remote_stream_64KiB", Divisor, Folder) -> blocks("remote_stream_64KiB", 65536, Divisor, Folder);
+run("remote_stream_1MiB", Divisor, Folder) -> blocks("remote_stream_1MiB", 1048576, Divisor, Folder);
 run("remote_pingpong", Divisor, Folder) ->
     Ponger = spawn(peer(Folder), ?MODULE, ponger, []),
     ping(Ponger, 10000 div Divisor),
@@ -43,6 +95,17 @@ run("upgrade_one", _, Folder) ->
     print("upgrade_one_client_gap_baseline", Baseline / 1000, "us");
 run("upgrade_10k", Divisor, Folder) -> upgrade_many("upgrade_10k", 10000 div Divisor, Folder);
 run("upgrade_100k", Divisor, Folder) -> upgrade_many("upgrade_100k", 100000 div Divisor, Folder).
+
+blocks(Name, Len, Divisor, Folder) ->
+    Counter = spawn(peer(Folder), ?MODULE, counter, []),
+    Count = (1 bsl 30) div Divisor div Len,
+    Message = binary:copy(<<7>>, Len),
+    Micros = timed(fun() ->
+        Counter ! {start, self(), Count},
+        stream(Counter, Message, Count),
+        receive {done, Count} -> ok end
+    end),
+    print(Name, Count * Len / Micros, "MB_per_s").
 
 upgrade_many(Name, Count, Folder) ->
     {Pids, Code} = records(Count, Folder),
@@ -107,6 +170,33 @@ ping(Ponger, N) ->
     Ponger ! {ping, self(), N},
     receive {pong, N} -> ping(Ponger, N - 1) end.
 
+adder(Sum) ->
+    receive {add, From, Ref, Amount} -> From ! {Ref, Sum + Amount}, adder(Sum + Amount) end.
+
+calls(_, 0) -> ok;
+calls(Counter, N) ->
+    Ref = make_ref(),
+    Counter ! {add, self(), Ref, 1},
+    receive {Ref, _} -> calls(Counter, N - 1) end.
+
+received(0) -> ok;
+received(Left) -> receive Message when is_binary(Message) -> received(Left - 1) end.
+
+member(To) -> receive {token, Left} -> To ! {token, Left - 1}, member(To) end.
+
+laps(_, 0) -> ok;
+laps(Next, Left) ->
+    Next ! {token, Left - 1},
+    receive {token, Now} -> laps(Next, Now) end.
+
+holder(Held) -> receive {From, held} -> From ! {held, Held}, holder(Held) end.
+
+%% Resident bytes of this OS process.
+resident() ->
+    {ok, Status} = file:read_file("/proc/self/status"),
+    {match, [KiB]} = re:run(Status, "VmRSS:\\s+(\\d+)", [{capture, all_but_first, list}]),
+    list_to_integer(KiB) * 1024.
+
 round_trips(_, 0, Nanos) -> Nanos;
 round_trips(Ponger, N, Nanos) ->
     Began = erlang:monotonic_time(nanosecond),
@@ -119,7 +209,7 @@ counter() ->
 
 count(From, Count, 0) -> From ! {done, Count}, counter();
 count(From, Count, Left) ->
-    receive <<_:64/binary>> -> count(From, Count, Left - 1) end.
+    receive Message when is_binary(Message) -> count(From, Count, Left - 1) end.
 
 stream(_, _, 0) -> ok;
 stream(To, Message, N) -> To ! Message, stream(To, Message, N - 1).

@@ -6,12 +6,14 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::workload::Wire;
+
 /// Where both sides are: loopback.
-pub(super) const HOST: &str = "127.0.0.1";
+pub(crate) const HOST: &str = "127.0.0.1";
 
 /// What one side needs, as PEM.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     /// The authority that both trust.
     pub(super) authority: String,
     pub(super) chain: String,
@@ -19,8 +21,16 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
+    /// Those of the near and the far side, where what they talk over needs any.
+    pub(crate) fn for_wire(wire: Wire) -> Result<(Option<Self>, Option<Self>), String> {
+        match wire {
+            Wire::Tcp => Ok((None, None)),
+            Wire::Tls => Self::two().map(|(near, far)| (Some(near), Some(far))),
+        }
+    }
+
     /// Those of two sides that trust each other.
-    pub(super) fn two() -> Result<(Self, Self), String> {
+    fn two() -> Result<(Self, Self), String> {
         let made = || {
             let issuer = authority()?;
             Ok((Self::of("near", &issuer)?, Self::of("far", &issuer)?))

@@ -42,7 +42,8 @@ pub(super) async fn serve(certificates: Option<&Certificates>) -> Result<(), Str
     far_side::serve_until_abandoned(end.address().as_str())
 }
 
-fn transport(
+/// Over TLS where there are certificates, else over TCP.
+pub(crate) fn transport(
     certificates: Option<&Certificates>,
     runtime: Handle,
 ) -> Result<Arc<dyn Transport>, String> {
