@@ -90,7 +90,7 @@ fn compare_message(written: &TypeInfo, read: &TypeInfo) -> Option<Conflict> {
     match resolve(written, read) {
         Resolution::Same => None,
         Resolution::Structural(plan) if plan.is_verbatim() => None,
-        Resolution::Structural(_) => {
+        Resolution::Structural(_) | Resolution::Chain(_) => {
             Some(Conflict::OtherForm { type_name: written.name().to_owned() })
         }
         Resolution::Incompatible(mismatch) => Some(Conflict::Message(mismatch)),

@@ -85,7 +85,7 @@ fn same(written: &TypeInfo, read: &TypeInfo) -> Result<(), ConvertError> {
         Resolution::Same => Ok(()),
         Resolution::Structural(plan) if plan.is_verbatim() => Ok(()),
         Resolution::Incompatible(mismatch) => Err(ConvertError::Mismatch(mismatch)),
-        Resolution::Structural(_) => Err(ConvertError::NoConversion {
+        Resolution::Structural(_) | Resolution::Chain(_) => Err(ConvertError::NoConversion {
             behaviour: written.name().to_owned(),
             from: written.version(),
             to: read.version(),

@@ -63,7 +63,10 @@ impl Turn<'_> {
         match inner.types.reading(writer, reader) {
             Reading::Resolved(resolution) => match &*resolution {
                 Resolution::Same => Readable::Same,
-                Resolution::Structural(plan) => Readable::Structural(plan.clone()),
+                // Chains do not come up: whoever reads through this has no conversions.
+                Resolution::Structural(plan) | Resolution::Chain(plan) => {
+                    Readable::Structural(plan.clone())
+                }
                 Resolution::Incompatible(mismatch) => {
                     Readable::Incompatible(Box::new(mismatch.clone()))
                 }

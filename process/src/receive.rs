@@ -365,10 +365,10 @@ pub(crate) fn read<M: Message>(inner: &Arc<Inner>, content: Content) -> Read<M> 
         content @ Content::Bytes { .. } => content,
     };
     let Content::Bytes { ty, bytes } = &content else { unreachable!("encoded above") };
-    let Ok(reader) = inner.types.of::<M>() else {
+    if inner.types.of::<M>().is_err() {
         return unreadable(content, "the node knows too many types".into());
-    };
-    match inner.types.reading(*ty, reader) {
+    }
+    match inner.types.reading_as::<M>(*ty) {
         Reading::Resolved(resolution) => match decode_resolved::<M>(bytes, &resolution) {
             Ok(message) => {
                 if matches!(*resolution, Resolution::Same) {

@@ -55,7 +55,15 @@ pub(crate) struct TypeTable {
     recent: Recent,
     types_max: usize,
     inner: RwLock<Inner>,
-    resolutions: RwLock<FxHashMap<(TypeNo, TypeNo), Arc<Resolution>>>,
+    resolutions: RwLock<FxHashMap<(TypeNo, Reader), Arc<Resolution>>>,
+}
+
+/// Who reads. A Rust type has conversions that another of its name, version and structure may lack, so
+/// it goes by where its description lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Reader {
+    Type(TypeNo),
+    Rust(usize),
 }
 
 #[derive(Debug, Default)]
@@ -208,25 +216,41 @@ impl TypeTable {
         }
     }
 
-    /// How `writer` is read as `reader`.
+    /// How `writer` is read as `reader`, by one that has no conversions.
     pub(crate) fn reading(&self, writer: TypeNo, reader: TypeNo) -> Reading {
-        if let Some(resolution) = self.resolutions.read().get(&(writer, reader)) {
+        let info = || self.entry(reader).info().map(|info| info.without_conversions());
+        self.resolution((writer, Reader::Type(reader)), info)
+    }
+
+    /// How `writer` is read as the Rust type `M`, with the conversions that it has.
+    pub(crate) fn reading_as<M: Message>(&self, writer: TypeNo) -> Reading {
+        let reader = M::type_info();
+        let key = (writer, Reader::Rust(std::ptr::from_ref(reader).addr()));
+        self.resolution(key, || Some(reader.clone()))
+    }
+
+    fn resolution(
+        &self,
+        key: (TypeNo, Reader),
+        reader: impl FnOnce() -> Option<TypeInfo>,
+    ) -> Reading {
+        if let Some(resolution) = self.resolutions.read().get(&key) {
             return Reading::Resolved(resolution.clone());
         }
-        let (from, to) = (self.entry(writer), self.entry(reader));
-        let Some(reader_info) = to.info() else { return Reading::SchemaUnavailable };
-        let Some(writer_info) = from.info() else {
-            return match from.unavailable.get() {
+        let Some(reader) = reader() else { return Reading::SchemaUnavailable };
+        let writer = self.entry(key.0);
+        let Some(writer_info) = writer.info() else {
+            return match writer.unavailable.get() {
                 Some(()) => Reading::SchemaUnavailable,
                 None => Reading::SchemaUnknown,
             };
         };
-        let resolution = Arc::new(resolve(writer_info, reader_info));
+        let resolution = Arc::new(resolve(writer_info, &reader));
         let mut resolutions = self.resolutions.write();
         if resolutions.len() >= Self::RESOLUTIONS_MAX {
             resolutions.clear();
         }
-        resolutions.insert((writer, reader), resolution.clone());
+        resolutions.insert(key, resolution.clone());
         Reading::Resolved(resolution)
     }
 

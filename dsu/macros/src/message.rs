@@ -1,5 +1,7 @@
 //! `#[derive(Message)]`: a schema with a name and a version.
 
+mod conversions;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
@@ -7,6 +9,7 @@ use syn::{DeriveInput, LitInt, LitStr, Path};
 
 use crate::krate::{given_crate, message_crate};
 use crate::schema;
+use conversions::Conversions;
 
 const MAX_NAME_BYTES: usize = 200;
 
@@ -35,7 +38,9 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         &krate,
         &quote!(<Self as #krate::Message>::NAME),
         &quote!(::core::option::Option::Some(<Self as #krate::Message>::VERSION)),
+        attributes.conversions.function(&krate),
     )?;
+    let checks = attributes.conversions.checks(ident, &krate);
     Ok(quote! {
         #schema
 
@@ -50,6 +55,8 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
                 INFO.get_or_init(#krate::TypeInfo::of::<Self>)
             }
         }
+
+        #checks
     })
 }
 
@@ -57,11 +64,13 @@ struct Attributes {
     name: Option<LitStr>,
     version: u32,
     krate: Option<Path>,
+    conversions: Conversions,
 }
 
 impl Attributes {
     fn read(input: &DeriveInput) -> syn::Result<Self> {
-        let mut read = Self { name: None, version: 1, krate: None };
+        let mut read =
+            Self { name: None, version: 1, krate: None, conversions: Conversions::default() };
         for attribute in input.attrs.iter().filter(|one| one.path().is_ident("message")) {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
@@ -74,8 +83,14 @@ impl Attributes {
                     }
                 } else if meta.path.is_ident("crate") {
                     read.krate = Some(given_crate(&meta.value()?.parse()?)?);
+                } else if meta.path.is_ident("from") {
+                    read.conversions.read(&meta, false)?;
+                } else if meta.path.is_ident("try_from") {
+                    read.conversions.read(&meta, true)?;
                 } else {
-                    return Err(meta.error("`name`, `version` and `crate` are known here"));
+                    return Err(meta.error(
+                        "`name`, `version`, `from(…)`, `try_from(…)` and `crate` are known here",
+                    ));
                 }
                 Ok(())
             })?;

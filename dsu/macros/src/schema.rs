@@ -14,7 +14,7 @@ use crate::serde_attributes::{Container, Part};
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let krate = read_crate(input)?;
     let name = input.ident.unraw().to_string();
-    implement(input, &krate, &quote!(#name), &quote!(::core::option::Option::None))
+    implement(input, &krate, &quote!(#name), &quote!(::core::option::Option::None), None)
 }
 
 /// Implements `Schema` under a name and version.
@@ -23,6 +23,7 @@ pub(crate) fn implement(
     krate: &TokenStream,
     name: &TokenStream,
     version: &TokenStream,
+    conversions: Option<TokenStream>,
 ) -> syn::Result<TokenStream> {
     if let Some(lifetime) = input.generics.lifetimes().next() {
         return Err(syn::Error::new(
@@ -46,6 +47,8 @@ pub(crate) fn implement(
             fn descriptor() -> #krate::Descriptor {
                 #krate::Descriptor::named::<Self>(#name, #version, #body)
             }
+
+            #conversions
         }
     })
 }

@@ -25,6 +25,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         &quote!(#abi::message),
         &quote!("state"),
         &quote!(::core::option::Option::Some(<Self as #abi::State>::VERSION)),
+        None,
     )?;
     Ok(quote! {
         #schema

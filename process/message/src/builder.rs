@@ -3,13 +3,13 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::descriptor::{Descriptor, DescriptorFn};
+use crate::descriptor::{ConversionsFn, Descriptor, DescriptorFn};
 use crate::limits::{MAX_DEFINITIONS, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH};
 use crate::shape::{Body, Definition};
 use crate::tree::{Scalar, SchemaError, SchemaTree, Type};
 
-/// Builds the tree of what a function describes.
-pub(crate) fn build(root: DescriptorFn) -> Result<SchemaTree, SchemaError> {
+/// Builds the tree of what a function describes, with the conversions to each of its named types.
+pub(crate) fn build(root: DescriptorFn) -> Result<(SchemaTree, Vec<ConversionsFn>), SchemaError> {
     let mut builder = Builder::default();
     let root = builder.visit(root, 0)?;
     let mut definitions = Vec::new();
@@ -18,7 +18,11 @@ pub(crate) fn build(root: DescriptorFn) -> Result<SchemaTree, SchemaError> {
         definitions.push(Definition { name, version, body });
     }
     let tree = finish(root, definitions)?;
-    if tree.to_string().len() > MAX_SCHEMA_BYTES { Err(SchemaError::TooLarge) } else { Ok(tree) }
+    if tree.to_string().len() > MAX_SCHEMA_BYTES {
+        Err(SchemaError::TooLarge)
+    } else {
+        Ok((tree, builder.conversions))
+    }
 }
 
 /// Checks definitions whose numbers are all good, and makes the tree.
@@ -36,6 +40,7 @@ pub(crate) fn finish(
 struct Builder {
     numbers: BTreeMap<TypeId, usize>,
     waiting: VecDeque<Definition<DescriptorFn>>,
+    conversions: Vec<ConversionsFn>,
 }
 
 impl Builder {
@@ -56,7 +61,9 @@ impl Builder {
             Descriptor::Tuple(items) => {
                 Type::Tuple(items.into_iter().map(inner).collect::<Result<_, _>>()?)
             }
-            Descriptor::Named(identity, definition) => self.number(identity, definition)?,
+            Descriptor::Named(identity, definition, conversions) => {
+                self.number(identity, definition, conversions)?
+            }
         })
     }
 
@@ -64,6 +71,7 @@ impl Builder {
         &mut self,
         identity: TypeId,
         definition: Definition<DescriptorFn>,
+        conversions: ConversionsFn,
     ) -> Result<Type, SchemaError> {
         if let Some(&known) = self.numbers.get(&identity) {
             return Ok(Type::Named(known));
@@ -74,6 +82,7 @@ impl Builder {
         }
         self.numbers.insert(identity, number);
         self.waiting.push_back(definition);
+        self.conversions.push(conversions);
         Ok(Type::Named(number))
     }
 }

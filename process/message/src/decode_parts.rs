@@ -2,8 +2,9 @@
 
 use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
+use crate::chain::{OurFields, OurVariant, Ours};
 use crate::cursor::Cursor;
-use crate::decode::{Driven, name_of};
+use crate::driven::{Driven, name_of};
 use crate::error::DecodeReason;
 use crate::failure::Failure;
 use crate::path::Step;
@@ -12,38 +13,53 @@ use crate::scan::skip;
 use crate::shape::{Field, Shape, Variant};
 use crate::tree::{SchemaTree, Type};
 
+/// The reader's side of values that follow each other.
+#[derive(Clone, Copy)]
+pub(crate) enum OurParts<'p> {
+    /// Nothing is converted in there.
+    None,
+    Of(Ours<'p>),
+    OfVariant(OurVariant<'p>),
+}
+
+impl<'p> OurParts<'p> {
+    pub(crate) fn of(ours: Option<Ours<'p>>) -> Self {
+        ours.map_or(Self::None, Self::Of)
+    }
+
+    fn element(self, index: usize) -> Option<Ours<'p>> {
+        match self {
+            Self::None => None,
+            Self::Of(ours) => ours.element(index),
+            Self::OfVariant(ours) => ours.element(index),
+        }
+    }
+}
+
 /// Values that follow each other.
-pub(crate) struct Elements<'p, 'de> {
-    cursor: &'p mut Cursor<'de>,
+pub(crate) struct Elements<'p, 'b> {
+    cursor: &'p mut Cursor<'b>,
     tree: &'p SchemaTree,
     items: Fixed<'p>,
     next: usize,
     left: u64,
     depth: usize,
+    ours: OurParts<'p>,
 }
 
-impl<'p, 'de> Elements<'p, 'de> {
-    pub(crate) const fn fixed(
-        cursor: &'p mut Cursor<'de>,
+impl<'p, 'b> Elements<'p, 'b> {
+    pub(crate) const fn new(
+        cursor: &'p mut Cursor<'b>,
         tree: &'p SchemaTree,
         items: Fixed<'p>,
         depth: usize,
+        ours: OurParts<'p>,
     ) -> Self {
-        Self { cursor, tree, items, next: 0, left: items.len(), depth: depth + 1 }
-    }
-
-    pub(crate) const fn list(
-        cursor: &'p mut Cursor<'de>,
-        tree: &'p SchemaTree,
-        item: &'p Type,
-        length: u64,
-        depth: usize,
-    ) -> Self {
-        Self::fixed(cursor, tree, Fixed::Array(item, length), depth)
+        Self { cursor, tree, items, next: 0, left: items.len(), depth: depth + 1, ours }
     }
 
     /// Shows them all; a reader that stops early has another length in mind.
-    pub(crate) fn visit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Failure> {
+    pub(crate) fn visit<'de, V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Failure> {
         let theirs = self.items.len();
         let value = visitor.visit_seq(&mut self)?;
         if self.left == 0 {
@@ -54,7 +70,7 @@ impl<'p, 'de> Elements<'p, 'de> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
+impl<'de> SeqAccess<'de> for Elements<'_, '_> {
     type Error = Failure;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
@@ -67,7 +83,8 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
         let index = self.next;
         self.next += 1;
         self.left -= 1;
-        Driven::new(self.cursor, self.tree, item, self.depth)
+        let ours = self.ours.element(index);
+        Driven::new(self.cursor, self.tree, item, self.depth, ours)
             .and_then(|driven| seed.deserialize(driven))
             .map(Some)
             .map_err(|failure| failure.within(self.items.step(index)))
@@ -80,26 +97,28 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 }
 
 /// Keys and values that follow each other.
-pub(crate) struct Pairs<'p, 'de> {
-    cursor: &'p mut Cursor<'de>,
+pub(crate) struct Pairs<'p, 'b> {
+    cursor: &'p mut Cursor<'b>,
     tree: &'p SchemaTree,
     pair: (&'p Type, &'p Type),
     left: u64,
     depth: usize,
+    ours: Option<(Ours<'p>, Ours<'p>)>,
 }
 
-impl<'p, 'de> Pairs<'p, 'de> {
+impl<'p, 'b> Pairs<'p, 'b> {
     pub(crate) const fn new(
-        cursor: &'p mut Cursor<'de>,
+        cursor: &'p mut Cursor<'b>,
         tree: &'p SchemaTree,
         pair: (&'p Type, &'p Type),
         length: u64,
         depth: usize,
+        ours: Option<(Ours<'p>, Ours<'p>)>,
     ) -> Self {
-        Self { cursor, tree, pair, left: length, depth: depth + 1 }
+        Self { cursor, tree, pair, left: length, depth: depth + 1, ours }
     }
 
-    pub(crate) fn visit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Failure> {
+    pub(crate) fn visit<'de, V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Failure> {
         let theirs = self.left;
         let value = visitor.visit_map(&mut self)?;
         if self.left == 0 {
@@ -110,7 +129,7 @@ impl<'p, 'de> Pairs<'p, 'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
+impl<'de> MapAccess<'de> for Pairs<'_, '_> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -121,14 +140,16 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
-        Driven::new(self.cursor, self.tree, self.pair.0, self.depth)
+        let ours = self.ours.map(|(key, _)| key);
+        Driven::new(self.cursor, self.tree, self.pair.0, self.depth, ours)
             .and_then(|driven| seed.deserialize(driven))
             .map(Some)
             .map_err(|failure| failure.within(Step::Key))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        Driven::new(self.cursor, self.tree, self.pair.1, self.depth)
+        let ours = self.ours.map(|(_, value)| value);
+        Driven::new(self.cursor, self.tree, self.pair.1, self.depth, ours)
             .and_then(|driven| seed.deserialize(driven))
             .map_err(|failure| failure.within(Step::Value))
     }
@@ -139,25 +160,27 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
 }
 
 /// The fields of a struct, shown as a map by name.
-pub(crate) struct Fields<'p, 'de> {
-    cursor: &'p mut Cursor<'de>,
+pub(crate) struct Fields<'p, 'b> {
+    cursor: &'p mut Cursor<'b>,
     tree: &'p SchemaTree,
     fields: &'p [Field<Type>],
     depth: usize,
+    ours: Option<OurFields<'p>>,
 }
 
-impl<'p, 'de> Fields<'p, 'de> {
+impl<'p, 'b> Fields<'p, 'b> {
     pub(crate) const fn new(
-        cursor: &'p mut Cursor<'de>,
+        cursor: &'p mut Cursor<'b>,
         tree: &'p SchemaTree,
         fields: &'p [Field<Type>],
         depth: usize,
+        ours: Option<OurFields<'p>>,
     ) -> Self {
-        Self { cursor, tree, fields, depth: depth + 1 }
+        Self { cursor, tree, fields, depth: depth + 1, ours }
     }
 
     /// Shows them all, and walks over those that the reader leaves.
-    pub(crate) fn visit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Failure> {
+    pub(crate) fn visit<'de, V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Failure> {
         let value = visitor.visit_map(&mut self)?;
         for field in self.fields {
             skip(self.tree, &field.ty, self.cursor, self.depth)
@@ -167,7 +190,7 @@ impl<'p, 'de> Fields<'p, 'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+impl<'de> MapAccess<'de> for Fields<'_, '_> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -187,7 +210,8 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
             return Err(serde::de::Error::custom("a value was asked for before its key"));
         };
         self.fields = rest;
-        Driven::new(self.cursor, self.tree, &field.ty, self.depth)
+        let ours = self.ours.and_then(|ours| ours.field(&field.name));
+        Driven::new(self.cursor, self.tree, &field.ty, self.depth, ours)
             .and_then(|driven| seed.deserialize(driven))
             .map_err(|failure| failure.within(Step::Name(field.name.clone())))
     }
@@ -198,11 +222,12 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
 }
 
 /// The variant that is there.
-pub(crate) struct VariantOf<'p, 'de> {
-    pub(crate) cursor: &'p mut Cursor<'de>,
+pub(crate) struct VariantOf<'p, 'b> {
+    pub(crate) cursor: &'p mut Cursor<'b>,
     pub(crate) tree: &'p SchemaTree,
     pub(crate) variant: &'p Variant<Type>,
     pub(crate) depth: usize,
+    pub(crate) ours: Option<OurVariant<'p>>,
 }
 
 impl VariantOf<'_, '_> {
@@ -212,7 +237,7 @@ impl VariantOf<'_, '_> {
     }
 }
 
-impl<'de> EnumAccess<'de> for VariantOf<'_, 'de> {
+impl<'de> EnumAccess<'de> for VariantOf<'_, '_> {
     type Error = Failure;
     type Variant = Self;
 
@@ -221,7 +246,7 @@ impl<'de> EnumAccess<'de> for VariantOf<'_, 'de> {
     }
 }
 
-impl<'de> VariantAccess<'de> for VariantOf<'_, 'de> {
+impl<'de> VariantAccess<'de> for VariantOf<'_, '_> {
     type Error = Failure;
 
     fn unit_variant(self) -> Result<(), Failure> {
@@ -236,8 +261,11 @@ impl<'de> VariantAccess<'de> for VariantOf<'_, 'de> {
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
         let name = &self.variant.name;
         match &self.variant.shape {
-            Shape::Newtype(inner) => Driven::new(self.cursor, self.tree, inner, self.depth)
-                .and_then(|driven| seed.deserialize(driven)),
+            Shape::Newtype(inner) => {
+                let ours = self.ours.and_then(OurVariant::newtype);
+                Driven::new(self.cursor, self.tree, inner, self.depth, ours)
+                    .and_then(|driven| seed.deserialize(driven))
+            }
             _ => self.differ("a variant of one unnamed field"),
         }
         .map_err(|failure| failure.within(Step::Name(name.clone())))
@@ -247,7 +275,8 @@ impl<'de> VariantAccess<'de> for VariantOf<'_, 'de> {
         let name = &self.variant.name;
         match &self.variant.shape {
             Shape::Tuple(items) if items.len() == count => {
-                Elements::fixed(self.cursor, self.tree, Fixed::Items(items), self.depth)
+                let ours = self.ours.map_or(OurParts::None, OurParts::OfVariant);
+                Elements::new(self.cursor, self.tree, Fixed::Items(items), self.depth, ours)
                     .visit(visitor)
             }
             _ => self.differ("a variant of another number of unnamed fields"),
@@ -263,7 +292,8 @@ impl<'de> VariantAccess<'de> for VariantOf<'_, 'de> {
         let name = &self.variant.name;
         match &self.variant.shape {
             Shape::Struct { fields, .. } => {
-                Fields::new(self.cursor, self.tree, fields, self.depth).visit(visitor)
+                let ours = self.ours.and_then(OurVariant::fields);
+                Fields::new(self.cursor, self.tree, fields, self.depth, ours).visit(visitor)
             }
             _ => self.differ("a variant with named fields"),
         }

@@ -6,10 +6,13 @@
 use std::any::TypeId;
 
 use crate::shape::{Body, Definition, Field, Shape, Variant};
-use crate::{Scalar, Schema};
+use crate::{Conversion, Scalar, Schema};
 
 /// A function that describes one type.
 pub type DescriptorFn = fn() -> Descriptor;
+
+/// A function that tells the conversions to one type.
+pub type ConversionsFn = fn() -> Vec<Conversion>;
 
 /// What values of one type look like on the wire.
 #[derive(Clone, Debug)]
@@ -30,7 +33,7 @@ pub enum Descriptor {
     /// A fixed number of values.
     Tuple(Vec<DescriptorFn>),
     /// A struct or an enum. The identity tells apart types of one name, and finds recursion.
-    Named(TypeId, Definition<DescriptorFn>),
+    Named(TypeId, Definition<DescriptorFn>, ConversionsFn),
 }
 
 impl Descriptor {
@@ -43,7 +46,8 @@ impl Descriptor {
     /// A struct or enum `S`.
     #[must_use]
     pub fn named<S: Schema>(name: &str, version: Option<u32>, body: Body<DescriptorFn>) -> Self {
-        Self::Named(TypeId::of::<S>(), Definition { name: name.to_owned(), version, body })
+        let definition = Definition { name: name.to_owned(), version, body };
+        Self::Named(TypeId::of::<S>(), definition, S::conversions)
     }
 }
 

@@ -86,6 +86,15 @@ pub enum DecodeReason {
     },
     /// The writer's type cannot be read as this one at all.
     Incompatible(Box<Mismatch>),
+    /// A conversion between two versions refused the value.
+    NotConverted {
+        /// The version it had.
+        from: u32,
+        /// The version it would have got.
+        to: u32,
+        /// What the conversion says.
+        why: String,
+    },
     /// The type's own `Deserialize` refused the value.
     Refused(String),
 }
@@ -106,6 +115,9 @@ impl fmt::Display for DecodeReason {
                 write!(f, "theirs has {theirs} elements, ours has {ours}")
             }
             Self::Incompatible(mismatch) => fmt::Display::fmt(mismatch, f),
+            Self::NotConverted { from, to, why } => {
+                write!(f, "the conversion from version {from} to {to} refused it: {why}")
+            }
             Self::Refused(why) => f.write_str(why),
         }
     }

@@ -24,13 +24,17 @@
 extern crate self as midflight_message;
 
 mod builder;
+mod chain;
 mod codec;
+mod conversion;
 mod cursor;
 mod decode;
 mod decode_parts;
 mod descriptor;
+mod driven;
 mod error;
 mod failure;
+mod findings;
 mod fingerprint;
 mod limits;
 mod message;
@@ -53,8 +57,9 @@ mod tree;
 mod type_info;
 
 pub use codec::{decode, encode};
-pub use decode::decode_resolved;
-pub use descriptor::{Descriptor, DescriptorFn};
+pub use conversion::Conversion;
+pub use decode::{decode_resolved, translate};
+pub use descriptor::{ConversionsFn, Descriptor, DescriptorFn};
 pub use error::{DecodeError, DecodeReason, EncodeError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use limits::{
@@ -68,7 +73,7 @@ pub use midflight_macros::Message;
 pub use midflight_macros::Schema;
 pub use mismatch::{Mismatch, MismatchReason};
 pub use pid::{NodeId, ParsePidError, Pid};
-pub use plan::{Certainty, Plan, Resolution, Risk};
+pub use plan::{Certainty, Converted, Plan, Resolution, Risk};
 pub use process_ref::ProcessRef;
 pub use resolve::resolve;
 pub use schema::Schema;

@@ -12,7 +12,8 @@ pub const MAX_DEFINITIONS: usize = 2048;
 /// How deep unnamed types may nest in a schema, as in `option<seq<tuple(…)>>`.
 pub const MAX_TYPE_DEPTH: usize = 32;
 
-/// How deep a value may nest, counting every struct, enum, option, list, map and tuple on the way.
+/// How deep a value may nest, counting every struct, enum, option, list, map and tuple on the way, and
+/// every conversion that is run.
 ///
 /// Encoding refuses deeper values of recursive types, so that no reader's stack is at risk.
 pub const MAX_VALUE_DEPTH: usize = 256;

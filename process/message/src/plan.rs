@@ -3,21 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::chain::Chains;
 use crate::{Fingerprint, Mismatch, SchemaTree};
 
 /// How a writer's messages are read as the reader's type.
 ///
-/// Conversions that an author registered, version by version, are a fourth way. They belong above
-/// this crate: whoever holds them tries them where this says [`MismatchReason::Version`], and this
-/// resolution then applies to each end of the chain.
-///
-/// [`MismatchReason::Version`]: crate::MismatchReason::Version
+/// Conversions are the reader's: those registered with its type, and with the types that are parts
+/// of it. Where the reader's type came from someone else, there are none.
 #[derive(Clone, Debug)]
 pub enum Resolution {
     /// The types are the same; nothing but [`decode`](crate::decode) runs.
     Same,
     /// serde's own rules bridge the difference; decoding follows the writer's schema.
     Structural(Arc<Plan>),
+    /// The whole or a part is of another version; the author's conversions are run.
+    Chain(Arc<Plan>),
     /// They cannot be bridged.
     Incompatible(Mismatch),
 }
@@ -28,7 +28,7 @@ impl Resolution {
     pub fn certainty(&self) -> Certainty {
         match self {
             Self::Same => Certainty::Always,
-            Self::Structural(plan) => plan.certainty(),
+            Self::Structural(plan) | Self::Chain(plan) => plan.certainty(),
             Self::Incompatible(_) => Certainty::Never,
         }
     }
@@ -71,6 +71,30 @@ pub struct Plan {
     pub(crate) risks: Vec<Risk>,
     /// Whether the bytes are the very same, so that nothing needs translating.
     pub(crate) verbatim: bool,
+    pub(crate) chains: Chains,
+    pub(crate) converted: Vec<Converted>,
+}
+
+/// A part of a message, or the whole, that is converted from one version to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Converted {
+    /// Where in the message; empty for the whole.
+    pub path: String,
+    /// The name of what is converted.
+    pub name: String,
+    /// The writer's version.
+    pub from: u32,
+    /// The reader's version.
+    pub to: u32,
+}
+
+impl fmt::Display for Converted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "field `{}`: ", self.path)?;
+        }
+        write!(f, "{} is converted from version {} to {}", self.name, self.from, self.to)
+    }
 }
 
 impl Plan {
@@ -84,6 +108,12 @@ impl Plan {
     #[must_use]
     pub fn risks(&self) -> &[Risk] {
         &self.risks
+    }
+
+    /// What is converted, and where; bounded, so a very long list is cut.
+    #[must_use]
+    pub fn converted(&self) -> &[Converted] {
+        &self.converted
     }
 
     /// Whether both types have the same bytes, so that reading costs no more than usual.

@@ -54,7 +54,7 @@ fn check(theirs: &Model, ours: &Model, seed: u64) -> Result<&'static str, TestCa
     let resolution = resolve(&their_info, &our_info);
     let risks = match &resolution {
         Resolution::Same => &[][..],
-        Resolution::Structural(plan) => plan.risks(),
+        Resolution::Structural(plan) | Resolution::Chain(plan) => plan.risks(),
         Resolution::Incompatible(mismatch) => {
             // A set cannot be told from a list when bytes are read; the prediction is the stricter.
             let stricter =
@@ -90,9 +90,8 @@ fn check(theirs: &Model, ours: &Model, seed: u64) -> Result<&'static str, TestCa
             }
             "verbatim"
         }
-        Resolution::Structural(_) if risks.is_empty() => "always",
-        Resolution::Structural(_) => "may fail",
-        Resolution::Incompatible(_) => "never",
+        _ if risks.is_empty() => "always",
+        _ => "may fail",
     })
 }
 

@@ -2,19 +2,20 @@
 //!
 //! The rules are serde's own, as derived code applies them to a self-describing format: fields and
 //! variants go by name, unknown fields are passed over, absent ones need a default or an `Option`.
-//! Where serde would lose something without a word (a fraction, a duplicate), this says no instead.
+//! A named type of another version needs the author's conversions, wherever it is. Where serde would lose something without a word (a fraction, a duplicate), this says no instead.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::chain::{Chain, Chains, Claim, Place, gap};
+use crate::conversion::route;
+use crate::findings::{Findings, Met};
 use crate::limits::MAX_VALUE_DEPTH;
 use crate::path::{MAX_TEXT_BYTES, Path, Step, shorten};
-use crate::shape::Body;
+use crate::shape::Definition;
 use crate::tree::{Scalar, SchemaTree, Type};
-use crate::{Mismatch, MismatchReason, Plan, Resolution, Risk, TypeInfo};
+use crate::{Mismatch, MismatchReason, Plan, Resolution, TypeInfo};
 
-/// The most risks that are listed.
-const MAX_RISKS: usize = 64;
 /// The most pairs of parts that are compared.
 const MAX_PAIRS: usize = 100_000;
 
@@ -28,24 +29,38 @@ pub fn resolve(writer: &TypeInfo, reader: &TypeInfo) -> Resolution {
     if writer.name() != reader.name() {
         return whole(writer.name().into(), reader.name().into(), MismatchReason::Name);
     }
-    if writer.version() != reader.version() {
+    if writer.version() != reader.version() && !is_converted(writer, reader) {
         let [theirs, ours] =
             [writer.version(), reader.version()].map(|version| format!("version {version}"));
         return whole(theirs, ours, MismatchReason::Version);
     }
-    if writer.fingerprint() == reader.fingerprint() {
+    if writer.version() == reader.version() && writer.fingerprint() == reader.fingerprint() {
         return Resolution::Same;
     }
-    let mut comparison = Comparison::new(reader.name(), writer.tree(), reader.tree());
-    match comparison.compare(&writer.tree().root, &reader.tree().root) {
-        Err(mismatch) => Resolution::Incompatible(mismatch),
-        Ok(()) => Resolution::Structural(Arc::new(Plan {
-            writer: Arc::clone(writer.tree()),
-            reader: reader.fingerprint(),
-            risks: comparison.risks,
-            verbatim: comparison.verbatim,
-        })),
+    let mut comparison = Comparison::new(writer.tree(), reader);
+    if let Err(mismatch) = comparison.compare(&writer.tree().root, &reader.tree().root) {
+        return Resolution::Incompatible(mismatch);
     }
+    let plan = Arc::new(Plan {
+        writer: Arc::clone(writer.tree()),
+        reader: reader.fingerprint(),
+        verbatim: comparison.verbatim,
+        risks: comparison.findings.risks(),
+        converted: comparison.findings.converted(),
+        chains: comparison.chains,
+    });
+    if plan.chains.is_empty() { Resolution::Structural(plan) } else { Resolution::Chain(plan) }
+}
+
+/// Whether the two versions are those of the outermost named types, which conversions connect.
+fn is_converted(writer: &TypeInfo, reader: &TypeInfo) -> bool {
+    let [their, our] = [writer, reader].map(|info| {
+        let claim = info.tree().claims(&info.tree().root).next();
+        claim.filter(|claim| (claim.name, claim.version) == (info.name(), info.version()))
+    });
+    their
+        .zip(our)
+        .is_some_and(|(their, our)| route(reader.conversions(our.number), their.version).is_some())
 }
 
 /// A walk over both schemas at once.
@@ -53,28 +68,37 @@ pub(crate) struct Comparison<'a> {
     type_name: &'a str,
     pub(crate) theirs: &'a SchemaTree,
     pub(crate) ours: &'a SchemaTree,
-    /// Pairs of named types that are being compared or were: a difference ends the walk, so meeting
-    /// a pair again adds nothing.
-    seen: BTreeSet<(usize, usize)>,
+    /// Which of the readers in `chains` is `ours`.
+    reader: usize,
+    /// Pairs of named types that are being compared, and those that were, with what was found in
+    /// them: a difference ends the walk, so meeting a pair again adds only that.
+    seen: BTreeMap<Place, Option<Met>>,
+    /// Pairs that were met since the last step into the writer's type. One that comes again is a
+    /// wrapper without end.
+    standing: Vec<Place>,
     steps: Vec<Step>,
     depth: usize,
     pairs: usize,
-    pub(crate) risks: Vec<Risk>,
+    findings: Findings,
     pub(crate) verbatim: bool,
+    chains: Chains,
 }
 
 impl<'a> Comparison<'a> {
-    fn new(type_name: &'a str, theirs: &'a SchemaTree, ours: &'a SchemaTree) -> Self {
+    fn new(theirs: &'a SchemaTree, reader: &'a TypeInfo) -> Self {
         Self {
-            type_name,
+            type_name: reader.name(),
             theirs,
-            ours,
-            seen: BTreeSet::new(),
+            ours: reader.tree(),
+            reader: 0,
+            seen: BTreeMap::new(),
+            standing: Vec::new(),
             steps: Vec::new(),
             depth: 0,
             pairs: 0,
-            risks: Vec::new(),
+            findings: Findings::default(),
             verbatim: true,
+            chains: Chains::new(reader),
         }
     }
 
@@ -89,10 +113,7 @@ impl<'a> Comparison<'a> {
     }
 
     pub(crate) fn risk(&mut self, condition: String) {
-        if self.risks.len() < MAX_RISKS {
-            let condition = shorten(condition, MAX_TEXT_BYTES);
-            self.risks.push(Risk { path: Path(&self.steps).text(), condition });
-        }
+        self.findings.risk(&self.steps, shorten(condition, MAX_TEXT_BYTES));
     }
 
     /// Runs a comparison one step further in.
@@ -105,62 +126,103 @@ impl<'a> Comparison<'a> {
 
     /// Compares two types.
     pub(crate) fn compare(&mut self, theirs: &'a Type, ours: &'a Type) -> Result<(), Mismatch> {
-        self.pairs += 1;
-        if self.depth > MAX_VALUE_DEPTH || self.pairs > MAX_PAIRS {
-            let [theirs, ours] = [self.theirs.brief(theirs), self.ours.brief(ours)];
-            return self.mismatch(theirs, ours, MismatchReason::TooComplex);
-        }
-        if let (Type::Named(theirs), Type::Named(ours)) = (theirs, ours)
-            && !self.seen.insert((*theirs, *ours))
-        {
-            return Ok(());
-        }
-        self.depth += 1;
-        let result = self.claims(theirs, ours).and_then(|()| {
-            let [theirs, ours] = [self.theirs.unwrapped(theirs), self.ours.unwrapped(ours)];
-            self.unwrapped(theirs, ours)
-        });
-        self.depth -= 1;
+        let before = std::mem::take(&mut self.standing);
+        let result = self.compare_standing(theirs, ours);
+        self.standing = before;
         result
     }
 
-    /// Compares what the authors say about two types: names, versions, and whom a pid belongs to.
-    fn claims(&self, theirs: &'a Type, ours: &'a Type) -> Result<(), Mismatch> {
-        let [their, our] = [self.theirs.claims(theirs), self.ours.claims(ours)];
-        if let Some(ours) = our.reference {
-            match their.reference {
-                None => {
-                    let theirs = "a plain pid".to_owned();
-                    let ours = format!("the pid of a process that takes {ours}");
-                    return self.mismatch(theirs, ours, MismatchReason::Kind);
-                }
-                // Whichever version it takes: what is sent there is compared when it is sent.
-                Some(theirs) if theirs != ours => {
-                    let [theirs, ours] =
-                        [theirs, ours].map(|of| format!("the pid of a process that takes {of}"));
-                    return self.mismatch(theirs, ours, MismatchReason::Name);
-                }
-                Some(_) => {}
-            }
-        }
-        if their.versions.is_empty() || our.versions.is_empty() || their.versions == our.versions {
-            return Ok(());
-        }
-        let why = if their.names().eq(our.names()) {
-            MismatchReason::Version
-        } else {
-            MismatchReason::Name
+    /// Compares two types without having gone a step further into the writer's.
+    fn compare_standing(&mut self, theirs: &'a Type, ours: &'a Type) -> Result<(), Mismatch> {
+        self.pairs += 1;
+        let pair = match (theirs, ours) {
+            (Type::Named(their), Type::Named(our)) => Some((*their, self.reader, *our)),
+            _ => None,
         };
-        self.mismatch(their.text(), our.text(), why)
+        let endless = pair.is_some_and(|pair| self.standing.contains(&pair));
+        if endless || self.depth > MAX_VALUE_DEPTH || self.pairs > MAX_PAIRS {
+            let [theirs, ours] = [self.theirs.brief(theirs), self.ours.brief(ours)];
+            return self.mismatch(theirs, ours, MismatchReason::TooComplex);
+        }
+        if let Some(pair) = pair {
+            self.standing.push(pair);
+            if let Some(met) = self.seen.get(&pair) {
+                self.findings.again(met.as_ref(), &self.steps);
+                return Ok(());
+            }
+            self.seen.insert(pair, None);
+        }
+        let start = self.findings.mark();
+        self.depth += 1;
+        let result = self.references(theirs, ours).and_then(|()| {
+            match gap((self.theirs, theirs), (self.ours, ours)) {
+                Some((their, our)) => self.chain(their, our),
+                None => self.names(theirs, ours).and_then(|()| self.unwrapped(theirs, ours)),
+            }
+        });
+        self.depth -= 1;
+        if let Some(pair) = pair {
+            self.seen.insert(pair, Some(self.findings.since(start, self.steps.len())));
+        }
+        result
     }
 
-    /// Compares two types neither of which is a mere wrapper.
+    /// Compares whom two pids belong to.
+    fn references(&self, theirs: &Type, ours: &Type) -> Result<(), Mismatch> {
+        let Some(ours) = self.ours.reference(ours) else { return Ok(()) };
+        let of = |name| format!("the pid of a process that takes {name}");
+        match self.theirs.reference(theirs) {
+            None => self.mismatch("a plain pid".to_owned(), of(ours), MismatchReason::Kind),
+            // Whichever version it takes: what is sent there is compared when it is sent.
+            Some(theirs) if theirs != ours => {
+                self.mismatch(of(theirs), of(ours), MismatchReason::Name)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Compares what the authors call two types, where both have said something.
+    fn names(&self, theirs: &Type, ours: &Type) -> Result<(), Mismatch> {
+        let said = |tree: &SchemaTree, ty: &Type| {
+            tree.claims(ty).map(|claim| claim.to_string()).collect::<Vec<_>>().join(" of ")
+        };
+        let [theirs, ours] = [said(self.theirs, theirs), said(self.ours, ours)];
+        if theirs == ours || theirs.is_empty() || ours.is_empty() {
+            return Ok(());
+        }
+        self.mismatch(theirs, ours, MismatchReason::Name)
+    }
+
+    /// Finds the conversions from one named type to another, and compares the writer's with the old
+    /// type from which they start.
+    fn chain(&mut self, their: Claim<'a>, our: Claim<'a>) -> Result<(), Mismatch> {
+        let conversions = self.chains.reader(self.reader).conversions(our.number);
+        let Some(steps) = route(conversions, their.version) else {
+            let [theirs, ours] = [their, our].map(|claim| claim.to_string());
+            return self.mismatch(theirs, ours, MismatchReason::Version);
+        };
+        self.verbatim = false;
+        for step in steps.iter().filter(|step| step.may_fail) {
+            self.risk(format!("the conversion from {} to {} refuses it", step.from, step.to));
+        }
+        self.findings.convert(&self.steps, our.name, (their.version, our.version));
+        let old = steps[0].from;
+        let reader = self.chains.number(old);
+        self.chains.insert((their.number, self.reader, our.number), Chain { steps, reader });
+        let before = (self.ours, self.reader);
+        (self.ours, self.reader) = (&**old.tree(), reader);
+        let result = self.compare_standing(their.ty, &old.tree().root);
+        (self.ours, self.reader) = before;
+        result
+    }
+
+    /// Compares two types, once their wrappers have been looked at.
     fn unwrapped(&mut self, theirs: &'a Type, ours: &'a Type) -> Result<(), Mismatch> {
-        match (theirs, ours) {
+        match (self.theirs.unwrapped(theirs), self.ours.unwrapped(ours)) {
             (Type::Option(theirs), Type::Option(ours)) => self.compare(theirs, ours),
             (_, Type::Option(ours)) => {
                 self.verbatim = false;
-                self.compare(theirs, ours)
+                self.compare_standing(theirs, ours)
             }
             (Type::Option(theirs), _) => {
                 self.verbatim = false;
@@ -176,7 +238,7 @@ impl<'a> Comparison<'a> {
                 self.within(Step::Key, |inner| inner.compare(their_key, our_key))?;
                 self.within(Step::Value, |inner| inner.compare(their_value, our_value))
             }
-            _ => self.compounds(theirs, ours),
+            (theirs, ours) => self.compounds(theirs, ours),
         }
     }
 
@@ -198,42 +260,17 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// What authors say about a type, its wrappers included.
-struct Claims<'a> {
-    versions: Vec<(&'a str, u32)>,
-    reference: Option<&'a str>,
-}
-
-impl<'a> Claims<'a> {
-    fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.versions.iter().map(|(name, _)| *name)
-    }
-
-    fn text(&self) -> String {
-        let each: Vec<_> = self.versions.iter().map(|(name, v)| format!("{name}@{v}")).collect();
-        each.join(" of ")
+impl Definition<Type> {
+    /// Its name, with the version where it has one.
+    pub(crate) fn called(&self) -> String {
+        match self.version {
+            Some(version) => format!("{}@{version}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 
 impl SchemaTree {
-    fn claims<'a>(&'a self, mut ty: &'a Type) -> Claims<'a> {
-        let mut claims = Claims { versions: Vec::new(), reference: None };
-        while let Type::Named(number) = ty {
-            let definition = self.definition(*number);
-            if let Some(version) = definition.version {
-                claims.versions.push((&definition.name, version));
-            }
-            if let Body::Reference { name, .. } = &definition.body {
-                claims.reference = Some(name);
-            }
-            match definition.body.wrapped() {
-                Some(inner) => ty = inner,
-                None => break,
-            }
-        }
-        claims
-    }
-
     /// A type in a few words: named types by their names.
     pub(crate) fn brief(&self, ty: &Type) -> String {
         match ty {
@@ -247,13 +284,7 @@ impl SchemaTree {
                 let each: Vec<_> = items.iter().map(|item| self.brief(item)).collect();
                 format!("tuple({})", each.join(", "))
             }
-            Type::Named(number) => {
-                let definition = self.definition(*number);
-                definition.version.map_or_else(
-                    || definition.name.clone(),
-                    |version| format!("{}@{version}", definition.name),
-                )
-            }
+            Type::Named(number) => self.definition(*number).called(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The trait by which a type tells its structure.
 
+use crate::Conversion;
 use crate::descriptor::Descriptor;
 
 /// A type whose structure on the wire is known.
@@ -34,4 +35,10 @@ use crate::descriptor::Descriptor;
 pub trait Schema: 'static {
     /// Describes the type, one level deep.
     fn descriptor() -> Descriptor;
+
+    /// How values of other versions become values of this type. `#[message(from(…))]` fills it in.
+    #[must_use]
+    fn conversions() -> Vec<Conversion> {
+        Vec::new()
+    }
 }

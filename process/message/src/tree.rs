@@ -67,7 +67,7 @@ impl SchemaTree {
     ///
     /// When it is too large, nests too deep or contains itself without end.
     pub fn of<S: Schema + ?Sized>() -> Result<Self, SchemaError> {
-        builder::build(S::descriptor)
+        builder::build(S::descriptor).map(|(tree, _)| tree)
     }
 
     /// What the schema describes.

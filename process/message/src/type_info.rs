@@ -7,9 +7,11 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 
+use crate::builder;
+use crate::descriptor::ConversionsFn;
 use crate::limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES};
 use crate::tree::{SchemaError, SchemaTree};
-use crate::{Fingerprint, Message, Schema};
+use crate::{Conversion, Fingerprint, Message, Schema};
 
 /// The name, version, schema and fingerprint of a type.
 ///
@@ -22,6 +24,8 @@ pub struct TypeInfo {
     fingerprint: Fingerprint,
     schema: Arc<str>,
     tree: Arc<SchemaTree>,
+    /// The conversions to each named type, by its number; none in what someone else sent.
+    conversions: Arc<[ConversionsFn]>,
 }
 
 impl TypeInfo {
@@ -45,8 +49,8 @@ impl TypeInfo {
     ///
     /// When the name or the schema breaks a bound.
     pub fn of_schema<S: Schema>(name: &str, version: u32) -> Result<Self, TypeInfoError> {
-        let tree = SchemaTree::of::<S>().map_err(TypeInfoError::Schema)?;
-        Self::assemble(name, version, tree.to_string(), tree)
+        let (tree, conversions) = builder::build(S::descriptor).map_err(TypeInfoError::Schema)?;
+        Self::assemble(name, version, tree.to_string(), tree, conversions.into())
     }
 
     /// The information that someone else sent or stored.
@@ -56,7 +60,7 @@ impl TypeInfo {
     /// When the name or the schema breaks a bound, or the schema is not canonical.
     pub fn parse(name: &str, version: u32, schema: &str) -> Result<Self, TypeInfoError> {
         let tree = SchemaTree::parse(schema).map_err(TypeInfoError::Schema)?;
-        Self::assemble(name, version, schema.to_owned(), tree)
+        Self::assemble(name, version, schema.to_owned(), tree, Arc::default())
     }
 
     fn assemble(
@@ -64,6 +68,7 @@ impl TypeInfo {
         version: u32,
         schema: String,
         tree: SchemaTree,
+        conversions: Arc<[ConversionsFn]>,
     ) -> Result<Self, TypeInfoError> {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(TypeInfoError::Name);
@@ -74,6 +79,7 @@ impl TypeInfo {
             fingerprint: Fingerprint::of_text(&schema),
             schema: schema.into(),
             tree: Arc::new(tree),
+            conversions,
         })
     }
 
@@ -99,6 +105,18 @@ impl TypeInfo {
     #[must_use]
     pub const fn schema(&self) -> &Arc<str> {
         &self.schema
+    }
+
+    /// The same, as somebody else would know it who has only the schema: without the conversions that
+    /// come with a Rust type.
+    #[must_use]
+    pub fn without_conversions(&self) -> Self {
+        Self { conversions: Arc::default(), ..self.clone() }
+    }
+
+    /// The conversions to the named type of that number.
+    pub(crate) fn conversions(&self, number: usize) -> Vec<Conversion> {
+        self.conversions.get(number).map_or_else(Vec::new, |conversions| conversions())
     }
 
     /// The schema.

@@ -127,6 +127,145 @@ fn what_serde_bridges_is_read_across_nodes() {
     });
 }
 
+/// The order's first version, as an older node sends it,
+mod first {
+    use super::{Deserialize, Message, Schema, Serialize};
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Parcel", version = 1)]
+    pub(crate) struct Parcel {
+        pub(crate) grams: i64,
+        pub(crate) label: Label,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Label", version = 1)]
+    pub(crate) struct Label {
+        pub(crate) text: String,
+    }
+
+    /// … in which a label may lie, without having changed itself.
+    #[derive(Debug, Serialize, Deserialize, Schema)]
+    pub(crate) struct Page {
+        pub(crate) label: Label,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Pages", version = 1)]
+    pub(crate) struct Pages(pub(crate) Vec<Page>);
+}
+
+/// and its third, as a newer one reads it.
+mod third {
+    use super::{Deserialize, Message, Schema, Serialize, first};
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Parcel", version = 2, try_from(first::Parcel = Second::check))]
+    pub(crate) struct Second {
+        kilograms: u64,
+        label: first::Label,
+    }
+
+    impl Second {
+        fn check(old: first::Parcel) -> Result<Self, String> {
+            let grams =
+                u64::try_from(old.grams).map_err(|error| format!("a negative weight: {error}"))?;
+            Ok(Self { kilograms: grams / 1000, label: old.label })
+        }
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Parcel", version = 3, from(Second))]
+    pub(crate) struct Parcel {
+        pub(crate) kilograms: u64,
+        pub(crate) label: Label,
+    }
+
+    impl From<Second> for Parcel {
+        fn from(old: Second) -> Self {
+            Self { kilograms: old.kilograms, label: old.label.into() }
+        }
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Label", version = 2, from(first::Label))]
+    pub(crate) struct Label {
+        pub(crate) lines: Vec<String>,
+    }
+
+    impl From<first::Label> for Label {
+        fn from(old: first::Label) -> Self {
+            Self { lines: old.text.lines().map(str::to_owned).collect() }
+        }
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Schema)]
+    pub(crate) struct Page {
+        pub(crate) label: Label,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(name = "shop.Pages", version = 1)]
+    pub(crate) struct Pages(pub(crate) Vec<Page>);
+}
+
+#[test]
+fn an_older_version_is_received_as_the_newer_here_and_across_nodes() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        for server in [a.clone(), b] {
+            let shop = server.spawn("shop", |cx| async move {
+                loop {
+                    let received = cx.receive_one::<third::Parcel>().await;
+                    let third::Parcel { kilograms, label } = received.message;
+                    received.reply_to.unwrap().reply(format!("{kilograms} {:?}", label.lines));
+                    let pages = cx.expect::<third::Pages>().await;
+                    assert_eq!(pages.0[0].label.lines, ["x", "y"]);
+                }
+            });
+            let shop = shop.unwrap();
+            a.run("customer", move |cx| async move {
+                let label = || first::Label { text: "x\ny".into() };
+                // Version by version, twice: the second time the way is known.
+                for _ in 0..2 {
+                    let parcel = first::Parcel { grams: 7500, label: label() };
+                    let told: String = cx.call(shop, parcel, SECOND).await.unwrap();
+                    assert_eq!(told, r#"7 ["x", "y"]"#);
+                    // A part of another version, in a message that has kept its own.
+                    let pages = first::Pages(vec![first::Page { label: label() }]);
+                    cx.send(shop, pages).await.unwrap();
+                }
+                // What a step refuses is told as anything else that cannot be read.
+                let parcel = first::Parcel { grams: -1, label: label() };
+                let error = cx.call::<_, String>(shop, parcel, SECOND).await.unwrap_err();
+                assert!(error.to_string().contains("a negative weight"), "{error}");
+            })
+            .await
+            .unwrap();
+            assert_eq!(server.dead_letters().len(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_newer_version_without_a_way_back_is_told_to_its_sender() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let shop = b.spawn("shop", |cx| async move {
+            cx.expect::<first::Label>().await;
+        });
+        let shop = shop.unwrap();
+        a.run("customer", move |cx| async move {
+            cx.send(shop, third::Label { lines: Vec::new() }).await.unwrap();
+            let notice: Undelivered = cx.expect_timeout(SECOND).await.unwrap();
+            assert_eq!(notice.kind, RefusalKind::Incompatible);
+            assert!(notice.reason.contains("theirs is version 2, ours is version 1"), "{notice:?}");
+        })
+        .await
+        .unwrap();
+    });
+}
+
 #[test]
 fn a_second_unknown_schema_is_fetched_too() {
     simulate(|world| async move {

@@ -6,7 +6,7 @@ use syn::{DeriveInput, parse_quote};
 use crate::{message, schema};
 
 fn schema_error(input: &DeriveInput) -> String {
-    schema::implement(input, &quote!(k), &quote!("N"), &quote!(None)).unwrap_err().to_string()
+    schema::implement(input, &quote!(k), &quote!("N"), &quote!(None), None).unwrap_err().to_string()
 }
 
 fn message_error(input: &DeriveInput) -> String {
@@ -117,7 +117,7 @@ refused! {
     version_nought: message_error, "versions start at 1", {
         #[message(version = 0)] struct A;
     }
-    misspelt: message_error, "`name`, `version` and `crate` are known here", {
+    misspelt: message_error, "`name`, `version`, `from(…)`, `try_from(…)` and `crate` are known here", {
         #[message(vesion = 2)] struct A;
     }
 }
@@ -132,7 +132,7 @@ fn what_changes_nothing_on_the_wire_passes() {
             b: T,
         }
     };
-    let made = schema::implement(&input, &quote!(k), &quote!("N"), &quote!(None)).unwrap();
+    let made = schema::implement(&input, &quote!(k), &quote!("N"), &quote!(None), None).unwrap();
     let made = made.to_string();
     assert!(made.contains("impl < T : k :: Schema > k :: Schema for A < T >"), "{made}");
     assert!(made.contains(r#"("b" , true , & ["x"])"#), "{made}");

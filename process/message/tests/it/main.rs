@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test program")]
 
 mod by_hand;
+mod chains;
 mod codec;
 mod golden;
 mod hostile;
