@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use midflight_message::NodeId;
+use midflight_message::{Message, NodeId};
 use midflight_runtime::{Handle, spawn};
 use midflight_transport_api::{Address, Bind, Needs, OpenError, Transport};
 
+use crate::context::Context;
+use crate::functions::{Entry, Function, FunctionError, FunctionTable};
 use crate::handshake::Secret;
 use crate::inner::{Inner, Parts};
 use crate::limits::Limits;
 use crate::membership::Member;
-use crate::node::Node;
+use crate::node::{IntoExitReason, Node};
 use crate::runner;
 use crate::sink::Acceptor;
 
@@ -25,6 +27,9 @@ pub struct NodeBuilder {
     needs: Needs,
     proven_names: bool,
     limits: Limits,
+    functions: FunctionTable,
+    /// The first function that could not be registered.
+    refused: Option<FunctionError>,
 }
 
 /// A node could not be started.
@@ -37,6 +42,9 @@ pub enum StartError {
     /// A limit is 0 where at least 1 is needed.
     #[error("the limit `{0}` is 0, and must be at least 1")]
     BadLimit(&'static str),
+    /// A function could not be registered.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// The transport could not open an endpoint.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -53,6 +61,8 @@ impl Node {
             needs: Needs::default(),
             proven_names: false,
             limits: Limits::default(),
+            functions: FunctionTable::default(),
+            refused: None,
         }
     }
 }
@@ -105,6 +115,37 @@ impl NodeBuilder {
         self
     }
 
+    /// Registers a process that others may start by name: [`Functions::register`](crate::Functions::register).
+    /// What is wrong with it, [`NodeBuilder::start`] says.
+    pub fn function<A, F, T>(self, function: &Function<A>, run: F) -> Self
+    where
+        A: Message,
+        F: Fn(Context, A) -> T + Send + Sync + 'static,
+        T: Future<Output: IntoExitReason> + Send + 'static,
+    {
+        self.enter(function.name(), Entry::process::<A, F, T>(run))
+    }
+
+    /// Registers a function that answers calls:
+    /// [`Functions::register_callable`](crate::Functions::register_callable).
+    pub fn callable<A, R, F, T>(self, function: &Function<A, R>, run: F) -> Self
+    where
+        A: Message,
+        R: Message,
+        F: Fn(Context, A) -> T + Send + Sync + 'static,
+        T: Future<Output = R> + Send + 'static,
+    {
+        self.enter(function.name(), Entry::callable::<A, R, F, T>(run))
+    }
+
+    fn enter(mut self, name: &str, entry: Entry) -> Self {
+        // The bound is looked at by `start`, as limits may come after functions.
+        if let Err(error) = self.functions.register(name, entry, usize::MAX) {
+            self.refused.get_or_insert(error);
+        }
+        self
+    }
+
     /// Starts the node.
     ///
     /// # Errors
@@ -118,6 +159,12 @@ impl NodeBuilder {
             return Err(StartError::BadName(self.name));
         }
         check_limits(&self.limits)?;
+        if let Some(error) = self.refused {
+            return Err(error.into());
+        }
+        if self.functions.len() > self.limits.functions {
+            return Err(FunctionError::TooMany.into());
+        }
         transport.capabilities().meet(&self.needs)?;
         let dials_only = self.bind == Bind::DialOnly;
         // 0 is no identity.
@@ -130,6 +177,7 @@ impl NodeBuilder {
             proven_names: self.proven_names,
             limits: self.limits,
             runtime,
+            functions: self.functions,
         }));
         let node = Node { inner };
         let inner = &node.inner;

@@ -157,9 +157,8 @@ impl Context {
     ) -> Result<R, CallError> {
         let inner = &self.node.inner;
         let deadline = inner.runtime.now() + timeout;
-        let call = inner.next_call();
-        self.shared.arrived.lock().calls.insert(call, None);
-        let guard = CallGuard { context: self, to, call };
+        let guard = CallGuard::new(self, to);
+        let call = guard.call;
         let content = Content::Value(Box::new(message));
         match inner.try_send(self.place, to, Some(call), content) {
             Ok(()) => {}
@@ -217,15 +216,22 @@ impl Context {
 }
 
 /// Forgets a call when it is over, however it ends.
-struct CallGuard<'a> {
+pub(crate) struct CallGuard<'a> {
     context: &'a Context,
     to: Pid,
-    call: CallRef,
+    pub(crate) call: CallRef,
 }
 
-impl CallGuard<'_> {
-    /// Waits for the reply.
-    async fn reply(&self, deadline: Instant) -> Option<Result<Content, Refusal>> {
+impl<'a> CallGuard<'a> {
+    /// Numbers a call to `to`, of which only the node counts, and keeps a place for its reply.
+    pub(crate) fn new(context: &'a Context, to: Pid) -> Self {
+        let call = context.node.inner.next_call();
+        context.shared.arrived.lock().calls.insert(call, None);
+        Self { context, to, call }
+    }
+
+    /// Waits for the reply. `None`: none came in time.
+    pub(crate) async fn reply(&self, deadline: Instant) -> Option<Result<Content, Refusal>> {
         let mut timer = None;
         std::future::poll_fn(|cx| {
             // The process is polled again when something comes.

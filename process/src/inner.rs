@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::dead_letter::DeadLetters;
 use crate::envelope::{CallRef, Sender};
+use crate::functions::FunctionTable;
 use crate::handshake::Secret;
 use crate::limits::Limits;
 use crate::link::Links;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) types: TypeTable,
     pub(crate) registry: Registry,
+    pub(crate) functions: FunctionTable,
     pub(crate) locations: Locations,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) membership: Mutex<Membership>,
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) proven_names: bool,
     pub(crate) limits: Limits,
     pub(crate) runtime: Handle,
+    pub(crate) functions: FunctionTable,
 }
 
 impl Inner {
@@ -72,6 +75,7 @@ impl Inner {
             queues: Queues::new(parts.runtime.workers().max(1)),
             types: TypeTable::new(parts.limits.types),
             registry: Registry::default(),
+            functions: parts.functions,
             locations: Locations::default(),
             dead_letters: DeadLetters::new(
                 parts.limits.dead_letters,
@@ -142,6 +146,14 @@ impl Inner {
         };
         let pid = Pid { node, index: sender.index, generation: sender.generation };
         (pid.index != Place::NOBODY.index).then_some(pid)
+    }
+
+    /// The node of a sender, which is this one for who is outside any process.
+    pub(crate) fn pid_node(&self, sender: Sender) -> NodeId {
+        match sender.is_remote() {
+            false => self.id,
+            true => self.nodes.read().get(sender.node as usize).copied().unwrap_or(self.id),
+        }
     }
 
     pub(crate) const fn local_pid(&self, place: Place) -> Pid {

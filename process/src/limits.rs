@@ -22,6 +22,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// How long a receiver waits for the schema of a type it has not met (default 5 s).
     pub schema_timeout: Duration,
+    /// How long starting a registered function may take, unless its spawner says otherwise (default 5 s).
+    pub spawn_timeout: Duration,
+    /// Functions that can be started by name (default 16,384).
+    pub functions: usize,
     /// Processes on the node (default 16 Mi).
     pub processes: u32,
     /// Peers at one time (default 1,024).
@@ -56,6 +60,8 @@ impl Default for Limits {
             send_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             schema_timeout: Duration::from_secs(5),
+            spawn_timeout: Duration::from_secs(5),
+            functions: 16_384,
             processes: 16 << 20,
             peers: 1_024,
             links_per_peer: 1 << 20,

@@ -105,12 +105,28 @@ impl Node {
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
-        let shared = Arc::new(Shared::default());
-        let context = Context { node: self.clone(), place, shared: shared.clone() };
+        let (context, shared) = self.context(place);
         let running = function(context);
         // An async block would hold the future twice.
         let future = Box::pin(running.map(IntoExitReason::into_exit_reason));
         Box::new(FunctionBody::new(name, future, shared))
+    }
+
+    /// Starts a process with a body that is made of a context and what the two share.
+    pub(crate) fn spawn_function(
+        &self,
+        body: impl FnOnce(Context, Arc<Shared>) -> Box<dyn Body>,
+    ) -> Result<Pid, SpawnError> {
+        self.spawn_body(|place| {
+            let (context, shared) = self.context(place);
+            body(context, shared)
+        })
+    }
+
+    /// The context of a process that is to run at `place`, and what it shares with its body.
+    fn context(&self, place: Place) -> (Context, Arc<Shared>) {
+        let shared = Arc::new(Shared::default());
+        (Context { node: self.clone(), place, shared: shared.clone() }, shared)
     }
 
     /// Starts a process with a body of another kind, such as a hosted behaviour.

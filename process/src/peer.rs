@@ -53,6 +53,8 @@ pub(crate) struct Peer {
     accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
     /// What waits for a word from there.
     pub(crate) pending: Pending,
+    /// Requests from there to start functions, whose arguments have not been read.
+    pub(crate) spawning: Account,
 }
 
 struct Out {
@@ -124,6 +126,7 @@ impl Peer {
             waiting: Mutex::default(),
             accounts: Mutex::default(),
             pending: Pending::default(),
+            spawning: Account::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use midflight_transport_api::LinkLoss;
 
+use crate::ExitReason;
 use crate::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::inner::Inner;
 use crate::membership::Member;
@@ -47,7 +48,7 @@ impl Inner {
             }
         }
         peer.lost();
-        let Waiting { calls, monitors, schemas, links, .. } = peer.pending.end();
+        let Waiting { calls, monitors, schemas, links, workers, .. } = peer.pending.end();
         for fingerprint in schemas {
             self.types.give_up(fingerprint);
         }
@@ -61,6 +62,12 @@ impl Inner {
             let result = Err(Refusal::Aborted { reason });
             let parcel = Box::new(Parcel::Reply { call, result });
             let _ = self.deliver(caller, Envelope::Parcel { from, parcel }, None);
+        }
+        let mut workers: Vec<_> = workers.into_iter().collect();
+        workers.sort_unstable();
+        for worker in workers {
+            let why = format!("the link to its caller's node {} was lost ({loss})", peer.name);
+            self.end_process(worker, Sender::NOBODY, ExitReason::NoConnection(why));
         }
         self.look_after(peer, loss);
         self.forget_debts(peer.number);

@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::MonitorRef;
 use crate::envelope::CallRef;
+use crate::spawned::NotSpawned;
 use crate::wire::Place;
 
 /// A monitor whose target lives on the peer.
@@ -15,6 +16,20 @@ use crate::wire::Place;
 pub(crate) struct RemoteMonitor {
     pub(crate) watcher: Place,
     pub(crate) target: Pid,
+}
+
+/// A request to start a function, whose answer is to come.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) spawner: Place,
+    pub(crate) monitor: Option<MonitorRef>,
+    /// Whether the child is to end when nobody waits for it any more.
+    pub(crate) owned: bool,
+    /// Whether spawner and child are linked.
+    pub(crate) link: bool,
+    /// The credit it has taken, in bytes.
+    pub(crate) weight: u32,
+    pub(crate) tell: oneshot::Sender<Result<Pid, NotSpawned>>,
 }
 
 /// Everything that waits.
@@ -27,6 +42,9 @@ pub(crate) struct Waiting {
     pub(crate) schemas: FxHashSet<Fingerprint>,
     /// Links between a process here and one there.
     pub(crate) links: FxHashSet<(Place, Place)>,
+    spawns: FxHashMap<u64, Expected>,
+    /// Processes here that work for callers there.
+    pub(crate) workers: FxHashSet<Place>,
 }
 
 /// Why a link between two processes was not entered.
@@ -130,6 +148,28 @@ impl Pending {
         if let Some(waiting) = &mut *self.waiting.lock() {
             waiting.links.remove(&(here, there));
         }
+    }
+
+    /// Enters a request to start a function; false when the link is lost.
+    pub(crate) fn add_spawn(&self, request: u64, expected: Expected) -> bool {
+        self.add(|waiting| drop(waiting.spawns.insert(request, expected)))
+    }
+
+    /// Takes a request to start a function out, if it is `spawner`'s.
+    pub(crate) fn take_spawn(&self, request: u64, spawner: Place) -> Option<Expected> {
+        let mut waiting = self.waiting.lock();
+        let spawns = &mut waiting.as_mut()?.spawns;
+        spawns.get(&request).filter(|expected| expected.spawner == spawner)?;
+        spawns.remove(&request)
+    }
+
+    /// Enters a process here that works for a caller there; false when the link is lost.
+    pub(crate) fn add_worker(&self, worker: Place) -> bool {
+        self.add(|waiting| _ = waiting.workers.insert(worker))
+    }
+
+    pub(crate) fn remove_worker(&self, worker: Place) {
+        self.add(|waiting| _ = waiting.workers.remove(&worker));
     }
 
     fn add(&self, add: impl FnOnce(&mut Waiting)) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Message, NodeId, Pid};
 use midflight_runtime::timeout_at;
 
 use crate::context::Context;
@@ -37,6 +37,14 @@ impl ReplyTo {
     }
 }
 
+impl ReplyTo {
+    /// Tells the caller that there is no reply, and why.
+    pub(crate) fn abort(mut self, reason: String) {
+        self.replied = true;
+        self.inner.reply(self.me, self.caller, self.call, Err(Refusal::Aborted { reason }));
+    }
+}
+
 impl Drop for ReplyTo {
     fn drop(&mut self) {
         if !self.replied {
@@ -58,16 +66,28 @@ pub(crate) async fn read_reply<R: Message>(
     to: Pid,
     content: Content,
 ) -> Result<R, CallError> {
+    let reading = read_when_known(inner, to.node, content, |content| read::<R>(inner, content));
+    reading.await.map_err(|(_, refusal)| CallError::Unreadable { to, refusal })
+}
+
+/// Reads a content of `node`'s; where that takes the writer's schema, asks for it and waits. What cannot
+/// be read comes back, with the reason.
+pub(crate) async fn read_when_known<T>(
+    inner: &Arc<Inner>,
+    node: NodeId,
+    content: Content,
+    mut read: impl FnMut(Content) -> Read<T>,
+) -> Result<T, (Content, Refusal)> {
     let mut content = Some(content);
     let mut asked = false;
     let deadline = inner.runtime.now() + inner.limits.schema_timeout;
     while let Some(attempt) = content.take() {
-        match read::<R>(inner, attempt) {
+        match read(attempt) {
             Read::Message(reply) => return Ok(reply),
-            Read::Unreadable(_, refusal) => return Err(CallError::Unreadable { to, refusal }),
+            Read::Unreadable(given_back, refusal) => return Err((given_back, refusal)),
             Read::Undecided(given_back, ty) => {
                 if !std::mem::replace(&mut asked, true) {
-                    inner.request_schema_of(to.node, ty);
+                    inner.request_schema_of(node, ty);
                 }
                 let known = std::future::poll_fn(|cx| {
                     if inner.types.wait_for_schema(ty, cx.waker()) {

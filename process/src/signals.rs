@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use midflight_message::NodeId;
+use midflight_message::{NodeId, Pid};
 use midflight_runtime::spawn;
 
 use crate::envelope::{Envelope, Parcel, Sender};
@@ -76,12 +76,16 @@ impl Inner {
             }
             Signal::Undelivered { to, from, refusal } => {
                 let place = Place { index: from.index, generation: from.generation };
-                let at = midflight_message::Pid {
-                    node: peer.id,
-                    index: place.index,
-                    generation: place.generation,
-                };
+                let at = Pid { node: peer.id, index: place.index, generation: place.generation };
                 self.notify(sender(from), to, Box::new(Undelivered::new(at, &refusal)));
+            }
+            Signal::Spawned { to, from, request, result } => {
+                // Only who was asked may answer, and only once.
+                if let Some(expected) = peer.pending.take_spawn(request, to) {
+                    let Place { index, generation } = from;
+                    let result = result.map(|()| Pid { node: peer.id, index, generation });
+                    self.spawned(Some(peer), expected, result);
+                }
             }
             Signal::CodeSwitched => self.types.forget_resolutions(),
             // The link's sink has taken these.

@@ -13,14 +13,16 @@ use midflight_transport_api::{
 use rustc_hash::FxHashMap;
 
 use crate::account::Window;
-use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
+use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender, encoded_weight};
 use crate::handshake::{Action, Handshake};
 use crate::inner::Inner;
 use crate::link::LinkState;
 use crate::mailbox::Inbox;
 use crate::membership::Member;
+use crate::node::Node;
 use crate::peer::Peer;
 use crate::send::SMALL_MAX;
+use crate::spawned::{Answer, Request, SpawnHead};
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
 use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
@@ -134,7 +136,7 @@ impl Sink {
             Payload::Lent(_) => None,
         };
         let frame = wire::read(bytes);
-        if let Ok(Frame::Message { .. } | Frame::Call { .. } | Frame::Reply { .. }) = frame {
+        if matches!(&frame, Ok(frame) if !matches!(frame, Frame::Signal(_))) {
             self.speaks();
         }
         match frame {
@@ -160,7 +162,25 @@ impl Sink {
                     self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
                 }
             }
+            Ok(Frame::Spawn { head, argument }) => {
+                let argument = keep(argument, large.as_ref());
+                self.spawn(head, argument);
+            }
         }
+    }
+
+    /// The peer wants a function started.
+    fn spawn(&mut self, head: SpawnHead, argument: Bytes) {
+        let Some((from, ty)) = self.known(head.from, head.ty) else { return };
+        let Some(peer) = self.peer.clone() else { return };
+        self.end_run();
+        let weight = encoded_weight(argument.len());
+        let Some(answer) = Answer::there(self.inner.clone(), peer, &head, weight) else {
+            return self.violation("more functions to be started than may be under way");
+        };
+        let content = Content::Bytes { ty, bytes: argument };
+        let node = Node { inner: self.inner.clone() };
+        node.start_function(Request { from, head, content }, answer);
     }
 
     /// The sender on the peer, and the node's own number of the peer's type.

@@ -1,7 +1,8 @@
 //! What nodes say to each other: the frames' payloads. Pure: bytes in, values out.
 //!
 //! Messages, calls and replies, which are many, have a fixed head; everything else is one encoded
-//! [`Signal`]. All numbers are little endian.
+//! [`Signal`], but for a request to start a function, which carries an argument of any type. All numbers
+//! are little endian.
 
 use midflight_message::{Fingerprint, TypeInfo};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Window;
 use crate::envelope::{CallRef, Refusal};
 use crate::membership::Member;
+use crate::spawned::{NotSpawned, SpawnHead};
 use crate::{ExitReason, MonitorRef};
 
 /// The lowest and highest version of this protocol spoken here.
@@ -18,6 +20,7 @@ const MESSAGE: u8 = 1;
 const CALL: u8 = 2;
 const REPLY: u8 = 3;
 const SIGNAL: u8 = 4;
+const SPAWN: u8 = 5;
 
 /// Bytes of a message's head.
 pub(crate) const MESSAGE_HEAD: usize = 1 + 8 + 8 + 4;
@@ -39,10 +42,32 @@ impl Place {
 /// One frame's payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
-    Message { to: Place, from: Place, ty: u32, payload: &'a [u8] },
-    Call { to: Place, from: Place, ty: u32, call: CallRef, payload: &'a [u8] },
-    Reply { to: Place, from: Place, ty: u32, call: CallRef, payload: &'a [u8] },
+    Message {
+        to: Place,
+        from: Place,
+        ty: u32,
+        payload: &'a [u8],
+    },
+    Call {
+        to: Place,
+        from: Place,
+        ty: u32,
+        call: CallRef,
+        payload: &'a [u8],
+    },
+    Reply {
+        to: Place,
+        from: Place,
+        ty: u32,
+        call: CallRef,
+        payload: &'a [u8],
+    },
     Signal(Signal),
+    /// A function is to be started with this argument.
+    Spawn {
+        head: SpawnHead,
+        argument: &'a [u8],
+    },
 }
 
 /// Everything that is not a message. Those with a `to` travel on the lane of their pair, in order
@@ -97,6 +122,8 @@ pub(crate) enum Signal {
     UnlinkAcknowledged { to: Place, from: Place, number: u64 },
     /// The link of the two has ended, as `from` has, or never lived.
     LinkEnded { to: Place, from: Place, reason: ExitReason },
+    /// What became of a request to start a function: `from` is the process.
+    Spawned { to: Place, from: Place, request: u64, result: Result<(), NotSpawned> },
 }
 
 /// How a node presents itself.
@@ -145,8 +172,18 @@ fn put_head(buffer: &mut Vec<u8>, kind: u8, to: Place, from: Place, ty: u32) {
 
 pub(crate) fn put_signal(buffer: &mut Vec<u8>, signal: &Signal) {
     buffer.push(SIGNAL);
+    put_plain(buffer, signal);
+}
+
+/// Puts the head of a request to start a function; the argument goes behind it.
+pub(crate) fn put_spawn(buffer: &mut Vec<u8>, head: &SpawnHead) {
+    buffer.push(SPAWN);
+    put_plain(buffer, head);
+}
+
+fn put_plain(buffer: &mut Vec<u8>, plain: &impl Serialize) {
     let at = buffer.len();
-    match postcard::to_extend(signal, std::mem::take(buffer)) {
+    match postcard::to_extend(plain, std::mem::take(buffer)) {
         Ok(whole) => *buffer = whole,
         // Signals are made of plain data, which postcard always encodes.
         Err(error) => unreachable!("a signal at {at} does not encode: {error}"),
@@ -163,6 +200,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Frame<'_>, WireError> {
             [] => Ok(Frame::Signal(signal)),
             _ => Err(WireError("bytes behind a signal")),
         };
+    }
+    if kind == SPAWN {
+        let (head, argument) = postcard::take_from_bytes(rest)
+            .map_err(|_postcards_reason_says_less| WireError("a spawn that does not decode"))?;
+        return Ok(Frame::Spawn { head, argument });
     }
     let (head, payload) =
         rest.split_at_checked(MESSAGE_HEAD - 1).ok_or(WireError("a message without its head"))?;
@@ -213,6 +255,28 @@ mod tests {
         put_signal(&mut bytes, &Signal::Credit { process: TO, messages: 300, bytes: 4 });
         assert_eq!(bytes, [4, 8, 1, 2, 172, 2, 4]);
         assert!(matches!(read(&bytes), Ok(Frame::Signal(Signal::Credit { .. }))));
+    }
+
+    #[test]
+    fn golden_bytes_of_a_request_to_start_a_function() {
+        let head = SpawnHead {
+            request: 300,
+            from: FROM,
+            ty: 5,
+            function: "f".into(),
+            name: None,
+            monitor: Some(MonitorRef(6)),
+            link: true,
+            call: None,
+        };
+        let mut bytes = Vec::new();
+        put_spawn(&mut bytes, &head);
+        bytes.extend_from_slice(b"xy");
+        assert_eq!(bytes, [5, 172, 2, 3, 4, 5, 1, b'f', 0, 1, 6, 1, 0, b'x', b'y']);
+        assert_eq!(read(&bytes), Ok(Frame::Spawn { head, argument: b"xy" }));
+        for end in 0..13 {
+            assert!(read(&bytes[..end]).is_err(), "{end}");
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //! interleaving is worth fearing.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod call_on;
 mod calls;
 mod exits;
 mod links;
 mod mismatch;
 mod order;
 mod processes;
+mod spawn_on;
 mod world;

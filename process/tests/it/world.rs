@@ -35,7 +35,7 @@ impl World {
         self.start(Node::builder(name).listen(Self::address(name)).secret(secret)).await
     }
 
-    async fn start(&self, builder: NodeBuilder) -> Node {
+    pub(crate) async fn start(&self, builder: NodeBuilder) -> Node {
         let transport = self.hub.transport(self.runtime.clone());
         builder.start(&transport, self.runtime.clone()).await.unwrap()
     }

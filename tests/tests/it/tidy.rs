@@ -30,7 +30,7 @@ const SLEEPS: [(&str, &str); 11] = [
         "examples/unix-transport/tests/shared/folder.rs",
         "the suite's clock: heartbeats are about real time",
     ),
-    ("process/tests/it/links.rs", "virtual time"),
+    ("process/tests/it/", "virtual time"),
     ("tests/tests/it/deploy.rs", "virtual time"),
     ("tests/tests/it/hosted/", "virtual time"),
     ("transport-inmem/tests/", "virtual time"),
