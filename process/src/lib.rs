@@ -75,6 +75,7 @@ mod slot;
 mod spawn_on;
 mod spawned;
 mod stage;
+pub mod supervisor;
 mod table;
 mod turn;
 mod types;

@@ -10,4 +10,5 @@ mod mismatch;
 mod order;
 mod processes;
 mod spawn_on;
+mod supervisors;
 mod world;
