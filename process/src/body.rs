@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::ExitReason;
+use crate::info::Unreceived;
 use crate::turn::{Batch, Turn};
 
 /// The code and state of a process. The runner owns the loop: it calls [`Body::turn`] when there
@@ -16,6 +17,11 @@ pub trait Body: Send + Any {
 
     /// What it is, for people.
     fn label(&self) -> Label;
+
+    /// What it has passed over and keeps, by type. (A behaviour keeps nothing: it refuses.)
+    fn unreceived(&self) -> Vec<Unreceived> {
+        Vec::new()
+    }
 
     /// The body, to be recognised by the layer that made it.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;

@@ -242,6 +242,7 @@ impl<'a> CallGuard<'a> {
             if reply.is_some() {
                 return Poll::Ready(reply);
             }
+            self.context.shared.wait(cx);
             let runtime = &self.context.node.inner.runtime;
             let timer = timer.get_or_insert_with(|| runtime.sleep_until(deadline));
             timer.as_mut().poll(cx).map(|()| None)

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use midflight_message::Mismatch;
 use serde::{Deserialize, Serialize};
 
+use crate::send::MOVED_WEIGHT;
 use crate::types::TypeNo;
 use crate::value::Value;
 use crate::wire::Place;
@@ -67,6 +68,34 @@ pub(crate) enum Parcel {
     /// Ends the process. One that came over a `link` goes nowhere when the process has unlinked itself
     /// meanwhile.
     Exit { reason: crate::ExitReason, link: bool },
+    /// A message that was decoded for a predicate, which did not want it.
+    Read {
+        call: Option<CallRef>,
+        value: Box<dyn Value>,
+        /// What it counted before it was decoded.
+        weight: (u32, u32),
+        /// As its sender wrote it, when that is another form than the value's.
+        written: Option<Written>,
+    },
+}
+
+/// A message in its sender's form.
+pub(crate) type Written = Box<(TypeNo, Bytes)>;
+
+/// What a mailbox entry tells about its type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    Value(&'a dyn Value),
+    Type(TypeNo),
+}
+
+impl Content {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Value(value) => Subject::Value(&**value),
+            Self::Bytes { ty, .. } => Subject::Type(*ty),
+        }
+    }
 }
 
 /// Why a receiver did not take a message; travels back to the sender in the message's place.
@@ -127,6 +156,21 @@ impl Envelope {
         }
     }
 
+    /// What a clause goes by; `None`: it is no message.
+    #[inline]
+    pub(crate) fn subject(&self) -> Option<Subject<'_>> {
+        Some(match self {
+            Self::Value { value, .. } => Subject::Value(&**value),
+            Self::Small { ty, .. } => Subject::Type(*ty),
+            Self::Parcel { parcel, .. } => match &**parcel {
+                Parcel::Large { ty, .. } => Subject::Type(*ty),
+                Parcel::Call { content, .. } => content.subject(),
+                Parcel::Read { value, .. } => Subject::Value(&**value),
+                Parcel::Reply { .. } | Parcel::Exit { .. } => return None,
+            },
+        })
+    }
+
     /// Whether it is no message: a reply, or a demand to end.
     pub(crate) fn is_signal(&self) -> bool {
         match self {
@@ -141,14 +185,15 @@ impl Envelope {
     /// must never wait (P6).
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
-            Self::Value { .. } => (1, 64),
+            Self::Value { .. } => MOVED_WEIGHT,
             Self::Small { len, .. } => (1, encoded_weight(*len as usize)),
             Self::Parcel { parcel, .. } => match &**parcel {
                 Parcel::Large { bytes, .. }
                 | Parcel::Call { content: Content::Bytes { bytes, .. }, .. } => {
                     (1, encoded_weight(bytes.len()))
                 }
-                Parcel::Call { content: Content::Value(_), .. } => (1, 64),
+                Parcel::Call { content: Content::Value(_), .. } => MOVED_WEIGHT,
+                Parcel::Read { weight, .. } => *weight,
                 Parcel::Reply { .. } | Parcel::Exit { .. } => (0, 0),
             },
         }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -13,8 +13,11 @@ use rustc_hash::FxHashMap;
 use crate::ExitReason;
 use crate::body::{Body, Flow, Label};
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal};
+use crate::info::Unreceived;
 use crate::mailbox::Inbox;
+use crate::reply::ReplyTo;
 use crate::runner::panic_text;
+use crate::shelf::Shelf;
 use crate::turn::{Batch, Handled, Turn};
 
 /// What a function process and its [`Context`](crate::Context) share.
@@ -28,14 +31,58 @@ pub(crate) struct Shared {
 pub(crate) struct Arrived {
     /// Oldest first; `None` when everything has been received.
     pub(crate) inbox: Option<Box<Inbox>>,
-    /// How often an entry was taken out of `inbox`, so that places in it mean others now.
-    pub(crate) removals: u32,
+    /// The number of the first entry of `inbox`: entries are numbered as they arrive, and leave it
+    /// at its front alone.
+    pub(crate) front: u64,
+    /// What most processes never have.
+    pub(crate) aside: Option<Box<Aside>>,
     /// Calls that wait for their reply, and replies that wait for their caller.
     pub(crate) calls: FxHashMap<CallRef, Option<Result<Content, Refusal>>>,
     pub(crate) handled: Handled,
 }
 
+/// What most processes never have of what arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// Older than all in the inbox.
+    pub(crate) shelf: Shelf,
+    /// Who else waits for something to come; see [`Shared::wait`].
+    pub(crate) waiting: Vec<Waker>,
+    /// The callers of calls that were passed on.
+    pub(crate) relays: FxHashMap<CallRef, ReplyTo>,
+    /// Replies to such calls that have come.
+    relayed: Vec<(ReplyTo, Result<Content, Refusal>)>,
+}
+
+/// What is to be done, outside the lock, about what has just arrived.
+#[derive(Default)]
+struct Errands {
+    waiting: Vec<Waker>,
+    relayed: Vec<(ReplyTo, Result<Content, Refusal>)>,
+}
+
+impl Errands {
+    fn run(self) {
+        self.waiting.into_iter().for_each(Waker::wake);
+        for (caller, result) in self.relayed {
+            caller.relay(result);
+        }
+    }
+}
+
 impl Arrived {
+    pub(crate) fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    fn errands(&mut self) -> Errands {
+        let Some(aside) = &mut self.aside else { return Errands::default() };
+        Errands {
+            waiting: std::mem::take(&mut aside.waiting),
+            relayed: std::mem::take(&mut aside.relayed),
+        }
+    }
+
     /// Takes over a turn's batch. Answers why the process is to end, if it is.
     fn take(&mut self, batch: &mut Batch) -> Option<ExitReason> {
         let mut came = batch.inbox.take()?;
@@ -68,6 +115,10 @@ impl Arrived {
                 Parcel::Reply { call, result } => {
                     if let Some(reply) = self.calls.get_mut(&call) {
                         *reply = Some(result);
+                    } else if let Some(aside) = &mut self.aside
+                        && let Some(caller) = aside.relays.remove(&call)
+                    {
+                        aside.relayed.push((caller, result));
                     }
                 }
                 Parcel::Exit { reason: first, .. } => reason = reason.or(Some(first)),
@@ -87,8 +138,15 @@ impl Arrived {
     }
 
     /// Gives back what has not been received, for the runner to refuse: the process has ended.
-    fn give_back(&mut self, batch: &mut Batch) {
+    /// Answers the rest, to be dropped outside the lock.
+    fn give_back(&mut self, batch: &mut Batch) -> Option<Box<Aside>> {
         batch.inbox = self.inbox.take();
+        let mut aside = self.aside.take()?;
+        let mut entries = std::mem::take(&mut aside.shelf).into_entries();
+        let inbox = batch.inbox.get_or_insert_default();
+        entries.append(&mut inbox.entries);
+        inbox.entries = entries;
+        Some(aside)
     }
 }
 
@@ -113,9 +171,12 @@ impl FunctionBody {
 
     fn poll(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Poll<ExitReason> {
         let Some(future) = &mut self.future else { return Poll::Ready(ExitReason::Normal) };
-        let mut cx = TaskContext::from_waker(turn.lend_waker());
+        let waker = turn.lend_waker();
         // The future is dropped after a panic: nobody sees what it left half done.
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+        let polled = self.shared.polled(waker, || {
+            let mut cx = TaskContext::from_waker(waker);
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
+        });
         let mut arrived = self.shared.arrived.lock();
         batch.handled.merge(&mut arrived.handled);
         arrived.give_back_empty(batch);
@@ -126,7 +187,14 @@ impl FunctionBody {
 
 impl Body for FunctionBody {
     fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
-        let told_to_end = self.shared.arrived.lock().take(batch);
+        let came = batch.inbox.is_some();
+        let (told_to_end, errands) = {
+            let mut arrived = self.shared.arrived.lock();
+            let told_to_end = arrived.take(batch);
+            // Whoever is woken for nothing would have the process woken once more, and so on.
+            (told_to_end, if came { arrived.errands() } else { Errands::default() })
+        };
+        errands.run();
         let reason = match told_to_end {
             Some(reason) => reason,
             None => match self.poll(batch, turn) {
@@ -136,7 +204,8 @@ impl Body for FunctionBody {
         };
         // The future may hold callers to be answered: it goes before what nobody received.
         self.future = None;
-        self.shared.arrived.lock().give_back(batch);
+        let aside = self.shared.arrived.lock().give_back(batch);
+        drop(aside);
         Flow::Exit(reason)
     }
 
@@ -147,6 +216,11 @@ impl Body for FunctionBody {
 
     fn label(&self) -> Label {
         Label::new(self.name, 0)
+    }
+
+    fn unreceived(&self) -> Vec<Unreceived> {
+        let arrived = self.shared.arrived.lock();
+        arrived.aside.as_ref().map(|aside| aside.shelf.lying()).unwrap_or_default()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

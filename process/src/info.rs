@@ -1,6 +1,9 @@
 //! What can be seen of processes from outside.
 
+use std::sync::Arc;
+
 use midflight_message::Pid;
+use midflight_runtime::Instant;
 
 use crate::body::Label;
 use crate::node::Node;
@@ -22,6 +25,20 @@ pub struct ProcessInfo {
     pub status: Status,
     /// How many processes watch it.
     pub watchers: usize,
+    /// What its receives have passed over, by type (V3). Empty while a runner has it in hand.
+    pub unreceived: Vec<Unreceived>,
+}
+
+/// Messages of one type that no receive of a process has wanted so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unreceived {
+    /// What the type is called.
+    pub type_name: Arc<str>,
+    /// How many there are.
+    pub count: usize,
+    /// When the oldest was passed over first.
+    pub since: Instant,
 }
 
 /// What a process does.
@@ -85,6 +102,7 @@ impl Node {
                 Run::Frozen => Status::Frozen,
             },
             watchers: rare.map_or(0, |rare| rare.watchers.len()),
+            unreceived: slot.body.as_ref().map(|body| body.unreceived()).unwrap_or_default(),
         })
     }
 }

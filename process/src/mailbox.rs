@@ -34,6 +34,35 @@ impl Inbox {
         self.entries.push_back(Envelope::Small { from, ty, start, len });
     }
 
+    /// Puts a small message at `at`.
+    pub(crate) fn insert_small(&mut self, at: usize, from: Sender, ty: TypeNo, payload: &[u8]) {
+        self.compact();
+        self.push_small(from, ty, payload);
+        if at + 1 < self.entries.len()
+            && let Some(entry) = self.entries.pop_back()
+        {
+            self.entries.insert(at, entry);
+        }
+    }
+
+    /// Takes the entry at `at` out and puts another into its place. The bytes of a small one stay
+    /// until others are added.
+    pub(crate) fn replace(&mut self, at: usize, entry: Envelope) -> Option<Envelope> {
+        let before = std::mem::replace(self.entries.get_mut(at)?, entry);
+        if let Envelope::Small { len, .. } = &before {
+            self.held -= *len as usize;
+        }
+        Some(before)
+    }
+
+    /// Copies the bytes of a small entry that was just taken out.
+    pub(crate) fn copy_small(&self, entry: &Envelope, into: &mut Vec<u8>) {
+        if let Envelope::Small { start, len, .. } = entry {
+            into.clear();
+            into.extend_from_slice(self.small(*start, *len));
+        }
+    }
+
     /// Takes the entry at `at` out. The bytes of a small one stay until others are appended.
     pub(crate) fn remove(&mut self, at: usize) -> Option<Envelope> {
         let entry = match at {

@@ -1,4 +1,15 @@
 //! Selective receive: the oldest message that a clause takes; the others stay, in order.
+//!
+//! Entries are taken off the inbox one by one. What no clause wants goes to the [`Shelf`], by type:
+//! the next receive looks there at its own types alone, and then at what has come since.
+//!
+//! [`Shelf`]: crate::shelf::Shelf
+
+mod any;
+mod clause;
+mod letter;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -6,17 +17,22 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use midflight_message::{Message, Pid, Resolution, decode, decode_resolved};
-use midflight_runtime::BoxFuture;
+use midflight_message::{Message, Pid};
+use midflight_runtime::{BoxFuture, Instant};
+
+pub use any::{AnyMessage, ReadError};
+use clause::{Clauses, NoClause, On, OnAny, OnIf, Taken, Wanted};
+pub(crate) use letter::{Letter, Read, Unread, await_schema, encoded, read};
 
 use crate::context::Context;
-use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::envelope::{Content, Envelope, Sender, encoded_weight};
 use crate::function::Arrived;
 use crate::inner::Inner;
+use crate::mailbox::Inbox;
 use crate::reply::ReplyTo;
-use crate::types::{Reading, TypeNo};
+use crate::shelf::{Arrival, Shelf};
+use crate::types::TypeNo;
 use crate::unread::refuse;
-use crate::value::Value;
 
 /// A message with where it came from.
 #[derive(Debug)]
@@ -30,42 +46,8 @@ pub struct Received<M> {
     pub reply_to: Option<ReplyTo>,
 }
 
-/// A message that was taken out of the inbox to be read.
-struct Letter {
-    from: Sender,
-    call: Option<CallRef>,
-    content: Content,
-    weight: (u32, u32),
-}
-
-/// What a clause makes of a letter.
-enum Taken<T> {
-    Received(T),
-    /// It is this clause's and cannot be read.
-    Unreadable(Letter, Refusal),
-    /// It may be this clause's: the writer's schema is on its way.
-    Undecided(Letter, TypeNo),
-}
-
-/// The clauses of a receive, numbered in the order in which they were added.
-trait Clauses<T> {
-    const COUNT: usize;
-
-    /// The first clause for messages of the entry's name.
-    fn find(&self, inner: &Inner, entry: &Envelope) -> Option<usize>;
-
-    /// Reads a letter as the clause's type.
-    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T>;
-
-    /// Reads a small message if its type is known to be the clause's; `None` says nothing.
-    fn take_small(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        small: (TypeNo, &[u8]),
-    ) -> Option<T>;
-}
+/// The predicate of a clause that takes everything.
+type AnyPredicate = fn(&mut AnyMessage) -> bool;
 
 /// A receive with several clauses. The oldest message that any clause takes is received; where
 /// several would take it, the first clause does.
@@ -73,29 +55,57 @@ trait Clauses<T> {
 pub struct Receive<'a, T, C = NoClause> {
     context: &'a Context,
     clauses: C,
-    /// Entries up to here were refused by every clause: they are not looked at again,
-    seen: usize,
-    /// unless some were taken out since.
-    removals: u32,
+    /// Every clause has refused the entries before this number.
+    seen: u64,
     output: PhantomData<fn() -> T>,
 }
 
 impl<'a, T> Receive<'a, T> {
     pub(crate) const fn new(context: &'a Context) -> Self {
-        Self { context, clauses: NoClause(()), seen: 0, removals: 0, output: PhantomData }
+        Self { context, clauses: NoClause(()), seen: 0, output: PhantomData }
     }
 }
 
-#[expect(private_bounds, reason = "clauses are made by `on` alone")]
+#[expect(private_bounds, reason = "clauses are made by `on` and its like alone")]
 impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     /// Adds a clause for messages of type `M`.
     pub fn on<M: Message, F: FnMut(Received<M>) -> T>(
         self,
         then: F,
     ) -> Receive<'a, T, On<C, M, F>> {
-        let Self { context, clauses, seen, removals, output } = self;
-        let clauses = On { before: clauses, then, message: PhantomData };
-        Receive { context, clauses, seen, removals, output }
+        self.with(|before| On { before, then, message: PhantomData })
+    }
+
+    /// Adds a clause for those messages of type `M` that `wanted` wants. The others stay, decoded:
+    /// each receive with such a clause asks its predicate again, about messages of type `M` alone.
+    pub fn on_if<M: Message, P: FnMut(&M) -> bool, F: FnMut(Received<M>) -> T>(
+        self,
+        wanted: P,
+        then: F,
+    ) -> Receive<'a, T, OnIf<C, M, P, F>> {
+        self.with(|before| OnIf { before, predicate: wanted, then, message: PhantomData })
+    }
+
+    /// Adds a clause for messages of any type, undecoded.
+    pub fn any<F: FnMut(AnyMessage) -> T>(
+        self,
+        then: F,
+    ) -> Receive<'a, T, OnAny<C, AnyPredicate, F>> {
+        self.with(|before| OnAny { before, predicate: (|_| true) as AnyPredicate, then })
+    }
+
+    /// Adds a clause for those messages of any type that `wanted` wants. The others stay.
+    pub fn any_if<P: FnMut(&mut AnyMessage) -> bool, F: FnMut(AnyMessage) -> T>(
+        self,
+        wanted: P,
+        then: F,
+    ) -> Receive<'a, T, OnAny<C, P, F>> {
+        self.with(|before| OnAny { before, predicate: wanted, then })
+    }
+
+    fn with<D>(self, clauses: impl FnOnce(C) -> D) -> Receive<'a, T, D> {
+        let Self { context, clauses: before, seen, output } = self;
+        Receive { context, clauses: clauses(before), seen, output }
     }
 
     /// Waits for as long as it takes.
@@ -134,94 +144,204 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         cx: &mut TaskContext<'_>,
         waiting: &mut Option<Box<AwaitedSchema>>,
     ) -> Poll<T> {
-        let inner = &self.context.node.inner;
         while let Some(found) = self.next() {
-            let (clause, letter) = match found {
-                Found::Letter { clause, letter } => (clause, letter),
-                Found::Small { clause, from, ty, bytes, weight } => {
-                    let taken = self.clauses.take_small(clause, self.context, from, (ty, &bytes));
-                    if let Some(value) = taken {
-                        SCRATCH.set(bytes);
-                        return Poll::Ready(value);
+            match self.try_clauses(found) {
+                Tried::Received(value) => return Poll::Ready(value),
+                Tried::Next => {}
+                Tried::Undecided(from, ty) => {
+                    if self.awaits_schema(cx, waiting, from, ty) {
+                        return Poll::Pending;
                     }
-                    let content = Content::Bytes { ty, bytes: bytes.into() };
-                    (clause, Letter { from, call: None, content, weight })
-                }
-            };
-            match self.clauses.take(clause, self.context, letter) {
-                Taken::Received(value) => return Poll::Ready(value),
-                Taken::Unreadable(Letter { from, call, content, .. }, refusal) => {
-                    refuse(inner, self.context.place, Unread { from, call, content }, refusal);
-                }
-                Taken::Undecided(letter, ty) => {
-                    let from = letter.from;
-                    self.put_back(letter);
-                    if waiting.as_ref().is_some_and(|awaited| awaited.ty != ty) {
-                        *waiting = None;
-                    }
-                    let awaited = waiting.get_or_insert_with(|| {
-                        inner.request_schema(from, ty);
-                        let timer = inner.runtime.sleep(inner.limits.schema_timeout);
-                        Box::new(AwaitedSchema { ty, timer })
-                    });
-                    let overdue = awaited.timer.as_mut().poll(cx).is_ready();
-                    if overdue {
-                        inner.types.give_up(inner.types.entry(ty).fingerprint);
-                    }
-                    if overdue || !inner.types.wait_for_schema(ty, cx.waker()) {
-                        *waiting = None;
-                        continue;
-                    }
-                    return Poll::Pending;
                 }
             }
         }
+        self.context.shared.wait(cx);
         Poll::Pending
+    }
+
+    /// Tries what was found on the clauses that may take it.
+    fn try_clauses(&mut self, found: Found) -> Tried<T> {
+        let inner = &self.context.node.inner;
+        let Found { mut clause, lifted, what } = found;
+        let mut letter = match what {
+            What::Letter(letter) => letter,
+            What::Small { arrival, from, ty, bytes, weight } => {
+                let taken = self.clauses.take_small(clause, self.context, from, (ty, &bytes));
+                if let Some(value) = taken {
+                    SCRATCH.set(bytes);
+                    return Tried::Received(value);
+                }
+                let content = Content::Bytes { ty, bytes: bytes.into() };
+                Letter { arrival, from, call: None, content, weight, written: None }
+            }
+        };
+        let number = letter.arrival.number;
+        loop {
+            match self.clauses.take(clause, self.context, letter) {
+                Taken::Received(value) => {
+                    self.forget_lifted(lifted, number);
+                    return Tried::Received(value);
+                }
+                Taken::Passed(passed) => {
+                    letter = passed;
+                    match self.clauses.find(inner, letter.content.subject(), clause + 1) {
+                        Some(next) => clause = next,
+                        None => {
+                            // The entries before it were refused, too.
+                            self.seen = number + 1;
+                            self.put_back(lifted, letter);
+                            return Tried::Next;
+                        }
+                    }
+                }
+                Taken::Unreadable(Letter { from, call, content, .. }, refusal) => {
+                    self.forget_lifted(lifted, number);
+                    refuse(inner, self.context.place, Unread { from, call, content }, refusal);
+                    return Tried::Next;
+                }
+                Taken::Undecided(letter, ty) => {
+                    let from = letter.from;
+                    self.put_back(lifted, letter);
+                    return Tried::Undecided(from, ty);
+                }
+            }
+        }
+    }
+
+    /// Asks for a schema and waits for it; false when it has come, or will not.
+    fn awaits_schema(
+        &self,
+        cx: &mut TaskContext<'_>,
+        waiting: &mut Option<Box<AwaitedSchema>>,
+        from: Sender,
+        ty: TypeNo,
+    ) -> bool {
+        let inner = &self.context.node.inner;
+        if waiting.as_ref().is_some_and(|awaited| awaited.ty != ty) {
+            *waiting = None;
+        }
+        let awaited = waiting.get_or_insert_with(|| {
+            inner.request_schema(from, ty);
+            let timer = inner.runtime.sleep(inner.limits.schema_timeout);
+            Box::new(AwaitedSchema { ty, timer })
+        });
+        let overdue = awaited.timer.as_mut().poll(cx).is_ready();
+        if overdue {
+            inner.types.give_up(inner.types.entry(ty).fingerprint);
+        }
+        let waits = !overdue && inner.types.wait_for_schema(ty, cx.waker());
+        if !waits {
+            *waiting = None;
+        }
+        waits
     }
 
     /// Takes the oldest message out that has not been seen and that a clause may take.
     fn next(&mut self) -> Option<Found> {
         let inner = &self.context.node.inner;
         let mut arrived = self.context.shared.arrived.lock();
-        let Arrived { inbox, removals, handled, .. } = &mut *arrived;
-        if std::mem::replace(&mut self.removals, *removals) != *removals {
-            self.seen = 0;
-        }
-        let inbox = inbox.as_mut()?;
-        while let Some(entry) = inbox.entries.get(self.seen) {
-            let Some(clause) = self.clauses.find(inner, entry) else {
-                self.seen += 1;
-                continue;
-            };
-            let entry = inbox.remove(self.seen)?;
-            *removals = removals.wrapping_add(1);
-            self.removals = *removals;
-            let (from, weight) = (entry.from(), entry.weight());
+        let Arrived { inbox, front, aside, handled, .. } = &mut *arrived;
+        if *front > self.seen
+            && let Some(aside) = aside
+            && let Some(found) = self.shelved(inner, &mut aside.shelf)
+        {
+            let (from, weight) = found.what.counts();
             handled.add(from, weight);
-            return Some(match entry {
-                Envelope::Small { ty, start, len, .. } => {
-                    let mut bytes = SCRATCH.take();
-                    bytes.clear();
-                    bytes.extend_from_slice(inbox.small(start, len));
-                    Found::Small { clause, from, ty, bytes, weight }
-                }
-                entry => {
-                    let (call, content) = crate::send::content_of(entry);
-                    Found::Letter { clause, letter: Letter { from, call, content, weight } }
-                }
-            });
+            return Some(found);
         }
+        let mut now = None;
+        while let Some(inbox) = inbox
+            && let Some(entry) = inbox.entries.front()
+        {
+            count_examined();
+            let subject = entry.subject();
+            let clause = subject.and_then(|subject| self.clauses.find(inner, subject, 0));
+            let is_message = subject.is_some();
+            let arrival = Arrival { number: *front, at: Instant::default() };
+            *front += 1;
+            let entry = inbox.remove(0)?;
+            if let Some(clause) = clause {
+                handled.add(entry.from(), entry.weight());
+                return Some(Found { clause, lifted: None, what: What::of(arrival, entry, inbox) });
+            }
+            if is_message {
+                let at = *now.get_or_insert_with(|| inner.runtime.now());
+                let shelf = &mut aside.get_or_insert_default().shelf;
+                shelf.put(inner, Arrival { at, ..arrival }, entry, &inbox.segment);
+            }
+        }
+        self.seen = *front;
         None
     }
 
+    /// Takes the oldest entry off the shelf that has not been seen and that a clause may take.
+    fn shelved(&self, inner: &Inner, shelf: &mut Shelf) -> Option<Found> {
+        let (number, name) = self.oldest_shelved(shelf)?;
+        count_examined();
+        let subject = shelf.get(&name, number).and_then(Envelope::subject)?;
+        let clause = self.clauses.find(inner, subject, 0)?;
+        let mut bytes = SCRATCH.take();
+        let taken = if C::LOOKS {
+            shelf.lift(&name, number, &mut bytes)
+        } else {
+            shelf.take(&name, number, &mut bytes)
+        };
+        let (arrival, entry) = taken?;
+        let what = match entry {
+            Envelope::Small { from, ty, len, .. } => {
+                let weight = (1, encoded_weight(len as usize));
+                What::Small { arrival, from, ty, bytes, weight }
+            }
+            entry => {
+                SCRATCH.set(bytes);
+                What::Letter(Letter::of(arrival, entry))
+            }
+        };
+        Some(Found { clause, lifted: C::LOOKS.then_some(name), what })
+    }
+
+    /// The number and the type's name of that entry.
+    fn oldest_shelved(&self, shelf: &Shelf) -> Option<(u64, Arc<str>)> {
+        let mut oldest: Option<(u64, Arc<str>)> = None;
+        self.clauses.wanted(&mut |wanted| {
+            let first = match wanted {
+                Wanted::Called(name) => shelf.first(name, self.seen),
+                Wanted::Any => shelf.first_of_any(self.seen),
+            };
+            if let Some((number, name)) = first
+                && oldest.as_ref().is_none_or(|(before, _)| number < *before)
+            {
+                oldest = Some((number, name));
+            }
+        });
+        oldest
+    }
+
     /// Puts the letter that was taken last back into its place.
-    fn put_back(&mut self, letter: Letter) {
-        let Letter { from, call, content, weight } = letter;
+    fn put_back(&self, lifted: Option<Arc<str>>, mut letter: Letter) {
+        let inner = &self.context.node.inner;
+        if letter.arrival.at == Instant::default() {
+            letter.arrival.at = inner.runtime.now();
+        }
+        let (arrival, from, weight) = (letter.arrival, letter.from, letter.weight);
+        let entry = letter.into_entry();
         let mut arrived = self.context.shared.arrived.lock();
         arrived.handled.undo(from, weight);
-        let inbox = arrived.inbox.get_or_insert_default();
-        let at = self.seen.min(inbox.entries.len());
-        inbox.entries.insert(at, crate::send::entry(from, call, content));
+        let shelf = &mut arrived.aside().shelf;
+        match lifted {
+            Some(name) => shelf.restore(&name, arrival.number, entry),
+            None => shelf.put(inner, arrival, entry, &[]),
+        }
+    }
+
+    /// What was lifted off the shelf is taken for good.
+    fn forget_lifted(&self, lifted: Option<Arc<str>>, number: u64) {
+        if let Some(name) = lifted {
+            let mut arrived = self.context.shared.arrived.lock();
+            let taken = arrived.aside().shelf.take(&name, number, &mut Vec::new());
+            drop(arrived);
+            drop(taken);
+        }
     }
 }
 
@@ -231,9 +351,49 @@ thread_local! {
 }
 
 /// A message that a clause may take.
-enum Found {
-    Small { clause: usize, from: Sender, ty: TypeNo, bytes: Vec<u8>, weight: (u32, u32) },
-    Letter { clause: usize, letter: Letter },
+struct Found {
+    clause: usize,
+    /// The type's name, when it was only lifted off the shelf.
+    lifted: Option<Arc<str>>,
+    what: What,
+}
+
+/// A message that was taken out.
+enum What {
+    Small { arrival: Arrival, from: Sender, ty: TypeNo, bytes: Vec<u8>, weight: (u32, u32) },
+    Letter(Letter),
+}
+
+impl What {
+    /// An entry that was taken out of `inbox`.
+    fn of(arrival: Arrival, entry: Envelope, inbox: &Inbox) -> Self {
+        match entry {
+            Envelope::Small { from, ty, start, len } => {
+                let mut bytes = SCRATCH.take();
+                bytes.clear();
+                bytes.extend_from_slice(inbox.small(start, len));
+                Self::Small { arrival, from, ty, bytes, weight: (1, encoded_weight(len as usize)) }
+            }
+            entry => Self::Letter(Letter::of(arrival, entry)),
+        }
+    }
+
+    const fn counts(&self) -> (Sender, (u32, u32)) {
+        match self {
+            Self::Small { from, weight, .. } | Self::Letter(Letter { from, weight, .. }) => {
+                (*from, *weight)
+            }
+        }
+    }
+}
+
+/// What the clauses made of a message.
+enum Tried<T> {
+    Received(T),
+    /// Nothing: look at the next.
+    Next,
+    /// It is somebody's, when this schema has come.
+    Undecided(Sender, TypeNo),
 }
 
 /// A schema that is on its way, and how long it is waited for.
@@ -248,168 +408,15 @@ impl<T, C> std::fmt::Debug for Receive<'_, T, C> {
     }
 }
 
-/// A receive that has no clause yet.
-#[derive(Debug)]
-pub struct NoClause(());
-
-impl<T> Clauses<T> for NoClause {
-    const COUNT: usize = 0;
-
-    fn find(&self, _: &Inner, _: &Envelope) -> Option<usize> {
-        None
-    }
-
-    fn take(&mut self, _: usize, _: &Context, _: Letter) -> Taken<T> {
-        unreachable!("`find` finds nothing")
-    }
-
-    fn take_small(&mut self, _: usize, _: &Context, _: Sender, _: (TypeNo, &[u8])) -> Option<T> {
-        None
-    }
+#[cfg(test)]
+thread_local! {
+    /// Entries that receives of this thread have looked at.
+    static EXAMINED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The clauses `before`, then one for messages of type `M`.
-pub struct On<C, M, F> {
-    before: C,
-    then: F,
-    message: PhantomData<fn() -> M>,
-}
-
-impl<C, M: Message, F> std::fmt::Debug for On<C, M, F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "On({})", M::NAME)
-    }
-}
-
-impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On<C, M, F> {
-    const COUNT: usize = C::COUNT + 1;
-
-    fn find(&self, inner: &Inner, entry: &Envelope) -> Option<usize> {
-        let value =
-            |value: &dyn Value| value.as_any().is::<M>() || value.type_info().name() == M::NAME;
-        let bytes = |ty| inner.types.is_same::<M>(ty) || inner.types.is_called(ty, M::NAME);
-        self.before.find(inner, entry).or_else(|| {
-            let is_mine = match entry {
-                Envelope::Value { value: boxed, .. } => value(&**boxed),
-                Envelope::Small { ty, .. } => bytes(*ty),
-                Envelope::Parcel { parcel, .. } => match &**parcel {
-                    Parcel::Call { content: Content::Value(boxed), .. } => value(&**boxed),
-                    Parcel::Large { ty, .. }
-                    | Parcel::Call { content: Content::Bytes { ty, .. }, .. } => bytes(*ty),
-                    Parcel::Reply { .. } | Parcel::Exit { .. } => false,
-                },
-            };
-            is_mine.then_some(C::COUNT)
-        })
-    }
-
-    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
-        if clause < C::COUNT {
-            return self.before.take(clause, context, letter);
-        }
-        let Letter { from, call, content, weight } = letter;
-        match read::<M>(&context.node.inner, content) {
-            Read::Message(message) => {
-                let reply_to = call.map(|call| ReplyTo::new(context, from, call));
-                let from = context.node.inner.pid(from);
-                Taken::Received((self.then)(Received { message, from, reply_to }))
-            }
-            Read::Unreadable(content, refusal) => {
-                Taken::Unreadable(Letter { from, call, content, weight }, refusal)
-            }
-            Read::Undecided(content, ty) => {
-                Taken::Undecided(Letter { from, call, content, weight }, ty)
-            }
-        }
-    }
-
-    fn take_small(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        (ty, bytes): (TypeNo, &[u8]),
-    ) -> Option<T> {
-        if clause < C::COUNT {
-            return self.before.take_small(clause, context, from, (ty, bytes));
-        }
-        let inner = &context.node.inner;
-        if !inner.types.is_same::<M>(ty) {
-            return None;
-        }
-        // What does not decode is read again, for the reason.
-        let message = decode::<M>(bytes).ok()?;
-        let from = inner.pid(from);
-        Some((self.then)(Received { message, from, reply_to: None }))
-    }
-}
-
-/// What reading a content as a type came to.
-pub(crate) enum Read<M> {
-    Message(M),
-    Unreadable(Content, Refusal),
-    Undecided(Content, TypeNo),
-}
-
-/// Reads a content as a message of type `M`.
-pub(crate) fn read<M: Message>(inner: &Arc<Inner>, content: Content) -> Read<M> {
-    let content = match content {
-        Content::Value(value) if (*value).as_any().is::<M>() => match value.into_any().downcast() {
-            Ok(message) => return Read::Message(*message),
-            Err(_) => unreachable!("its type has just been asked for"),
-        },
-        Content::Value(value) => match encoded(inner, &*value) {
-            Some(content) => content,
-            None => return unreadable(Content::Value(value), "it does not encode".into()),
-        },
-        content @ Content::Bytes { .. } => content,
-    };
-    let Content::Bytes { ty, bytes } = &content else { unreachable!("encoded above") };
-    if inner.types.of::<M>().is_err() {
-        return unreadable(content, "the node knows too many types".into());
-    }
-    match inner.types.reading_as::<M>(*ty) {
-        Reading::Resolved(resolution) => match decode_resolved::<M>(bytes, &resolution) {
-            Ok(message) => {
-                if matches!(*resolution, Resolution::Same) {
-                    inner.types.learn_same::<M>(*ty);
-                }
-                Read::Message(message)
-            }
-            Err(error) => match &*resolution {
-                Resolution::Incompatible(mismatch) => {
-                    let refusal = Refusal::Incompatible(Box::new(mismatch.clone()));
-                    Read::Unreadable(content, refusal)
-                }
-                _ => unreadable(content, error.to_string()),
-            },
-        },
-        Reading::SchemaUnknown => {
-            let ty = *ty;
-            Read::Undecided(content, ty)
-        }
-        Reading::SchemaUnavailable => {
-            unreadable(content, "its schema differs from ours and cannot be had".into())
-        }
-    }
-}
-
-fn unreadable<M: Message>(content: Content, detail: String) -> Read<M> {
-    Read::Unreadable(content, Refusal::Garbled { type_name: M::NAME.into(), detail })
-}
-
-/// A value of another Rust type with the same name, as bytes.
-pub(crate) fn encoded(inner: &Inner, value: &dyn Value) -> Option<Content> {
-    let ty = inner.types.intern_static(value.type_info()).ok()?;
-    let mut bytes = Vec::new();
-    value.encode(&mut bytes).ok()?;
-    Some(Content::Bytes { ty, bytes: bytes.into() })
-}
-
-/// What is left of a letter that nobody can read.
-#[derive(Debug)]
-pub(crate) struct Unread {
-    pub(crate) from: Sender,
-    pub(crate) call: Option<CallRef>,
-    pub(crate) content: Content,
+/// Counts an entry that is looked at.
+#[inline]
+fn count_examined() {
+    #[cfg(test)]
+    EXAMINED.set(EXAMINED.get() + 1);
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use midflight_message::{Message, NodeId, Pid};
-use midflight_runtime::timeout_at;
 
 use crate::context::Context;
 use crate::envelope::{CallRef, Content, Refusal, Sender};
 use crate::error::CallError;
 use crate::inner::Inner;
-use crate::receive::{Read, read};
+use crate::receive::{Read, await_schema, read};
 use crate::wire::Place;
 
 /// Who waits for a reply. It can be kept, and answered later. Dropped without a reply, it tells the
@@ -25,8 +24,17 @@ pub struct ReplyTo {
 
 impl ReplyTo {
     pub(crate) fn new(context: &Context, caller: Sender, call: CallRef) -> Self {
-        let inner = context.node.inner.clone();
-        Self { inner, me: context.place, caller, call, replied: false }
+        Self::of(context.node.inner.clone(), context.place, caller, call)
+    }
+
+    pub(crate) const fn of(inner: Arc<Inner>, me: Place, caller: Sender, call: CallRef) -> Self {
+        Self { inner, me, caller, call, replied: false }
+    }
+
+    /// Passes on another process's reply, or why there is none.
+    pub(crate) fn relay(mut self, result: Result<Content, Refusal>) {
+        self.replied = true;
+        self.inner.reply(self.me, self.caller, self.call, result);
     }
 
     /// Replies. Never waits: the call reserved the reply's place.
@@ -79,26 +87,13 @@ pub(crate) async fn read_when_known<T>(
     mut read: impl FnMut(Content) -> Read<T>,
 ) -> Result<T, (Content, Refusal)> {
     let mut content = Some(content);
-    let mut asked = false;
-    let deadline = inner.runtime.now() + inner.limits.schema_timeout;
     while let Some(attempt) = content.take() {
         match read(attempt) {
             Read::Message(reply) => return Ok(reply),
             Read::Unreadable(given_back, refusal) => return Err((given_back, refusal)),
             Read::Undecided(given_back, ty) => {
-                if !std::mem::replace(&mut asked, true) {
-                    inner.request_schema_of(node, ty);
-                }
-                let known = std::future::poll_fn(|cx| {
-                    if inner.types.wait_for_schema(ty, cx.waker()) {
-                        std::task::Poll::Pending
-                    } else {
-                        std::task::Poll::Ready(())
-                    }
-                });
-                if timeout_at(&*inner.runtime, deadline, known).await.is_err() {
-                    inner.types.give_up(inner.types.entry(ty).fingerprint);
-                }
+                inner.request_schema_of(node, ty);
+                await_schema(inner, ty).await;
                 content = Some(given_back);
             }
         }

@@ -303,7 +303,7 @@ pub(crate) fn bury(
             nodes.push(from.node);
         }
         if let Envelope::Parcel { from, parcel } = entry
-            && let Parcel::Call { call, .. } = *parcel
+            && let Parcel::Call { call, .. } | Parcel::Read { call: Some(call), .. } = *parcel
         {
             let reason = format!("the process ended: {reason}");
             inner.reply(place, from, call, Err(Refusal::Aborted { reason }));

@@ -23,6 +23,9 @@ use crate::wire::{CALL_HEAD, MESSAGE_HEAD, Place, Signal, put_call, put_message,
 /// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
 pub(crate) const SMALL_MAX: usize = 4 * 1_024;
 
+/// What a moved value counts against the bounds of a mailbox.
+pub(crate) const MOVED_WEIGHT: (u32, u32) = (1, 64);
+
 /// Why something cannot be sent now; the content is given back where it can be sent later.
 #[derive(Debug)]
 pub(crate) enum NotSent {
@@ -324,6 +327,7 @@ pub(crate) fn content_of(entry: Envelope) -> (Option<CallRef>, Content) {
         Envelope::Parcel { parcel, .. } => match *parcel {
             Parcel::Large { ty, bytes } => (None, Content::Bytes { ty, bytes }),
             Parcel::Call { call, content } => (Some(call), content),
+            Parcel::Read { call, value, .. } => (call, Content::Value(value)),
             other => unreachable!("`entry` makes no {other:?}"),
         },
         Envelope::Small { .. } => unreachable!("`entry` makes no small entries"),

@@ -150,6 +150,9 @@ impl Batch {
                     Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
                 }
                 Parcel::Exit { reason, .. } => Delivery::Exit(reason),
+                Parcel::Read { call, value, .. } => {
+                    message(from, View::Value(value), call.map(|call| Caller { from, call }))
+                }
             },
         })
     }

@@ -9,6 +9,7 @@ mod links;
 mod mismatch;
 mod order;
 mod processes;
+mod receive;
 mod spawn_on;
 mod supervisors;
 mod world;

@@ -1,0 +1,277 @@
+//! The clauses of a receive.
+
+use std::marker::PhantomData;
+
+use midflight_message::{Message, decode};
+
+use super::Received;
+use super::any::AnyMessage;
+use super::letter::{Letter, Looked, Read, read_written};
+use crate::context::Context;
+use crate::envelope::{Refusal, Sender, Subject};
+use crate::inner::Inner;
+use crate::reply::ReplyTo;
+use crate::types::TypeNo;
+
+/// What a clause makes of a letter.
+pub(super) enum Taken<T> {
+    Received(T),
+    /// It does not want this one.
+    Passed(Letter),
+    /// It is this clause's and cannot be read.
+    Unreadable(Letter, Refusal),
+    /// It may be this clause's: the writer's schema is on its way.
+    Undecided(Letter, TypeNo),
+}
+
+/// Which messages a clause may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    Called(&'static str),
+    Any,
+}
+
+/// The clauses of a receive, numbered in the order in which they were added.
+pub(super) trait Clauses<T> {
+    const COUNT: usize;
+    /// Whether a clause must look into a message to know whether it wants it.
+    const LOOKS: bool;
+
+    /// The first clause, from `least` on, that may take what it goes by.
+    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize>;
+
+    /// Calls `each` with what each clause may take.
+    fn wanted(&self, each: &mut dyn FnMut(Wanted));
+
+    /// Reads a letter as the clause's type.
+    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T>;
+
+    /// Reads a small message if its type is known to be the clause's; `None` says nothing.
+    fn take_small(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        small: (TypeNo, &[u8]),
+    ) -> Option<T>;
+}
+
+/// A receive that has no clause yet.
+#[derive(Debug)]
+pub struct NoClause(pub(super) ());
+
+impl<T> Clauses<T> for NoClause {
+    const COUNT: usize = 0;
+    const LOOKS: bool = false;
+
+    fn find(&self, _: &Inner, _: Subject<'_>, _: usize) -> Option<usize> {
+        None
+    }
+
+    fn wanted(&self, _: &mut dyn FnMut(Wanted)) {}
+
+    fn take(&mut self, _: usize, _: &Context, _: Letter) -> Taken<T> {
+        unreachable!("`find` finds nothing")
+    }
+
+    fn take_small(&mut self, _: usize, _: &Context, _: Sender, _: (TypeNo, &[u8])) -> Option<T> {
+        None
+    }
+}
+
+/// The clauses `before`, then one for messages of type `M`.
+pub struct On<C, M, F> {
+    pub(super) before: C,
+    pub(super) then: F,
+    pub(super) message: PhantomData<fn() -> M>,
+}
+
+/// The clauses `before`, then one for those messages of type `M` that a predicate wants.
+pub struct OnIf<C, M, P, F> {
+    pub(super) before: C,
+    pub(super) predicate: P,
+    pub(super) then: F,
+    pub(super) message: PhantomData<fn() -> M>,
+}
+
+/// The clauses `before`, then one for messages of any type that a predicate wants.
+pub struct OnAny<C, P, F> {
+    pub(super) before: C,
+    pub(super) predicate: P,
+    pub(super) then: F,
+}
+
+impl<C, M: Message, F> std::fmt::Debug for On<C, M, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "On({})", M::NAME)
+    }
+}
+
+impl<C, M: Message, P, F> std::fmt::Debug for OnIf<C, M, P, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OnIf({})", M::NAME)
+    }
+}
+
+impl<C, P, F> std::fmt::Debug for OnAny<C, P, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnAny")
+    }
+}
+
+fn is_called<M: Message>(inner: &Inner, subject: Subject<'_>) -> bool {
+    match subject {
+        Subject::Value(value) => value.as_any().is::<M>() || value.type_info().name() == M::NAME,
+        Subject::Type(ty) => inner.types.is_same::<M>(ty) || inner.types.is_called(ty, M::NAME),
+    }
+}
+
+/// Reads a letter as `M` and hands it to its clause.
+fn hand<T, M: Message>(
+    context: &Context,
+    letter: Letter,
+    then: impl FnOnce(Received<M>) -> T,
+) -> Taken<T> {
+    let Letter { arrival, from, call, content, weight, written } = letter;
+    let back = |content| Letter { arrival, from, call, content, weight, written: None };
+    match read_written::<M>(&context.node.inner, content, written) {
+        Read::Message(message) => {
+            let reply_to = call.map(|call| ReplyTo::new(context, from, call));
+            let from = context.node.inner.pid(from);
+            Taken::Received(then(Received { message, from, reply_to }))
+        }
+        Read::Unreadable(content, refusal) => Taken::Unreadable(back(content), refusal),
+        Read::Undecided(content, ty) => Taken::Undecided(back(content), ty),
+    }
+}
+
+impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On<C, M, F> {
+    const COUNT: usize = C::COUNT + 1;
+    const LOOKS: bool = C::LOOKS;
+
+    #[inline]
+    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize> {
+        self.before
+            .find(inner, subject, least)
+            .or_else(|| (C::COUNT >= least && is_called::<M>(inner, subject)).then_some(C::COUNT))
+    }
+
+    fn wanted(&self, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(each);
+        each(Wanted::Called(M::NAME));
+    }
+
+    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
+        if clause < C::COUNT {
+            return self.before.take(clause, context, letter);
+        }
+        hand(context, letter, &mut self.then)
+    }
+
+    fn take_small(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        (ty, bytes): (TypeNo, &[u8]),
+    ) -> Option<T> {
+        if clause < C::COUNT {
+            return self.before.take_small(clause, context, from, (ty, bytes));
+        }
+        let inner = &context.node.inner;
+        if !inner.types.is_same::<M>(ty) {
+            return None;
+        }
+        // What does not decode is read again, for the reason.
+        let message = decode::<M>(bytes).ok()?;
+        let from = inner.pid(from);
+        Some((self.then)(Received { message, from, reply_to: None }))
+    }
+}
+
+impl<T, C, M, P, F> Clauses<T> for OnIf<C, M, P, F>
+where
+    C: Clauses<T>,
+    M: Message,
+    P: FnMut(&M) -> bool,
+    F: FnMut(Received<M>) -> T,
+{
+    const COUNT: usize = C::COUNT + 1;
+    const LOOKS: bool = true;
+
+    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize> {
+        self.before
+            .find(inner, subject, least)
+            .or_else(|| (C::COUNT >= least && is_called::<M>(inner, subject)).then_some(C::COUNT))
+    }
+
+    fn wanted(&self, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(each);
+        each(Wanted::Called(M::NAME));
+    }
+
+    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
+        if clause < C::COUNT {
+            return self.before.take(clause, context, letter);
+        }
+        match letter.look::<M>(&context.node.inner) {
+            Looked::At(letter) => {
+                let wanted = letter.message().is_some_and(&mut self.predicate);
+                if wanted { hand(context, letter, &mut self.then) } else { Taken::Passed(letter) }
+            }
+            Looked::Unreadable(letter, refusal) => Taken::Unreadable(letter, refusal),
+            Looked::Undecided(letter, ty) => Taken::Undecided(letter, ty),
+        }
+    }
+
+    fn take_small(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        small: (TypeNo, &[u8]),
+    ) -> Option<T> {
+        if clause < C::COUNT { self.before.take_small(clause, context, from, small) } else { None }
+    }
+}
+
+impl<T, C, P, F> Clauses<T> for OnAny<C, P, F>
+where
+    C: Clauses<T>,
+    P: FnMut(&mut AnyMessage) -> bool,
+    F: FnMut(AnyMessage) -> T,
+{
+    const COUNT: usize = C::COUNT + 1;
+    const LOOKS: bool = true;
+
+    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize> {
+        let before = self.before.find(inner, subject, least);
+        before.or_else(|| (C::COUNT >= least).then_some(C::COUNT))
+    }
+
+    fn wanted(&self, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(each);
+        each(Wanted::Any);
+    }
+
+    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
+        if clause < C::COUNT {
+            return self.before.take(clause, context, letter);
+        }
+        let mut message = AnyMessage::new(context, letter);
+        if (self.predicate)(&mut message) {
+            return Taken::Received((self.then)(message));
+        }
+        Taken::Passed(message.into_letter())
+    }
+
+    fn take_small(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        small: (TypeNo, &[u8]),
+    ) -> Option<T> {
+        if clause < C::COUNT { self.before.take_small(clause, context, from, small) } else { None }
+    }
+}

@@ -1,0 +1,188 @@
+//! A message that was taken out of the inbox to be read, and reading it.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use midflight_message::{Message, Resolution, decode_resolved};
+
+use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender, Written};
+use crate::inner::Inner;
+use crate::shelf::Arrival;
+use crate::types::{Reading, TypeNo};
+use crate::value::Value;
+
+/// A message that was taken out of the inbox.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) arrival: Arrival,
+    pub(crate) from: Sender,
+    pub(crate) call: Option<CallRef>,
+    pub(crate) content: Content,
+    pub(crate) weight: (u32, u32),
+    /// As its sender wrote it, when it has been decoded from another form.
+    pub(crate) written: Option<Written>,
+}
+
+impl Letter {
+    /// The letter of an entry that is not small.
+    pub(crate) fn of(arrival: Arrival, entry: Envelope) -> Self {
+        let (from, weight) = (entry.from(), entry.weight());
+        if let Envelope::Parcel { parcel, from } = entry {
+            return match *parcel {
+                Parcel::Read { call, value, weight, written } => {
+                    Self { arrival, from, call, content: Content::Value(value), weight, written }
+                }
+                parcel => {
+                    let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
+                    let (call, content) = crate::send::content_of(entry);
+                    Self { arrival, from, call, content, weight, written: None }
+                }
+            };
+        }
+        let (call, content) = crate::send::content_of(entry);
+        Self { arrival, from, call, content, weight, written: None }
+    }
+
+    /// The entry for a letter that goes back, of the weight it had.
+    pub(crate) fn into_entry(self) -> Envelope {
+        let Self { from, call, content, weight, written, .. } = self;
+        match content {
+            Content::Value(value) if written.is_some() || weight != crate::send::MOVED_WEIGHT => {
+                let parcel = Box::new(Parcel::Read { call, value, weight, written });
+                Envelope::Parcel { from, parcel }
+            }
+            content => crate::send::entry(from, call, content),
+        }
+    }
+
+    /// Decodes it as `M`, where that can be done now, so that it can be looked at. Whoever reads
+    /// it later finds it decoded.
+    pub(crate) fn look<M: Message>(self, inner: &Arc<Inner>) -> Looked {
+        let Self { arrival, from, call, content, weight, written } = self;
+        let rest = |content, written| Self { arrival, from, call, content, weight, written };
+        let before = match &content {
+            Content::Value(value) if (**value).as_any().is::<M>() => {
+                return Looked::At(rest(content, written));
+            }
+            Content::Value(_) => None,
+            Content::Bytes { ty, bytes } => Some((*ty, bytes.clone())),
+        };
+        match read_written::<M>(inner, content, written) {
+            Read::Message(message) => {
+                let bridged = before.filter(|(ty, _)| !inner.types.is_same::<M>(*ty));
+                Looked::At(rest(Content::Value(Box::new(message)), bridged.map(Box::new)))
+            }
+            Read::Unreadable(content, refusal) => Looked::Unreadable(rest(content, None), refusal),
+            Read::Undecided(content, ty) => Looked::Undecided(rest(content, None), ty),
+        }
+    }
+
+    /// The message, when it is there as an `M`.
+    pub(crate) fn message<M: Message>(&self) -> Option<&M> {
+        match &self.content {
+            Content::Value(value) => (**value).as_any().downcast_ref(),
+            Content::Bytes { .. } => None,
+        }
+    }
+}
+
+/// What looking into a letter came to.
+pub(crate) enum Looked {
+    /// [`Letter::message`] has it.
+    At(Letter),
+    Unreadable(Letter, Refusal),
+    Undecided(Letter, TypeNo),
+}
+
+/// What reading a content as a type came to.
+pub(crate) enum Read<M> {
+    Message(M),
+    Unreadable(Content, Refusal),
+    Undecided(Content, TypeNo),
+}
+
+/// Reads a content as a message of type `M`.
+pub(crate) fn read<M: Message>(inner: &Arc<Inner>, content: Content) -> Read<M> {
+    read_written(inner, content, None)
+}
+
+/// As [`read`]; from what its sender wrote, when it was decoded as another type.
+pub(crate) fn read_written<M: Message>(
+    inner: &Arc<Inner>,
+    content: Content,
+    written: Option<Written>,
+) -> Read<M> {
+    let content = match content {
+        Content::Value(value) if (*value).as_any().is::<M>() => match value.into_any().downcast() {
+            Ok(message) => return Read::Message(*message),
+            Err(_) => unreachable!("its type has just been asked for"),
+        },
+        Content::Value(value) => match written {
+            Some(written) => Content::Bytes { ty: written.0, bytes: written.1 },
+            None => match encoded(inner, &*value) {
+                Some(content) => content,
+                None => return unreadable(Content::Value(value), "it does not encode".into()),
+            },
+        },
+        content @ Content::Bytes { .. } => content,
+    };
+    let Content::Bytes { ty, bytes } = &content else { unreachable!("encoded above") };
+    if inner.types.of::<M>().is_err() {
+        return unreadable(content, "the node knows too many types".into());
+    }
+    match inner.types.reading_as::<M>(*ty) {
+        Reading::Resolved(resolution) => match decode_resolved::<M>(bytes, &resolution) {
+            Ok(message) => {
+                if matches!(*resolution, Resolution::Same) {
+                    inner.types.learn_same::<M>(*ty);
+                }
+                Read::Message(message)
+            }
+            Err(error) => match &*resolution {
+                Resolution::Incompatible(mismatch) => {
+                    let refusal = Refusal::Incompatible(Box::new(mismatch.clone()));
+                    Read::Unreadable(content, refusal)
+                }
+                _ => unreadable(content, error.to_string()),
+            },
+        },
+        Reading::SchemaUnknown => {
+            let ty = *ty;
+            Read::Undecided(content, ty)
+        }
+        Reading::SchemaUnavailable => {
+            unreadable(content, "its schema differs from ours and cannot be had".into())
+        }
+    }
+}
+
+fn unreadable<M: Message>(content: Content, detail: String) -> Read<M> {
+    Read::Unreadable(content, Refusal::Garbled { type_name: M::NAME.into(), detail })
+}
+
+/// Waits until the schema of a type is known, or cannot be had in time.
+pub(crate) async fn await_schema(inner: &Arc<Inner>, ty: TypeNo) {
+    let deadline = inner.runtime.now() + inner.limits.schema_timeout;
+    let known = std::future::poll_fn(|cx| {
+        if inner.types.wait_for_schema(ty, cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
+    });
+    if midflight_runtime::timeout_at(&*inner.runtime, deadline, known).await.is_err() {
+        inner.types.give_up(inner.types.entry(ty).fingerprint);
+    }
+}
+
+/// A value of another Rust type with the same name, as bytes.
+pub(crate) fn encoded(inner: &Inner, value: &dyn Value) -> Option<Content> {
+    let ty = inner.types.intern_static(value.type_info()).ok()?;
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes).ok()?;
+    Some(Content::Bytes { ty, bytes: bytes.into() })
+}
+
+/// What is left of a letter that nobody can read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) from: Sender,
+    pub(crate) call: Option<CallRef>,
+    pub(crate) content: Content,
+}
