@@ -7,7 +7,12 @@
 
 mod configs;
 mod credentials;
+mod halves;
+mod handshake;
+mod keys;
+mod open;
 mod proof;
+mod seal;
 
 use std::io;
 use std::sync::Arc;
@@ -19,22 +24,17 @@ use midflight_transport_api::{
     Transport,
 };
 use midflight_transport_stream::{
-    Arrival, Carrier, Listener, Proven, Stream, StreamTransport, handshake_failure,
+    Arrival, Carrier, Listener, Stream, StreamTransport, handshake_failure,
 };
 use parking_lot::RwLock;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::net::TcpListener;
 
 use crate::address::host_port;
 use crate::{TcpConfig, socket};
 
 use configs::Configs;
 pub use credentials::{Credentials, CredentialsError};
-
-/// Bytes of records read at once.
-const READ_BUFFER: usize = 64 * 1024;
 
 /// The transport over TLS. Addresses are `tls:HOST:PORT`, with IPv6 in brackets; the peer's
 /// certificate must be for that host.
@@ -127,11 +127,9 @@ impl Carrier for Tls {
         let host = host_port(peer.rest()).and_then(|(host, _)| ServerName::try_from(host).ok());
         let host = host.ok_or(ConnectErrorKind::BadAddress)?.to_owned();
         let socket = socket::dial(peer, &self.config).await?;
-        let connector = TlsConnector::from(self.configs.read().client.clone());
+        let config = self.configs.read().client.clone();
         let failed = |error| ConnectError::because(handshake_failure(&error), error);
-        let tls = connector.connect(host, buffered(socket)).await.map_err(failed)?;
-        let proven = proof::of(tls.get_ref().1.peer_certificates()).map_err(failed)?;
-        Ok(stream(tls, proven))
+        handshake::connect(config, host, socket).await.map_err(failed)
     }
 }
 
@@ -146,29 +144,13 @@ impl Listener for Listening {
     async fn accept(&mut self) -> io::Result<Arrival> {
         let (socket, from) = self.listener.accept().await?;
         let prepared = socket::prepare(&socket, &self.config);
-        let acceptor = TlsAcceptor::from(self.configs.read().server.clone());
+        let config = self.configs.read().server.clone();
         let handshake = async move {
             prepared?;
-            let tls = acceptor.accept(buffered(socket)).await?;
-            let proven = proof::of(tls.get_ref().1.peer_certificates())?;
-            Ok(stream(tls, proven))
+            handshake::accept(config, socket).await
         };
         Ok(Arrival { from: from.to_string(), stream: Box::pin(handshake) })
     }
-}
-
-/// The session reads four KiB at a time (rustls 0.23): without a buffer that would be as many calls
-/// into the system.
-fn buffered(socket: TcpStream) -> BufReader<TcpStream> {
-    BufReader::with_capacity(READ_BUFFER, socket)
-}
-
-/// Both directions of a session share its state, so the halves share a lock.
-fn stream(tls: impl AsyncRead + AsyncWrite + Send + 'static, proven: Proven) -> Stream {
-    let (read, write) = tokio::io::split(tls);
-    let mut stream = Stream::new(read, write);
-    stream.proven = Some(proven);
-    stream
 }
 
 /// A certificate and those that vouch for it.

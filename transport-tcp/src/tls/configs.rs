@@ -51,6 +51,8 @@ impl Configs {
             .map_err(CredentialsError::Certificate)?;
         client.alpn_protocols = vec![ALPN.to_vec()];
         client.resumption = Resumption::disabled();
+        // The two halves of a session have their keys to themselves.
+        (client.enable_secret_extraction, server.enable_secret_extraction) = (true, true);
 
         Ok(Self { client: Arc::new(client), server: Arc::new(server) })
     }
