@@ -13,6 +13,8 @@ mod keys;
 mod open;
 mod proof;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;

@@ -22,12 +22,20 @@ pub(super) struct Configs {
 
 impl Configs {
     pub(super) fn new(credentials: Credentials) -> Result<Self, CredentialsError> {
+        Self::with(credentials, Arc::new(rustls::crypto::ring::default_provider()))
+    }
+
+    /// With the suites of `provider`.
+    pub(super) fn with(
+        credentials: Credentials,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, CredentialsError> {
         let Credentials { authorities, chain, key, .. } = credentials;
         let mut roots = RootCertStore::empty();
         for authority in authorities {
             roots.add(authority).map_err(CredentialsError::Authority)?;
         }
-        let (roots, provider) = (Arc::new(roots), provider());
+        let roots = Arc::new(roots);
 
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
             .build()
@@ -56,8 +64,4 @@ impl Configs {
 
         Ok(Self { client: Arc::new(client), server: Arc::new(server) })
     }
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use midflight_transport_stream::Stream;
+use midflight_transport_stream::{Proven, Stream};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -32,7 +32,8 @@ pub(super) async fn connect(
     host: ServerName<'static>,
     socket: TcpStream,
 ) -> io::Result<Stream> {
-    shake(UnbufferedClientConnection::new(config, host).map_err(wrong)?, socket).await
+    let side = UnbufferedClientConnection::new(config, host).map_err(wrong)?;
+    Ok(shake(side, socket).await?.into_stream())
 }
 
 /// The same with one who dialled.
@@ -40,11 +41,30 @@ pub(super) async fn connect(
 /// # Errors
 /// As [`connect`].
 pub(super) async fn accept(config: Arc<ServerConfig>, socket: TcpStream) -> io::Result<Stream> {
-    shake(UnbufferedServerConnection::new(config).map_err(wrong)?, socket).await
+    let side = UnbufferedServerConnection::new(config).map_err(wrong)?;
+    Ok(shake(side, socket).await?.into_stream())
+}
+
+/// What a handshake has come to.
+pub(super) struct Session {
+    pub(super) socket: TcpStream,
+    pub(super) sealer: Sealer,
+    pub(super) opener: Opener,
+    proven: Proven,
+}
+
+impl Session {
+    fn into_stream(self) -> Stream {
+        let (read, write) = self.socket.into_split();
+        let read = ReadHalf::new(read, self.opener);
+        let mut stream = Stream::new(read, WriteHalf::new(write, self.sealer));
+        stream.proven = Some(self.proven);
+        stream
+    }
 }
 
 /// One side of a handshake.
-trait Side: Sized {
+pub(super) trait Side: Sized {
     type Data;
     const IS_CLIENT: bool;
 
@@ -52,6 +72,7 @@ trait Side: Sized {
         &'c mut self,
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    fn has_something_to_say(&self) -> bool;
     fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]>;
     fn into_keys(self) -> Result<(Arc<Keys>, Sending, Receiving), Error>;
 }
@@ -65,6 +86,10 @@ impl Side for UnbufferedClientConnection {
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
+    }
+
+    fn has_something_to_say(&self) -> bool {
+        self.wants_write()
     }
 
     fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
@@ -88,6 +113,10 @@ impl Side for UnbufferedServerConnection {
         self.process_tls_records(incoming)
     }
 
+    fn has_something_to_say(&self) -> bool {
+        self.wants_write()
+    }
+
     fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         (**self).peer_certificates()
     }
@@ -107,7 +136,7 @@ struct Incoming {
     shown: usize,
 }
 
-async fn shake<S: Side>(mut side: S, mut socket: TcpStream) -> io::Result<Stream> {
+pub(super) async fn shake<S: Side>(mut side: S, mut socket: TcpStream) -> io::Result<Session> {
     let (mut incoming, mut outgoing) = (Incoming::default(), Vec::new());
     loop {
         let window = incoming.window();
@@ -136,11 +165,7 @@ async fn shake<S: Side>(mut side: S, mut socket: TcpStream) -> io::Result<Stream
     let proven = proof::of(side.peer_certificates())?;
     let (keys, sending, receiving) = side.into_keys().map_err(wrong)?;
     let opener = Opener::new(keys.clone(), receiving, S::IS_CLIENT, incoming.behind());
-    let (read, write) = socket.into_split();
-    let write = WriteHalf::new(write, Sealer::new(keys, sending));
-    let mut stream = Stream::new(ReadHalf::new(read, opener), write);
-    stream.proven = Some(proven);
-    Ok(stream)
+    Ok(Session { socket, sealer: Sealer::new(keys, sending), opener, proven })
 }
 
 /// What rustls wants next.
@@ -183,10 +208,16 @@ fn step<Data>(
 
 /// Puts what rustls has to say of a failure into `outgoing`.
 fn alert<S: Side>(side: &mut S, incoming: &mut Incoming, outgoing: &mut Vec<u8>) {
-    // Asked once, because it would go on with the bytes afterwards and fail a second time, which it does
-    // not expect; and with the bytes it knows, because it counts from their beginning.
-    let window = incoming.window();
-    let _ = step(side.process(&mut incoming.bytes[..window]), outgoing);
+    // Asked no further than that: it would go on with the bytes and fail a second time, which it does not
+    // expect. And with the bytes it knows, because it counts from their beginning.
+    while side.has_something_to_say() {
+        let window = incoming.window();
+        let (used, next) = step(side.process(&mut incoming.bytes[..window]), outgoing);
+        incoming.use_up(used);
+        if !matches!(next, Ok(Next::Again)) {
+            return;
+        }
+    }
 }
 
 impl Incoming {

@@ -12,8 +12,7 @@ use parking_lot::Mutex;
 use rustls::crypto::cipher::{AeadKey, Iv, MessageDecrypter, MessageEncrypter};
 use rustls::kernel::KernelConnection;
 use rustls::{
-    AlertDescription, ConnectionTrafficSecrets, Error, ExtractedSecrets, SupportedCipherSuite,
-    Tls13CipherSuite,
+    AlertDescription, ConnectionTrafficSecrets, Error, ExtractedSecrets, Tls13CipherSuite,
 };
 
 /// What both directions of a session share; neither waits for the other with it but when keys change.
@@ -62,11 +61,8 @@ impl Keys {
         secrets: ExtractedSecrets,
         next: KernelConnection<Data>,
     ) -> Result<(Arc<Self>, Sending, Receiving), Error> {
-        let suite = match next.negotiated_cipher_suite() {
-            SupportedCipherSuite::Tls13(suite) => suite,
-            #[allow(unreachable_patterns, reason = "with rustls's feature tls12 there is another")]
-            _ => return Err(Error::HandshakeNotComplete),
-        };
+        let suite = next.negotiated_cipher_suite();
+        let suite = suite.tls13().ok_or(Error::HandshakeNotComplete)?;
         let ExtractedSecrets { tx, rx } = secrets;
         let keys = Self {
             suite,

@@ -53,7 +53,12 @@ pub(super) enum Step {
 
 impl Opener {
     /// Of a session in whose handshake `begun` was read too.
-    pub(super) fn new(keys: Arc<Keys>, receiving: Receiving, is_client: bool, begun: &[u8]) -> Self {
+    pub(super) fn new(
+        keys: Arc<Keys>,
+        receiving: Receiving,
+        is_client: bool,
+        begun: &[u8],
+    ) -> Self {
         let mut buffer = vec![0; BUFFER.max(begun.len())];
         buffer[..begun.len()].copy_from_slice(begun);
         Self {
@@ -231,6 +236,11 @@ impl Opener {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Has the peer told what it did wrong; not when it was it that ended the session.
     fn tell(&self, error: &Error) {
         let alert = match error {
@@ -245,8 +255,5 @@ impl Opener {
 }
 
 fn inappropriate(kind: ContentType) -> Error {
-    Error::InappropriateMessage {
-        expect_types: vec![ContentType::ApplicationData],
-        got_type: kind,
-    }
+    Error::InappropriateMessage { expect_types: vec![ContentType::ApplicationData], got_type: kind }
 }

@@ -26,14 +26,11 @@ const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 pub(super) struct Sealer {
     keys: Arc<Keys>,
     sending: Sending,
-    /// Records for one key, at the most.
-    records_max: u64,
 }
 
 impl Sealer {
-    pub(super) fn new(keys: Arc<Keys>, sending: Sending) -> Self {
-        let records_max = keys.records_max();
-        Self { keys, sending, records_max }
+    pub(super) const fn new(keys: Arc<Keys>, sending: Sending) -> Self {
+        Self { keys, sending }
     }
 
     /// Puts records with the first bytes of `slices` into `records`; answers how many bytes.
@@ -85,7 +82,7 @@ impl Sealer {
     /// Takes new keys when the peer wants them, or the last record that these may protect is due: that
     /// one says so.
     fn renew(&mut self, records: &mut VecDeque<Vec<u8>>) -> Result<(), Error> {
-        let spent = self.sending.number + 1 >= self.records_max;
+        let spent = self.sending.number + 1 >= self.keys.records_max();
         if self.keys.take_asked() || spent {
             records.push_back(self.record(ContentType::Handshake, KEY_UPDATE[..].into())?);
             self.sending = self.keys.next_for_sending()?;
@@ -93,17 +90,16 @@ impl Sealer {
         Ok(())
     }
 
-    fn record(&mut self, typ: ContentType, payload: OutboundChunks<'_>) -> Result<Vec<u8>, Error> {
+    /// One record, with the next number.
+    pub(super) fn record(
+        &mut self,
+        typ: ContentType,
+        payload: OutboundChunks<'_>,
+    ) -> Result<Vec<u8>, Error> {
         let number = self.sending.number;
         // A number is never used twice, whatever becomes of the record.
         self.sending.number = number.checked_add(1).ok_or(Error::EncryptError)?;
         let plain = OutboundPlainMessage { typ, version: ProtocolVersion::TLSv1_3, payload };
         Ok(self.sending.protect.encrypt(plain, number)?.encode())
-    }
-
-    /// Takes new keys after so many records.
-    #[cfg(test)]
-    pub(super) const fn limit(&mut self, records_max: u64) {
-        self.records_max = records_max;
     }
 }

@@ -68,6 +68,35 @@ pub(crate) async fn early_close_at_every_byte_of_tls(ground: &Ground) {
     }
 }
 
+/// Somebody on the way changes one byte: each one that can be, in turn.
+pub(crate) async fn a_byte_changed_anywhere_in_the_handshake(ground: &Ground) {
+    for at in 0..first_flight(ground).1.len() {
+        let (socket, from) = ground.socket().await;
+        let mut raw = Raw { stream: Box::new(socket), from };
+        let (_, mut first) = first_flight(ground);
+        let at = at.min(first.len() - 1);
+        first[at] ^= 0x15;
+        raw.say(&first).await.unwrap();
+        // An unknown wish may be granted, so that an answer to it is no fault; and a longer message is
+        // waited for.
+        drop(raw);
+    }
+    for at in (0..900).step_by(9) {
+        let (socket, from) = ground.socket().await;
+        let mut raw = Raw { stream: Box::new(socket), from };
+        let (client, first) = first_flight(ground);
+        raw.say(&first).await.unwrap();
+        let mut second = second_flight(&mut raw, client).await;
+        let at = at.min(second.len() - 1);
+        second[at] ^= 0x15;
+        raw.say(&second).await.unwrap();
+        // Nothing is served on it: neither a hello would be heard, nor is one answered.
+        let _ = raw.say(&hello(ground.name().as_str())).await;
+        drop(raw);
+    }
+    assert_eq!(ground.panics(), 0, "a task has panicked");
+}
+
 /// Writes down what is written.
 struct Recording {
     socket: TcpStream,
