@@ -179,7 +179,7 @@ impl Turn<'_> {
     /// Watches `target`; see [`Context::monitor`](crate::Context::monitor). Where there is no link
     /// to its node, the monitor fires at once.
     pub fn monitor(&mut self, target: Pid) -> MonitorRef {
-        self.node.inner.monitor(self.place, target)
+        self.node.inner.monitor(self.place, target, None)
     }
 
     /// Gives this process another turn once `to` may have room.

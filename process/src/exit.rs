@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midflight_message::{Message, Pid, Schema};
+use midflight_message::{Message, NodeId, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a process ended, or why it cannot be watched any longer.
@@ -39,7 +39,7 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// Names one monitor; the [`Down`] that ends it carries the same.
+/// Names one monitor; the [`Down`] or [`NodeDown`] that ends it carries the same.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Schema,
 )]
@@ -55,6 +55,18 @@ pub struct Down {
     pub process: Pid,
     /// Why.
     pub reason: ExitReason,
+}
+
+/// The one message of a node's monitor: the link to the node is lost, or none could be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.process.NodeDown", version = 1)]
+pub struct NodeDown {
+    /// Which monitor.
+    pub monitor: MonitorRef,
+    /// The node.
+    pub node: NodeId,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// An exit signal, as a process that traps exits gets it: a process that is linked to it has ended or

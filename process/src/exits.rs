@@ -148,19 +148,28 @@ impl Inner {
         }
     }
 
-    /// `from` has linked itself to the local `to`; remote, over the link to `peer`.
-    pub(crate) fn link_came(self: &Arc<Self>, to: Place, from: Sender, peer: Option<&Arc<Peer>>) {
+    /// `from` has linked itself to the local `to`; remote, over the link to `peer`. Where that cannot be,
+    /// it is told, and the answer is false.
+    pub(crate) fn link_came(
+        self: &Arc<Self>,
+        to: Place,
+        from: Sender,
+        peer: Option<&Arc<Peer>>,
+    ) -> bool {
         let via = peer.map_or(HERE, |peer| peer.unique);
-        match (self.relate(to, |relations| relations.linked(from, via)), peer) {
-            (None, _) => self.tell_link_ended(to, (from, via), ExitReason::NoProcess),
-            (Some(true), Some(peer)) => {
-                if let Err(why) = self.enter_link(peer, to, from.place()) {
-                    self.tell_link_ended(to, (from, via), why.clone());
-                    self.link_ended(to, from, via, why);
-                }
-            }
-            (Some(_), _) => {}
+        if let Some(peer) = peer
+            && let Err(why) = self.enter_link(peer, to, from.place())
+        {
+            self.tell_link_ended(to, (from, via), why.clone());
+            self.take_exit(to, from, (why, true), verdict);
+            return false;
         }
+        let lives = self.relate(to, |relations| relations.linked(from, via)).is_some();
+        if !lives {
+            self.forget_link(to, from, via);
+            self.tell_link_ended(to, (from, via), ExitReason::NoProcess);
+        }
+        lives
     }
 
     /// `from` has unlinked itself from the local `to`.
@@ -201,13 +210,14 @@ impl Inner {
         self.signal_pair(&peer, me, to, Signal::LinkEnded { to, from: me, reason });
     }
 
-    /// A process has ended: those at the other ends of its links are told.
-    pub(crate) fn end_links(
+    /// A process has ended: those who watch it and those who are linked to it are told.
+    pub(crate) fn end_relations(
         self: &Arc<Self>,
         me: Place,
         relations: &Relations,
         reason: &ExitReason,
     ) {
+        self.end_monitors(me, relations, reason);
         for (other, via) in relations.links() {
             self.tell_link_ended(me, (other, via), reason.clone());
         }
@@ -252,7 +262,11 @@ impl Inner {
     }
 
     /// Lets a living process's relations change; it gets some when it has none.
-    fn relate<T>(&self, me: Place, change: impl FnOnce(&mut Relations) -> T) -> Option<T> {
+    pub(crate) fn relate<T>(
+        &self,
+        me: Place,
+        change: impl FnOnce(&mut Relations) -> T,
+    ) -> Option<T> {
         let mut answer = None;
         self.table.visit(me.index, me.generation, |slot| {
             answer = Some(change(&mut slot.rare().relations));
@@ -262,7 +276,11 @@ impl Inner {
     }
 
     /// As [`Inner::relate`], of a process that has some.
-    fn relations_of<T>(&self, me: Place, change: impl FnOnce(&mut Relations) -> T) -> Option<T> {
+    pub(crate) fn relations_of<T>(
+        &self,
+        me: Place,
+        change: impl FnOnce(&mut Relations) -> T,
+    ) -> Option<T> {
         let mut answer = None;
         self.table.visit(me.index, me.generation, |slot| {
             answer = Some(change(&mut slot.rare.as_mut()?.relations));

@@ -25,6 +25,12 @@ pub struct ProcessInfo {
     pub status: Status,
     /// How many processes watch it.
     pub watchers: usize,
+    /// How many monitors it has set that have not fired.
+    pub monitors: usize,
+    /// How many processes it is linked to.
+    pub links: usize,
+    /// Whether exit signals to it become messages.
+    pub traps_exits: bool,
     /// What its receives have passed over, by type (V3). Empty while a runner has it in hand.
     pub unreceived: Vec<Unreceived>,
 }
@@ -101,7 +107,10 @@ impl Node {
                 Run::Parked => Status::Suspended,
                 Run::Frozen => Status::Frozen,
             },
-            watchers: rare.map_or(0, |rare| rare.watchers.len()),
+            watchers: rare.map_or(0, |rare| rare.relations.monitors.watcher_count()),
+            monitors: rare.map_or(0, |rare| rare.relations.monitors.set_count()),
+            links: rare.map_or(0, |rare| rare.relations.links().count()),
+            traps_exits: rare.is_some_and(|rare| rare.relations.traps_exits),
             unreceived: slot.body.as_ref().map(|body| body.unreceived()).unwrap_or_default(),
         })
     }

@@ -32,6 +32,8 @@ pub struct Limits {
     pub peers: usize,
     /// Links between processes of this node and those of one peer (default 1 Mi).
     pub links_per_peer: usize,
+    /// Monitors that one peer's processes may have on processes of this node (default 1 Mi).
+    pub monitors_per_peer: usize,
     /// Members known (default 4,096).
     pub members: usize,
     /// Message types known (default 65,536).
@@ -65,6 +67,7 @@ impl Default for Limits {
             processes: 16 << 20,
             peers: 1_024,
             links_per_peer: 1 << 20,
+            monitors_per_peer: 1 << 20,
             members: 4_096,
             types: 65_536,
             types_per_peer: 16_384,

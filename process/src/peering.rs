@@ -48,12 +48,15 @@ impl Inner {
             }
         }
         peer.lost();
-        let Waiting { calls, monitors, schemas, links, workers, .. } = peer.pending.end();
+        let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =
+            peer.pending.end();
         for fingerprint in schemas {
             self.types.give_up(fingerprint);
         }
         self.end_remote_monitors(peer, monitors, loss);
+        self.forget_watchers(peer, watched);
         self.end_remote_links(peer, links, loss);
+        self.end_node_monitors(peer, node_monitors, loss);
         let from = Sender { node: peer.number, index: 0, generation: 0 };
         let mut calls: Vec<_> = calls.into_iter().collect();
         calls.sort_unstable_by_key(|(call, _)| *call);
@@ -73,7 +76,7 @@ impl Inner {
         self.forget_debts(peer.number);
     }
 
-    /// Nobody on the node of this number is owed credit or news any more.
+    /// Nobody on the node of this number is owed credit any more.
     fn forget_debts(self: &Arc<Self>, number: u32) {
         let inner = self.clone();
         let work = move || {
@@ -84,7 +87,6 @@ impl Inner {
                     && let Some(rare) = &mut slot.rare
                 {
                     rare.owed.retain(|owed| owed.node != number);
-                    rare.watchers.retain(|entry| entry.watcher.node != number);
                 }
             }
         };

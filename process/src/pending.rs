@@ -12,10 +12,20 @@ use crate::spawned::NotSpawned;
 use crate::wire::Place;
 
 /// A monitor whose target lives on the peer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct RemoteMonitor {
     pub(crate) watcher: Place,
     pub(crate) target: Pid,
+    /// Who waits to hear that it is set, or is over.
+    pub(crate) tell: Option<oneshot::Sender<()>>,
+}
+
+/// A monitor that a process of the peer has on one here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RemoteWatcher {
+    pub(crate) target: Place,
+    pub(crate) watcher: Place,
+    pub(crate) monitor: MonitorRef,
 }
 
 /// A request to start a function, whose answer is to come.
@@ -45,6 +55,10 @@ pub(crate) struct Waiting {
     spawns: FxHashMap<u64, Expected>,
     /// Processes here that work for callers there.
     pub(crate) workers: FxHashSet<Place>,
+    /// Monitors from there.
+    pub(crate) watched: FxHashSet<RemoteWatcher>,
+    /// Monitors of the peer itself, by watcher.
+    pub(crate) node_monitors: FxHashMap<MonitorRef, Place>,
 }
 
 /// Why a link between two processes was not entered.
@@ -106,6 +120,53 @@ impl Pending {
         monitors.remove(&monitor)
     }
 
+    /// The peer has set a monitor of `watcher`'s.
+    pub(crate) fn confirm_monitor(&self, monitor: MonitorRef, watcher: Place) {
+        let tell = match &mut *self.waiting.lock() {
+            Some(waiting) => {
+                let remote = waiting.monitors.get_mut(&monitor);
+                remote.filter(|remote| remote.watcher == watcher).and_then(|r| r.tell.take())
+            }
+            None => None,
+        };
+        // Outside the lock: it wakes somebody, unless nobody waits any more.
+        let _ = tell.map(|tell| tell.send(()));
+    }
+
+    /// Enters a monitor of the peer itself; false when the link is lost.
+    pub(crate) fn add_node_monitor(&self, monitor: MonitorRef, watcher: Place) -> bool {
+        self.add(|waiting| {
+            waiting.node_monitors.insert(monitor, watcher);
+        })
+    }
+
+    /// Takes a monitor of the peer itself out.
+    pub(crate) fn take_node_monitor(&self, monitor: MonitorRef) {
+        if let Some(waiting) = &mut *self.waiting.lock() {
+            waiting.node_monitors.remove(&monitor);
+        }
+    }
+
+    /// Enters a monitor from there; false when there are `max` already. (When the link is lost, nobody
+    /// is left to be told.)
+    pub(crate) fn add_watcher(&self, watcher: RemoteWatcher, max: usize) -> bool {
+        match &mut *self.waiting.lock() {
+            Some(waiting) if waiting.watched.len() >= max => false,
+            Some(waiting) => {
+                waiting.watched.insert(watcher);
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Takes a monitor from there out.
+    pub(crate) fn take_watcher(&self, watcher: RemoteWatcher) {
+        if let Some(waiting) = &mut *self.waiting.lock() {
+            waiting.watched.remove(&watcher);
+        }
+    }
+
     /// Asks a question; `None` when the link is lost.
     pub(crate) fn add_question(&self, question: u64) -> Option<oneshot::Receiver<Option<Place>>> {
         let (tell, told) = oneshot::channel();
@@ -135,7 +196,11 @@ impl Pending {
     pub(crate) fn add_link(&self, here: Place, there: Place, max: usize) -> Result<(), NoLink> {
         match &mut *self.waiting.lock() {
             None => Err(NoLink::Lost),
-            Some(waiting) if waiting.links.len() >= max => Err(NoLink::TooMany),
+            Some(waiting)
+                if waiting.links.len() >= max && !waiting.links.contains(&(here, there)) =>
+            {
+                Err(NoLink::TooMany)
+            }
             Some(waiting) => {
                 waiting.links.insert((here, there));
                 Ok(())
@@ -203,7 +268,7 @@ mod tests {
     fn what_waits_is_taken_once_and_by_its_owner() {
         let pending = Pending::default();
         let target = Pid { node: midflight_message::NodeId(1), index: 2, generation: 3 };
-        pending.add_monitor(MonitorRef(7), RemoteMonitor { watcher: PLACE, target });
+        pending.add_monitor(MonitorRef(7), RemoteMonitor { watcher: PLACE, target, tell: None });
         assert!(pending.take_monitor(MonitorRef(7), Place::NOBODY).is_none());
         assert!(pending.take_monitor(MonitorRef(7), PLACE).is_some());
         assert!(pending.take_monitor(MonitorRef(7), PLACE).is_none());

@@ -1,22 +1,25 @@
-//! The links of one process, and whether it traps exits: a table with what comes as inputs, and
-//! what is to be done as answers. Pure.
+//! The links and monitors of one process, and whether it traps exits: tables with what comes as
+//! inputs, and what is to be done as answers. Pure.
 //!
 //! A link has two ends, each in the table of its own process. Either process may end it, and both may
 //! make it anew at once, so that what ends the old one must not meet the new: whoever unlinks ignores
 //! everything about the link until the other side has acknowledged that, as in Erlang/OTP.
 
-use std::collections::BTreeMap;
+mod monitors;
 
 use crate::ExitReason;
 use crate::envelope::Sender;
+use crate::small_map::SmallMap;
+pub(crate) use monitors::{Monitors, Watched, Watcher};
 
-/// What links a process has.
+/// What a process has to do with the ends of others, and they with its own.
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     /// Whether exit signals become messages.
     pub(crate) traps_exits: bool,
     /// By the process at the other end.
-    links: BTreeMap<Sender, Link>,
+    links: SmallMap<Sender, Link>,
+    pub(crate) monitors: Monitors,
 }
 
 /// One end of a link.

@@ -313,10 +313,7 @@ pub(crate) fn bury(
     for name in &rare.names {
         inner.registry.remove(name, place);
     }
-    inner.end_links(place, &rare.relations, &reason);
-    for watcher in rare.watchers {
-        inner.tell_down(place, watcher, reason.clone());
-    }
+    inner.end_relations(place, &rare.relations, &reason);
     rare.room.into_iter().for_each(Waker::wake);
     nodes.extend(rare.owed.iter().map(|owed| owed.node));
     nodes.sort_unstable();

@@ -40,32 +40,16 @@ impl Inner {
                     let _ = tell.send(process);
                 }
             }
-            Signal::Monitor { to, from, monitor } => self.watch(to, sender(from), monitor),
-            Signal::Demonitor { to, from, monitor } => self.unwatch(to, sender(from), monitor),
-            Signal::Down { to, from, monitor, reason } => {
-                // Only the watched process's own node may say that it is down, and only once.
-                if let Some(remote) = peer.pending.take_monitor(monitor, to) {
-                    let down = Down { monitor, process: remote.target, reason };
-                    self.notify(sender(from), to, Box::new(down));
-                }
-            }
-            Signal::Exit { to, from, reason } => self.exit_came(to, sender(from), reason),
-            Signal::Kill { to, from, reason } => {
-                self.end_process(to, sender(from), ExitReason::Killed(reason));
-            }
-            Signal::Link { to, from } => self.link_came(to, sender(from), Some(peer)),
-            Signal::Unlink { to, from, number } => {
-                self.unlink_came(to, sender(from));
-                // Also for a process that has ended: the other waits for it.
-                let acknowledged = Signal::UnlinkAcknowledged { to: from, from: to, number };
-                self.signal_pair(peer, to, from, acknowledged);
-            }
-            Signal::UnlinkAcknowledged { to, from, number } => {
-                self.unlink_acknowledged(to, sender(from), number);
-            }
-            Signal::LinkEnded { to, from, reason } => {
-                self.link_ended(to, sender(from), peer.unique, reason);
-            }
+            Signal::Monitor { .. }
+            | Signal::Monitoring { .. }
+            | Signal::Demonitor { .. }
+            | Signal::Down { .. }
+            | Signal::Exit { .. }
+            | Signal::Kill { .. }
+            | Signal::Link { .. }
+            | Signal::Unlink { .. }
+            | Signal::UnlinkAcknowledged { .. }
+            | Signal::LinkEnded { .. } => self.take_relation(peer, signal),
             Signal::Refuse { to, from, call, refusal } => {
                 // Only who was asked may answer, and only once.
                 if peer.pending.take_call(call) == Some(to) {
@@ -94,6 +78,44 @@ impl Inner {
             | Signal::Welcome
             | Signal::Refused { .. }
             | Signal::Announce { .. } => {}
+        }
+    }
+
+    /// Takes a signal about the end of a process: monitors, links, exit signals.
+    fn take_relation(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
+        let sender = |from: Place| peer.sender(from);
+        match signal {
+            Signal::Monitor { to, from, monitor } => self.monitor_came(peer, to, from, monitor),
+            Signal::Monitoring { to, monitor, .. } => peer.pending.confirm_monitor(monitor, to),
+            Signal::Demonitor { to, from, monitor } => self.unwatch(to, sender(from), monitor),
+            Signal::Down { to, from, monitor, reason } => {
+                // Only the watched process's own node may say that it is down, and only once.
+                if let Some(remote) = peer.pending.take_monitor(monitor, to) {
+                    let down = Down { monitor, process: remote.target, reason };
+                    self.down(sender(from), to, down);
+                }
+            }
+            Signal::Exit { to, from, reason } => self.exit_came(to, sender(from), reason),
+            Signal::Kill { to, from, reason } => {
+                self.end_process(to, sender(from), ExitReason::Killed(reason));
+            }
+            Signal::Link { to, from } => {
+                self.link_came(to, sender(from), Some(peer));
+            }
+            Signal::Unlink { to, from, number } => {
+                self.unlink_came(to, sender(from));
+                // Also for a process that has ended: the other waits for it.
+                let acknowledged = Signal::UnlinkAcknowledged { to: from, from: to, number };
+                self.signal_pair(peer, to, from, acknowledged);
+            }
+            Signal::UnlinkAcknowledged { to, from, number } => {
+                self.unlink_acknowledged(to, sender(from), number);
+            }
+            Signal::LinkEnded { to, from, reason } => {
+                self.link_ended(to, sender(from), peer.unique, reason);
+            }
+            // `take_signal` gives nothing else here.
+            _ => {}
         }
     }
 

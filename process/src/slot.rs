@@ -5,9 +5,7 @@ use std::task::Waker;
 
 use futures_channel::oneshot;
 
-use crate::MonitorRef;
 use crate::body::{Body, Label};
-use crate::envelope::Sender;
 use crate::frozen::Frozen;
 use crate::mailbox::{Inbox, Mailbox};
 use crate::relations::Relations;
@@ -65,7 +63,6 @@ impl Slot {
 #[derive(Default)]
 pub(crate) struct Rare {
     pub(crate) names: Vec<String>,
-    pub(crate) watchers: Vec<Watcher>,
     pub(crate) relations: Relations,
     /// Senders that wait for room in the mailbox.
     pub(crate) room: Vec<Waker>,
@@ -75,13 +72,6 @@ pub(crate) struct Rare {
     pub(crate) owed: Vec<Owed>,
     /// What the body said it was when it was last at rest.
     pub(crate) label: Option<Label>,
-}
-
-/// A process that watches this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Watcher {
-    pub(crate) watcher: Sender,
-    pub(crate) monitor: MonitorRef,
 }
 
 /// Messages of one node's senders that were handled and not yet credited.

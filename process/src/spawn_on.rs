@@ -441,11 +441,9 @@ impl Inner {
         let Expected { spawner, monitor, owned, link, weight, tell } = expected;
         if let Some(peer) = peer {
             peer.credit(Place::NOBODY, 1, weight);
-            if let (Ok(target), Some(monitor)) = (&result, monitor) {
-                let watched = crate::pending::RemoteMonitor { watcher: spawner, target: *target };
-                // A link that is lost tells whoever waits for the answer.
-                peer.pending.add_monitor(monitor, watched);
-            }
+        }
+        if let (Ok(child), Some(monitor)) = (&result, monitor) {
+            self.monitor_spawned(peer, spawner, *child, monitor);
         }
         if let Ok(child) = &result
             && link
@@ -470,7 +468,7 @@ impl Inner {
         owned: bool,
     ) {
         if let Some(monitor) = monitor {
-            self.demonitor(spawner, child, monitor);
+            self.demonitor(spawner, monitor);
         }
         if owned {
             // Its end is no news for its spawner.

@@ -197,12 +197,12 @@ async fn run(
         });
         return ExitReason::Normal;
     }
-    if let Some(monitor) = head.monitor {
-        inner.watch(context.place, from, monitor);
-    }
     let peer = answer.peer();
-    if head.link {
-        inner.link_came(context.place, from, peer.as_ref());
+    let watch = |monitor| inner.watched_by(peer.as_ref(), context.place, from, monitor);
+    let watched = head.monitor.is_none_or(watch);
+    if !watched || head.link && !inner.link_came(context.place, from, peer.as_ref()) {
+        answer.refuse(NotSpawned::Aborted);
+        return ExitReason::Normal;
     }
     let caller = head.call.map(|call| ReplyTo::new(&context, from, call));
     let working = caller.is_some().then(|| Working::begin(peer, context.place)).flatten();

@@ -124,6 +124,8 @@ pub(crate) enum Signal {
     LinkEnded { to: Place, from: Place, reason: ExitReason },
     /// What became of a request to start a function: `from` is the process.
     Spawned { to: Place, from: Place, request: u64, result: Result<(), NotSpawned> },
+    /// The monitor of `to`'s is set.
+    Monitoring { to: Place, from: Place, monitor: MonitorRef },
 }
 
 /// How a node presents itself.

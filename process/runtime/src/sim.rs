@@ -26,12 +26,18 @@ pub struct SimRuntime {
 struct State {
     now: Instant,
     random: ChaCha8Rng,
-    tasks: BTreeMap<u64, Option<BoxFuture<()>>>,
+    tasks: BTreeMap<u64, Option<Task>>,
     ready: BTreeSet<u64>,
     timers: BTreeMap<(Instant, u64), Waker>,
     next_task: u64,
     next_timer: u64,
     steps: u64,
+}
+
+/// A task keeps its waker: whoever registers it twice sees that it is the same.
+struct Task {
+    future: BoxFuture<()>,
+    waker: Waker,
 }
 
 /// Why a simulation stopped before its main task was done.
@@ -121,8 +127,7 @@ impl SimRuntime {
     /// Takes one step. Answers false when nothing can happen any more.
     fn step(&self) -> bool {
         let Some((id, mut task)) = self.next_ready() else { return false };
-        let waker = Waker::from(Arc::new(Wakeup { runtime: self.this.clone(), id }));
-        let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+        let poll = task.future.as_mut().poll(&mut Context::from_waker(&task.waker));
         let done = {
             let mut state = self.state.lock();
             match poll {
@@ -138,7 +143,7 @@ impl SimRuntime {
         true
     }
 
-    fn next_ready(&self) -> Option<(u64, BoxFuture<()>)> {
+    fn next_ready(&self) -> Option<(u64, Task)> {
         loop {
             let due = {
                 let mut state = self.state.lock();
@@ -165,11 +170,12 @@ impl SimRuntime {
 }
 
 impl Runtime for SimRuntime {
-    fn spawn_boxed(&self, _name: &'static str, task: BoxFuture<()>) {
+    fn spawn_boxed(&self, _name: &'static str, future: BoxFuture<()>) {
         let mut state = self.state.lock();
         let id = state.next_task;
         state.next_task += 1;
-        state.tasks.insert(id, Some(task));
+        let waker = Waker::from(Arc::new(Wakeup { runtime: self.this.clone(), id }));
+        state.tasks.insert(id, Some(Task { future, waker }));
         state.ready.insert(id);
     }
 

@@ -2,7 +2,9 @@
 
 use std::future::Future;
 
-use midflight_message::Pid;
+use futures_channel::oneshot;
+use midflight_message::{NodeId, Pid};
+use midflight_runtime::timeout;
 
 use crate::context::Context;
 use crate::node::{Never, SpawnError};
@@ -60,23 +62,53 @@ impl Context {
         F::Output: IntoExitReason,
     {
         let inner = &self.node.inner;
-        let monitor = MonitorRef(inner.next());
-        let watch = |child: Place| inner.watch(child, local(self.place), monitor);
+        let mut monitor = MonitorRef(0);
+        let watch = |child: Place| monitor = inner.monitor_child(self.place, child);
         let child = self.node.spawn_prepared(name, function, watch)?;
         Ok((child, monitor))
     }
 
     /// Watches `target`: one [`Down`](crate::Down) comes when it ends, has ended, or is out of
-    /// reach. Makes a link to its node first where there is none.
+    /// reach. Makes a link to its node first where there is none. When this is done, the target's node
+    /// has set the monitor, or the `Down` has come: a node that does not answer within
+    /// `Limits::connect_timeout` is out of reach.
+    ///
+    /// # Cancel safety
+    /// A dropped future has set no monitor.
     pub async fn monitor(&self, target: Pid) -> MonitorRef {
         // Out of reach: the monitor says so.
         let _ = self.connect_to(target).await;
-        self.node.inner.monitor(self.place, target)
+        let inner = &self.node.inner;
+        if target.node == inner.id {
+            return inner.monitor(self.place, target, None);
+        }
+        let (tell, told) = oneshot::channel();
+        let monitor = inner.monitor(self.place, target, Some(tell));
+        let setting = Setting { context: self, monitor: Some(monitor) };
+        // Dropped: it is over before it was set, and the message is here.
+        if timeout(&*inner.runtime, inner.limits.connect_timeout, told).await.is_err() {
+            inner.give_up_monitor(self.place, monitor, target);
+        }
+        setting.done();
+        monitor
     }
 
-    /// Ends a monitor. A `Down` that has come already stays in the mailbox.
-    pub fn demonitor(&self, target: Pid, monitor: MonitorRef) {
-        self.node.inner.demonitor(self.place, target, monitor);
+    /// Watches a node: one [`NodeDown`](crate::NodeDown) comes when the link to it is lost, or at once when
+    /// there is none and none can be made. A link that is closed because a node shuts down is lost, too.
+    ///
+    /// # Cancel safety
+    /// A dropped future has set no monitor.
+    pub async fn monitor_node(&self, node: NodeId) -> MonitorRef {
+        // Out of reach: the monitor says so.
+        let _ = self.node.connect_node(node).await;
+        self.node.inner.monitor_node(self.place, node)
+    }
+
+    /// Takes a monitor back, of a process or of a node. Answers false when it has fired: its message is in
+    /// the mailbox, or has been received. Otherwise none will come.
+    #[expect(clippy::must_use_candidate, reason = "most do not care")]
+    pub fn demonitor(&self, monitor: MonitorRef) -> bool {
+        self.node.inner.demonitor(self.place, monitor)
     }
 
     /// Links this process and `target`: when one ends, the other gets an exit signal with the reason.
@@ -150,6 +182,26 @@ impl Context {
         match self.node.inner.route(pid) {
             Route::NotConnected(node) => self.node.connect_node(node).await.is_ok(),
             _ => true,
+        }
+    }
+}
+
+/// A monitor that is being set: whoever stops waiting for that takes it back.
+struct Setting<'a> {
+    context: &'a Context,
+    monitor: Option<MonitorRef>,
+}
+
+impl Setting<'_> {
+    fn done(mut self) {
+        self.monitor = None;
+    }
+}
+
+impl Drop for Setting<'_> {
+    fn drop(&mut self) {
+        if let Some(monitor) = self.monitor {
+            self.context.demonitor(monitor);
         }
     }
 }

@@ -7,6 +7,7 @@ mod calls;
 mod exits;
 mod links;
 mod mismatch;
+mod monitors;
 mod order;
 mod processes;
 mod receive;
