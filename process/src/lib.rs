@@ -54,6 +54,7 @@ mod link;
 mod locations;
 mod lookout;
 mod mailbox;
+pub mod managed;
 mod membership;
 mod monitor;
 mod node;

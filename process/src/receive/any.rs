@@ -165,6 +165,21 @@ impl AnyMessage {
     }
 }
 
+impl AnyMessage {
+    /// Tells its sender that it is none of `accepts`; it is kept as a dead letter, and counted.
+    pub(crate) fn refuse(mut self, accepts: Vec<String>, behaviour: &str) {
+        let (type_name, version) = (self.type_name().to_string(), self.version());
+        let behaviour = behaviour.to_owned();
+        let refusal = Refusal::NotAccepted { type_name, version, accepts, behaviour };
+        let Letter { from, call, content, written, .. } = self.take();
+        let content = match written {
+            Some(written) => Content::Bytes { ty: written.0, bytes: written.1 },
+            None => content,
+        };
+        refuse(&self.inner, self.me, Unread { from, call, content }, refusal);
+    }
+}
+
 impl Drop for AnyMessage {
     fn drop(&mut self) {
         if let Some(Letter { from, call: Some(call), .. }) = self.letter {

@@ -6,6 +6,7 @@ mod call_on;
 mod calls;
 mod exits;
 mod links;
+mod managed;
 mod mismatch;
 mod monitors;
 mod order;
