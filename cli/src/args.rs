@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
-use crate::{build, certs, demo, inspect, node, ps, push, start, status};
+use crate::{build, certs, dead_letters, demo, inspect, node, ps, push, start, status};
 
 /// Erlang-style processes whose code is replaced while they run.
 ///
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Ps(ps::Args),
     /// Shows how a node is: its peers, and the versions it runs
     Status(status::Args),
+    /// Shows the messages that nobody could take, and sends them again
+    DeadLetters(dead_letters::Args),
     /// Makes a development authority, and certificates for nodes and operators
     Certs(certs::Args),
     /// Tries a library in a child process; nodes start it

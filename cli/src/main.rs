@@ -9,6 +9,7 @@ mod args;
 mod build;
 mod certs;
 mod control;
+mod dead_letters;
 mod demo;
 mod error;
 mod host;
@@ -67,6 +68,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
         Command::Status(args) => status::run(runtime, args).await,
+        Command::DeadLetters(args) => dead_letters::run(runtime, args).await,
         Command::Certs(args) => certs::run(&runtime, &args),
         Command::Probe(_) => Ok(()),
     }

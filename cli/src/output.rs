@@ -58,6 +58,13 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The beginning of a text on one line, with `…` where something is missing.
+pub(crate) fn cut(text: &str, chars: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(chars).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
 /// The beginning of a content address, enough for people.
 pub(crate) fn short(address: &str) -> &str {
     address.get(..12).unwrap_or(address)

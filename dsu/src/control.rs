@@ -8,6 +8,7 @@ mod answers;
 mod deploy;
 mod fetch;
 mod lease;
+mod letters;
 
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, Offer, ProcessesRequest, Release,
-    Stage, Start, StatusRequest, Wanted,
+    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, LettersRequest, Offer,
+    ProcessesRequest, Release, Stage, Start, StatusRequest, Wanted,
 };
 use lease::Leases;
 
@@ -50,6 +51,7 @@ enum Request {
     Start(Received<Start>),
     Status(Received<StatusRequest>),
     Processes(Received<ProcessesRequest>),
+    Letters(Received<LettersRequest>),
 }
 
 /// What the control process and its helpers share.
@@ -93,6 +95,7 @@ async fn next(cx: &Context) -> Request {
         .on(Request::Start)
         .on(Request::Status)
         .on(Request::Processes)
+        .on(Request::Letters)
         .forever()
         .await
 }
@@ -118,6 +121,12 @@ impl Control {
             Request::Status(Received { reply_to, .. }) => reply(reply_to, self.status()),
             Request::Processes(Received { message, reply_to, .. }) => {
                 reply(reply_to, self.processes(&message));
+            }
+            Request::Letters(Received { message, reply_to, .. }) => {
+                let control = self.clone();
+                self.apart("midflight.letters", reply_to, move |_cx| async move {
+                    control.letters(message).await
+                });
             }
             Request::Claim(Received { message, from, reply_to, .. }) => {
                 reply(reply_to, self.claim(&message, from));

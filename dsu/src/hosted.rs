@@ -202,9 +202,7 @@ impl Hosted {
         if let Some(undelivered) = any.downcast_ref::<Undelivered>()
             && caller.is_none()
         {
-            let Undelivered { to, reason, .. } = undelivered;
-            tracing::warn!(me = %turn.me(), %to, reason, "a message was not taken");
-            return None;
+            return self.undelivered(turn, undelivered);
         }
         let encoded = match any.downcast_ref::<Down>() {
             Some(down) => self.down(down),
@@ -221,6 +219,18 @@ impl Hosted {
             }
         }
         encoded
+    }
+
+    /// The notice of a message that was not taken, as behaviours know it; logged for those that do not.
+    fn undelivered(&self, turn: &Turn<'_>, notice: &Undelivered) -> Option<View<'static>> {
+        let Undelivered { to, type_name, field, reason, .. } = notice.clone();
+        let Some(ty) = self.version().types[self.behaviour as usize].undelivered else {
+            tracing::warn!(me = %turn.me(), %to, reason, "a message was not taken");
+            return None;
+        };
+        let mut bytes = Vec::new();
+        encode(&midflight_abi::Undelivered { to, type_name, field, reason }, &mut bytes).ok()?;
+        Some(View::Large(ty, bytes.into()))
     }
 
     /// The notice of a death, as behaviours know it.

@@ -3,8 +3,12 @@
 //!
 //! The control process is registered as [`CONTROL`]. All requests are calls.
 
+mod letters;
+
 use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
+
+pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 
 /// The name of every node's control process.
 pub const CONTROL: &str = "midflight.control";

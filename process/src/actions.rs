@@ -19,7 +19,7 @@ use crate::turn::{Batch, Caller, Handled, Origin, Turn, View};
 use crate::types::{Reading, TypeNo};
 use crate::unread::refuse;
 use crate::wire::Place;
-use crate::{Body, ExitReason, MonitorRef, SpawnError};
+use crate::{Body, ExitReason, MonitorRef, SpawnError, Undelivered};
 
 /// Why a body's message was not sent.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub enum Unsent {
     NotConnected(NodeId),
     /// It can never be sent, with the reason.
     Never(String),
+    /// The receiver has said before that it cannot read messages of this type.
+    Incompatible(Box<Mismatch>),
 }
 
 /// How a body may read a message.
@@ -115,6 +117,9 @@ impl Turn<'_> {
             && payload.len() <= SMALL_MAX
             && let Route::Local(place) = inner.route(to)
         {
+            if let Some(mismatch) = inner.known_refusal(&inner.refused, place, ty) {
+                return Err(Unsent::Incompatible(mismatch));
+            }
             let room =
                 Room { messages: inner.limits.mailbox_messages, bytes: inner.limits.mailbox_bytes };
             let message = (local(self.place), ty, payload);
@@ -137,7 +142,14 @@ impl Turn<'_> {
             }
             NotSent::Encode(error) => Unsent::Never(error.to_string()),
             NotSent::TooManyTypes => Unsent::Never("the node knows too many types".into()),
+            NotSent::Incompatible(mismatch) => Unsent::Incompatible(mismatch),
         })
+    }
+
+    /// Tells this process that a message of its was not sent to `to`, as that one cannot read it.
+    pub fn tell_undelivered(&mut self, to: Pid, mismatch: Box<Mismatch>) {
+        let notice = Undelivered::new(to, &Refusal::Incompatible(mismatch));
+        self.node.inner.notify(local(self.place), self.place, Box::new(notice));
     }
 
     /// A number for a call of this process's.
@@ -172,7 +184,8 @@ impl Turn<'_> {
             View::Bytes(ty, bytes) => Content::Bytes { ty, bytes: Bytes::copy_from_slice(bytes) },
             View::Large(ty, bytes) => Content::Bytes { ty, bytes },
         };
-        let unread = Unread { from: origin.0, call: caller.map(|caller| caller.call), content };
+        let call = caller.map(|caller| caller.call);
+        let unread = Unread { from: origin.0, call, content, reader: None };
         refuse(&self.node.inner, self.place, unread, refusal);
     }
 

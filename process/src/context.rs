@@ -84,7 +84,7 @@ impl Context {
                 // Boxed, as it is rare and large: every send would move it along otherwise.
                 Box::pin(self.send_waiting(to, None, Content::Value(Box::new(message)))).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(SendError::from_try(error, to)),
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use midflight_message::Mismatch;
 use serde::{Deserialize, Serialize};
 
+use crate::LetterId;
 use crate::send::MOVED_WEIGHT;
 use crate::types::TypeNo;
 use crate::value::Value;
@@ -26,8 +27,25 @@ impl Sender {
         Place { index: self.index, generation: self.generation }
     }
 
+    /// The node number under which an operator sends a dead letter again: no node has it, and the place
+    /// is the letter's number. So the mark takes no room in a mailbox's entries.
+    const AGAIN: u32 = u32::MAX - 1;
+
     pub(crate) const fn is_remote(self) -> bool {
-        self.node != 0 && self.node != u32::MAX
+        self.node != 0 && self.node < Self::AGAIN
+    }
+
+    /// An operator, who sends a dead letter again.
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    pub(crate) const fn again(letter: LetterId) -> Self {
+        let number = letter.get();
+        Self { node: Self::AGAIN, index: (number >> 32) as u32, generation: number as u32 }
+    }
+
+    /// The dead letter that was sent again.
+    pub(crate) fn letter(self) -> Option<LetterId> {
+        let number = u64::from(self.index) << 32 | u64::from(self.generation);
+        LetterId::new(number).filter(|_| self.node == Self::AGAIN)
     }
 }
 

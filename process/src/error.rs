@@ -29,6 +29,11 @@ pub enum TrySendError<M> {
     /// The node knows as many message types as it may (`Limits::types`).
     #[error("the node knows as many message types as it may (Limits::types)")]
     TooManyTypes,
+    /// The receiver cannot read messages of this type: it has refused one before, and no code was
+    /// switched on its node since. The first is sent, and answered by
+    /// [`Undelivered`](crate::Undelivered).
+    #[error("the receiver cannot read it: {0}")]
+    Incompatible(Box<Mismatch>),
 }
 
 /// A message could not be sent.
@@ -58,6 +63,16 @@ pub enum SendError {
     /// The node knows as many message types as it may (`Limits::types`).
     #[error("the node knows as many message types as it may (Limits::types)")]
     TooManyTypes,
+    /// The receiver cannot read messages of this type: it has refused one before, and no code was
+    /// switched on its node since. The first is sent, and answered by
+    /// [`Undelivered`](crate::Undelivered).
+    #[error("{to} cannot read it: {mismatch}")]
+    Incompatible {
+        /// The receiver.
+        to: Pid,
+        /// The type and field, and both sides' idea of it.
+        mismatch: Box<Mismatch>,
+    },
 }
 
 /// A call has no reply.
@@ -66,7 +81,7 @@ pub enum SendError {
 pub enum CallError {
     /// The request was not sent.
     #[error(transparent)]
-    NotSent(#[from] SendError),
+    NotSent(SendError),
     /// No reply came in time. The request may have been handled.
     #[error("no reply from {to} within {after:?}")]
     TimedOut {
@@ -121,6 +136,7 @@ impl<M: 'static> TrySendError<M> {
             NotSent::TooLarge { max } => Self::TooLarge { max },
             NotSent::Encode(error) => Self::Encode(error),
             NotSent::TooManyTypes => Self::TooManyTypes,
+            NotSent::Incompatible(mismatch) => Self::Incompatible(mismatch),
         }
     }
 }
@@ -134,20 +150,34 @@ impl SendError {
             NotSent::TooLarge { max } => Self::TooLarge { max },
             NotSent::Encode(error) => Self::Encode(error),
             NotSent::TooManyTypes => Self::TooManyTypes,
+            NotSent::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
         }
     }
 }
 
-impl<M> From<TrySendError<M>> for SendError {
-    /// For the errors that waiting does not help; the others are waited out before.
-    fn from(error: TrySendError<M>) -> Self {
+impl SendError {
+    /// From an error that waiting does not help; the others are waited out before.
+    pub(crate) fn from_try<M>(error: TrySendError<M>, to: Pid) -> Self {
         match error {
             TrySendError::TooLarge { max } => Self::TooLarge { max },
             TrySendError::Encode(error) => Self::Encode(error),
             TrySendError::TooManyTypes => Self::TooManyTypes,
+            TrySendError::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
             TrySendError::Full(_) | TrySendError::NotConnected(_) => {
                 unreachable!("waited out before")
             }
+        }
+    }
+}
+
+impl From<SendError> for CallError {
+    /// A request that its receiver is known to refuse is refused, whether it was sent or not.
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Incompatible { to, mismatch } => {
+                Self::Refused { to, refusal: Refusal::Incompatible(mismatch) }
+            }
+            error => Self::NotSent(error),
         }
     }
 }

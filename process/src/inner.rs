@@ -19,6 +19,7 @@ use crate::locations::Locations;
 use crate::membership::{Member, Membership};
 use crate::peer::Peer;
 use crate::queues::Queues;
+use crate::refused::Refused;
 use crate::registry::Registry;
 use crate::table::Table;
 use crate::types::TypeTable;
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) functions: FunctionTable,
     pub(crate) locations: Locations,
     pub(crate) dead_letters: DeadLetters,
+    /// What the node's own processes have refused.
+    pub(crate) refused: Refused,
     pub(crate) membership: Mutex<Membership>,
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
     pub(crate) links: Mutex<Links>,
@@ -81,6 +84,7 @@ impl Inner {
                 parts.limits.dead_letters,
                 parts.limits.dead_letter_bytes,
             ),
+            refused: Refused::default(),
             membership: Mutex::new(Membership::new(own, parts.limits.members)),
             peers: RwLock::default(),
             links: Mutex::default(),

@@ -13,7 +13,6 @@ use midflight_transport_api::Address;
 use crate::ExitReason;
 use crate::body::Body;
 use crate::context::Context;
-use crate::dead_letter::{DeadLetter, Refused};
 use crate::frozen::{FreezeError, Frozen};
 use crate::function::{FunctionBody, Shared};
 use crate::inner::Inner;
@@ -263,26 +262,16 @@ impl Node {
         members
     }
 
-    /// The dead letters kept here, oldest first.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.inner.dead_letters.all()
-    }
-
-    /// How many messages of each type, by the version their sender had, were not taken here.
-    #[must_use]
-    pub fn refused(&self) -> Refused {
-        self.inner.dead_letters.refused()
-    }
-
     /// Code was switched on this node: whatever was resolved against it is resolved anew, here and
     /// at every peer. `catalogue` is a hash over the code the node has now.
     pub fn code_switched(&self, catalogue: [u8; 32]) {
         *self.inner.catalogue.lock() = catalogue;
         self.inner.types.forget_resolutions();
+        self.inner.refused.switched();
         let mut peers: Vec<_> = self.inner.peers.read().values().cloned().collect();
         peers.sort_by_key(|peer| peer.id);
         for peer in peers {
+            peer.switch_told();
             self.inner.signal(&peer, &Signal::CodeSwitched);
         }
     }

@@ -18,6 +18,7 @@ use crate::account::{Account, Window};
 use crate::envelope::Sender;
 use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
+use crate::refused::Refused;
 use crate::types::{TypeNo, TypeTable};
 use crate::wire::{Hello, Place, Signal, put_signal};
 
@@ -55,6 +56,10 @@ pub(crate) struct Peer {
     pub(crate) pending: Pending,
     /// Requests from there to start functions, whose arguments have not been read.
     pub(crate) spawning: Account,
+    /// What its processes have refused.
+    pub(crate) refused: Refused,
+    /// How often it was told that code was switched here.
+    switches_told: AtomicU64,
 }
 
 struct Out {
@@ -127,6 +132,8 @@ impl Peer {
             accounts: Mutex::default(),
             pending: Pending::default(),
             spawning: Account::default(),
+            refused: Refused::default(),
+            switches_told: AtomicU64::new(0),
         }
     }
 
@@ -164,6 +171,16 @@ impl Peer {
         if let Some(account) = self.accounts.lock().remove(&place) {
             account.close();
         }
+    }
+
+    /// Code was switched here, and the peer is told next: what is refused from now on comes after it.
+    pub(crate) fn switch_told(&self) {
+        self.switches_told.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the peer was told of a switch.
+    pub(crate) fn switches_told(&self) -> u64 {
+        self.switches_told.load(Ordering::Acquire)
     }
 
     /// Whether something waits to go on this lane.

@@ -237,6 +237,11 @@ impl Pending {
         self.add(|waiting| _ = waiting.workers.remove(&worker));
     }
 
+    /// Whether a schema was asked for and has not come.
+    pub(crate) fn asks_schema(&self, fingerprint: Fingerprint) -> bool {
+        self.waiting.lock().as_ref().is_some_and(|waiting| waiting.schemas.contains(&fingerprint))
+    }
+
     fn add(&self, add: impl FnOnce(&mut Waiting)) -> bool {
         match &mut *self.waiting.lock() {
             Some(waiting) => {

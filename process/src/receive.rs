@@ -24,6 +24,7 @@ pub use any::{AnyMessage, ReadError};
 use clause::{Clauses, NoClause, On, OnAny, OnIf, Taken, Wanted};
 pub(crate) use letter::{Letter, Read, Unread, await_schema, encoded, read};
 
+use crate::LetterId;
 use crate::context::Context;
 use crate::envelope::{Content, Envelope, Sender, encoded_weight};
 use crate::function::Arrived;
@@ -44,6 +45,8 @@ pub struct Received<M> {
     pub from: Option<Pid>,
     /// Who wants a reply, when it is a call.
     pub reply_to: Option<ReplyTo>,
+    /// The dead letter that an operator has sent again, when it is one; then it has no sender.
+    pub again: Option<LetterId>,
 }
 
 /// The predicate of a clause that takes everything.
@@ -194,9 +197,10 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                         }
                     }
                 }
-                Taken::Unreadable(Letter { from, call, content, .. }, refusal) => {
+                Taken::Unreadable(Letter { from, call, content, .. }, refusal, reader) => {
                     self.forget_lifted(lifted, number);
-                    refuse(inner, self.context.place, Unread { from, call, content }, refusal);
+                    let unread = Unread { from, call, content, reader: Some(reader) };
+                    refuse(inner, self.context.place, unread, refusal);
                     return Tried::Next;
                 }
                 Taken::Undecided(letter, ty) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use midflight_message::{EncodeError, Message, NodeId, Pid, encode};
+use midflight_message::{EncodeError, Message, Mismatch, NodeId, Pid, encode};
 use parking_lot::Mutex;
 
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
@@ -38,6 +38,8 @@ pub(crate) enum NotSent {
     },
     Encode(EncodeError),
     TooManyTypes,
+    /// The receiver has said that it cannot read this type.
+    Incompatible(Box<Mismatch>),
 }
 
 /// The way to a process.
@@ -102,6 +104,12 @@ impl Inner {
         call: Option<CallRef>,
         content: Content,
     ) -> Result<(), NotSent> {
+        if !self.refused.is_empty()
+            && let Some(ty) = self.type_of(&content)
+            && let Some(mismatch) = self.known_refusal(&self.refused, to, ty)
+        {
+            return Err(NotSent::Incompatible(mismatch));
+        }
         let entry = entry(local(from), call, content);
         match self.deliver(to, entry, self.room()) {
             Ok(()) => Ok(()),
@@ -124,6 +132,9 @@ impl Inner {
         content: Content,
     ) -> Result<(), NotSent> {
         let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
+        if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
+            return Err(NotSent::Incompatible(mismatch));
+        }
         if let Some(call) = call
             && !peer.pending.add_call(call, from)
         {
@@ -161,6 +172,9 @@ impl Inner {
         message: M,
     ) -> Result<(), TrySendError<M>> {
         let ty = self.types.of::<M>().map_err(|_too_many| TrySendError::TooManyTypes)?;
+        if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
+            return Err(TrySendError::Incompatible(mismatch));
+        }
         let mut head = |buffer: &mut Vec<u8>| {
             put_message(buffer, to, from, ty.0);
             encode(&message, buffer)

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use midflight_message::{NodeId, Pid};
 use midflight_runtime::spawn;
 
-use crate::envelope::{Envelope, Parcel, Sender};
+use crate::envelope::Sender;
 use crate::inner::Inner;
 use crate::peer::Peer;
 use crate::types::TypeNo;
 use crate::wire::{Place, Signal};
-use crate::{Down, ExitReason, Undelivered};
+use crate::{Down, ExitReason};
 
 impl Inner {
     /// Takes one signal of `peer`, in the link's reader.
     pub(crate) fn take_signal(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
-        let sender = |from: Place| peer.sender(from);
         match signal {
             Signal::SchemaRequest { fingerprint } => {
                 let info = self.types.find(fingerprint).map(|info| (*info).clone());
@@ -50,19 +49,6 @@ impl Inner {
             | Signal::Unlink { .. }
             | Signal::UnlinkAcknowledged { .. }
             | Signal::LinkEnded { .. } => self.take_relation(peer, signal),
-            Signal::Refuse { to, from, call, refusal } => {
-                // Only who was asked may answer, and only once.
-                if peer.pending.take_call(call) == Some(to) {
-                    let parcel = Box::new(Parcel::Reply { call, result: Err(refusal) });
-                    let entry = Envelope::Parcel { from: sender(from), parcel };
-                    let _ = self.deliver(to, entry, None);
-                }
-            }
-            Signal::Undelivered { to, from, refusal } => {
-                let place = Place { index: from.index, generation: from.generation };
-                let at = Pid { node: peer.id, index: place.index, generation: place.generation };
-                self.notify(sender(from), to, Box::new(Undelivered::new(at, &refusal)));
-            }
             Signal::Spawned { to, from, request, result } => {
                 // Only who was asked may answer, and only once.
                 if let Some(expected) = peer.pending.take_spawn(request, to) {
@@ -71,7 +57,11 @@ impl Inner {
                     self.spawned(Some(peer), expected, result);
                 }
             }
-            Signal::CodeSwitched => self.types.forget_resolutions(),
+            Signal::Refuse { .. }
+            | Signal::Undelivered { .. }
+            | Signal::Unreadable { .. }
+            | Signal::CodeSwitched
+            | Signal::Again { .. } => self.take_refusal(peer, signal),
             // The link's sink has taken these.
             Signal::Hello(_)
             | Signal::Proof { .. }
@@ -121,6 +111,15 @@ impl Inner {
 
     /// Asks a sender's node for the schema of a type of its; without a link nobody can be asked.
     pub(crate) fn request_schema(self: &Arc<Self>, from: Sender, ty: TypeNo) {
+        if from.letter().is_some() {
+            // Whoever sent it again has been asked; nobody else can be.
+            let fingerprint = self.types.entry(ty).fingerprint;
+            let peers: Vec<_> = self.peers.read().values().cloned().collect();
+            if !peers.iter().any(|peer| peer.pending.asks_schema(fingerprint)) {
+                self.types.give_up(fingerprint);
+            }
+            return;
+        }
         let peer = self.peer_numbered(from.node);
         self.request_schema_from(peer, ty);
     }
@@ -145,6 +144,7 @@ impl Inner {
         if !peer.pending.add_schema(fingerprint) {
             return;
         }
+        self.types.ask_again(fingerprint);
         self.signal(peer, &Signal::SchemaRequest { fingerprint });
         let (inner, peer) = (self.clone(), peer.clone());
         spawn(&self.runtime, "wait for a schema", async move {

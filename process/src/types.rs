@@ -5,6 +5,7 @@
 //! pair of types and kept, until code is switched: then conversions may have come or gone, and all
 //! are forgotten.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -28,7 +29,7 @@ pub(crate) struct TypeEntry {
     /// Who waits for the schema; `None` once nobody may wait any more.
     waiting: Mutex<Vec<Waker>>,
     /// Asked for and not had: readers give up.
-    unavailable: OnceLock<()>,
+    unavailable: AtomicBool,
 }
 
 impl TypeEntry {
@@ -144,10 +145,10 @@ impl TypeTable {
         version: u32,
         fingerprint: Fingerprint,
     ) -> Result<TypeNo, TooManyTypes> {
-        let key = (Arc::<str>::from(name), version, fingerprint);
-        if let Some(no) = self.inner.read().by_key.get(&key) {
-            return Ok(*no);
+        if let Some(no) = self.number(name, version, fingerprint) {
+            return Ok(no);
         }
+        let key = (Arc::<str>::from(name), version, fingerprint);
         if name.len() > MAX_NAME_BYTES {
             return Err(TooManyTypes);
         }
@@ -165,11 +166,22 @@ impl TypeTable {
             fingerprint,
             info: OnceLock::new(),
             waiting: Mutex::default(),
-            unavailable: OnceLock::new(),
+            unavailable: AtomicBool::new(false),
         }));
         inner.by_name.entry(key.0.clone()).or_default().push(no);
         inner.by_key.insert(key, no);
         Ok(no)
+    }
+
+    /// The number of a type that is known.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        version: u32,
+        fingerprint: Fingerprint,
+    ) -> Option<TypeNo> {
+        let key = (Arc::<str>::from(name), version, fingerprint);
+        self.inner.read().by_key.get(&key).copied()
     }
 
     pub(crate) fn entry(&self, no: TypeNo) -> Arc<TypeEntry> {
@@ -204,6 +216,14 @@ impl TypeTable {
         }
     }
 
+    /// Somebody new is asked for the schema with `fingerprint`: readers wait again.
+    pub(crate) fn ask_again(&self, fingerprint: Fingerprint) {
+        let inner = self.inner.read();
+        for entry in inner.entries.iter().filter(|entry| entry.fingerprint == fingerprint) {
+            entry.unavailable.store(false, Ordering::Release);
+        }
+    }
+
     /// Nobody can say what the schema with `fingerprint` is: readers give up waiting.
     pub(crate) fn give_up(&self, fingerprint: Fingerprint) {
         let entries: Vec<_> = {
@@ -211,7 +231,7 @@ impl TypeTable {
             inner.entries.iter().filter(|e| e.fingerprint == fingerprint).cloned().collect()
         };
         for entry in entries {
-            let _ = entry.unavailable.set(());
+            entry.unavailable.store(true, Ordering::Release);
             entry.wake();
         }
     }
@@ -240,9 +260,9 @@ impl TypeTable {
         let Some(reader) = reader() else { return Reading::SchemaUnavailable };
         let writer = self.entry(key.0);
         let Some(writer_info) = writer.info() else {
-            return match writer.unavailable.get() {
-                Some(()) => Reading::SchemaUnavailable,
-                None => Reading::SchemaUnknown,
+            return match writer.unavailable.load(Ordering::Acquire) {
+                true => Reading::SchemaUnavailable,
+                false => Reading::SchemaUnknown,
             };
         };
         let resolution = Arc::new(resolve(writer_info, &reader));
@@ -259,7 +279,7 @@ impl TypeTable {
     pub(crate) fn wait_for_schema(&self, no: TypeNo, waker: &Waker) -> bool {
         let entry = self.entry(no);
         let mut waiting = entry.waiting.lock();
-        if entry.info.get().is_some() || entry.unavailable.get().is_some() {
+        if entry.info.get().is_some() || entry.unavailable.load(Ordering::Acquire) {
             return false;
         }
         if !waiting.iter().any(|other| other.will_wake(waker)) {

@@ -22,7 +22,9 @@ pub struct Undelivered {
 }
 
 /// The kinds of refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Schema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Schema,
+)]
 #[non_exhaustive]
 pub enum RefusalKind {
     /// The receiver cannot read the message: the types differ.
@@ -35,22 +37,41 @@ pub enum RefusalKind {
     Gone,
 }
 
+impl RefusalKind {
+    /// Of which kind a refusal is.
+    #[must_use]
+    pub const fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Incompatible(_) => Self::Incompatible,
+            Refusal::NotAccepted { .. } => Self::NotAccepted,
+            Refusal::Garbled { .. } => Self::Garbled,
+            Refusal::NoProcess | Refusal::Aborted { .. } => Self::Gone,
+        }
+    }
+
+    /// Its name in listings and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Incompatible => "incompatible",
+            Self::NotAccepted => "not accepted",
+            Self::Garbled => "garbled",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 impl Undelivered {
     pub(crate) fn new(to: Pid, refusal: &Refusal) -> Self {
-        let (type_name, field, kind) = match refusal {
-            Refusal::Incompatible(mismatch) => (
-                mismatch.type_name.clone(),
-                Some(mismatch.field_path.clone()),
-                RefusalKind::Incompatible,
-            ),
-            Refusal::NotAccepted { type_name, .. } => {
-                (type_name.clone(), None, RefusalKind::NotAccepted)
+        let (type_name, field) = match refusal {
+            Refusal::Incompatible(mismatch) => {
+                (mismatch.type_name.clone(), Some(mismatch.field_path.clone()))
             }
-            Refusal::Garbled { type_name, .. } => (type_name.clone(), None, RefusalKind::Garbled),
-            Refusal::NoProcess | Refusal::Aborted { .. } => {
-                (String::new(), None, RefusalKind::Gone)
+            Refusal::NotAccepted { type_name, .. } | Refusal::Garbled { type_name, .. } => {
+                (type_name.clone(), None)
             }
+            Refusal::NoProcess | Refusal::Aborted { .. } => (String::new(), None),
         };
-        Self { to, type_name, field, kind, reason: refusal.to_string() }
+        Self { to, type_name, field, kind: RefusalKind::of(refusal), reason: refusal.to_string() }
     }
 }

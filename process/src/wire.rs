@@ -4,7 +4,7 @@
 //! [`Signal`], but for a request to start a function, which carries an argument of any type. All numbers
 //! are little endian.
 
-use midflight_message::{Fingerprint, TypeInfo};
+use midflight_message::{Fingerprint, Mismatch, TypeInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Window;
@@ -126,6 +126,27 @@ pub(crate) enum Signal {
     Spawned { to: Place, from: Place, request: u64, result: Result<(), NotSpawned> },
     /// The monitor of `to`'s is set.
     Monitoring { to: Place, from: Place, monitor: MonitorRef },
+    /// `process` cannot read messages of this type, for as long as no code is switched; this is said
+    /// after so many [`CodeSwitched`](Self::CodeSwitched), which go on another lane.
+    Unreadable {
+        process: Place,
+        name: String,
+        version: u32,
+        fingerprint: Fingerprint,
+        switches: u64,
+        /// The version of the type that the process has, where that is known.
+        reader: Option<u32>,
+        mismatch: Box<Mismatch>,
+    },
+    /// An operator sends a dead letter of the sender's again. It takes no credit, and may find no room.
+    Again {
+        to: Place,
+        letter: u64,
+        name: String,
+        version: u32,
+        fingerprint: Fingerprint,
+        bytes: Vec<u8>,
+    },
 }
 
 /// How a node presents itself.

@@ -16,6 +16,8 @@ use midflight_dsu::signature::SigningKey;
 use midflight_dsu::store::StoredLibrary;
 use midflight_runtime::Runtime;
 
+use crate::teller::Teller;
+
 /// The target of compiled-in code.
 pub const TARGET: &str = "compiled-in";
 
@@ -33,6 +35,7 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "ponger-v2" => compiled::<(ponger_v2::Ponger,)>(),
         "waiter-v1" => compiled::<(waiter::Waiter,)>(),
         "waiter-v2" => compiled::<(waiter::v2::Waiter,)>(),
+        "teller" => compiled::<(Teller,)>(),
         other => panic!("no code is called {other}"),
     };
     code.expect("compiled-in code describes itself")

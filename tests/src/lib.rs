@@ -3,4 +3,5 @@
 pub mod compiled_format;
 pub mod real;
 pub mod steps;
+pub mod teller;
 pub mod world;

@@ -5,6 +5,7 @@ mod bad_input;
 mod certs;
 mod demo;
 mod hostile;
+mod letters;
 mod mid_push;
 mod nodes;
 mod secrets;

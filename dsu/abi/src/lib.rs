@@ -88,7 +88,7 @@ pub use midflight_macros::behaviour;
 /// Messages, schemas and pids, for bundles that depend on this crate alone.
 pub use midflight_message as message;
 pub use status::{Outcome, Status};
-pub use system::Down;
+pub use system::{Down, Undelivered};
 
 /// Lists the behaviours of a bundle: `midflight_abi::export!(Counter, Other);`, once in the crate.
 ///

@@ -3,5 +3,6 @@
 pub use midflight_message::{Message, NodeId, Pid, ProcessRef, Schema};
 
 pub use crate::{
-    AsyncContext, CallError, Context, ConvertError, Down, Level, SpawnError, State, behaviour,
+    AsyncContext, CallError, Context, ConvertError, Down, Level, SpawnError, State, Undelivered,
+    behaviour,
 };

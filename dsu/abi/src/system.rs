@@ -12,3 +12,19 @@ pub struct Down {
     /// Why, as its exit said.
     pub reason: String,
 }
+
+/// A message of the process's was not taken by its receiver, and will not be: the two have different ideas
+/// of it, or the receiver does not take such messages. It comes in the place of an answer; a behaviour
+/// that has no handler for it has it logged by its node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.Undelivered", version = 1)]
+pub struct Undelivered {
+    /// The receiver.
+    pub to: Pid,
+    /// The message's type, where it is known.
+    pub type_name: String,
+    /// The field at which the two sides differ, where that is the reason.
+    pub field: Option<String>,
+    /// The whole reason, in words.
+    pub reason: String,
+}

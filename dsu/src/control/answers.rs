@@ -1,5 +1,7 @@
 //! Answers about the node, and starting processes.
 
+use std::collections::BTreeMap;
+
 use midflight_process::Status as ProcessState;
 
 use super::Control;
@@ -43,7 +45,11 @@ impl Control {
                 processes: version.process_count() as u64,
                 mapped: true,
             };
-        let refused = node.refused().into_iter();
+        let mut refused = BTreeMap::<_, u64>::new();
+        for count in node.refused().into_iter().filter(|count| !count.at_send) {
+            *refused.entry((count.type_name, count.from_version)).or_default() += count.times;
+        }
+        let refused = refused.into_iter();
         Status {
             node: node.name().to_owned(),
             id: node.id().to_string(),

@@ -46,6 +46,7 @@ mod plan;
 #[cfg(test)]
 mod prediction;
 mod process_ref;
+mod render;
 mod resolve;
 mod resolve_parts;
 mod scan;
@@ -75,6 +76,7 @@ pub use mismatch::{Mismatch, MismatchReason};
 pub use pid::{NodeId, ParsePidError, Pid};
 pub use plan::{Certainty, Converted, Plan, Resolution, Risk};
 pub use process_ref::ProcessRef;
+pub use render::Render;
 pub use resolve::resolve;
 pub use schema::Schema;
 pub use shape::{Body, Definition, Field, Shape, Variant};

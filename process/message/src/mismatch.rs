@@ -73,6 +73,30 @@ impl Mismatch {
     }
 }
 
+impl Mismatch {
+    /// The reader's version of the message, where it can be told: `writer` is the writer's, and the reader has
+    /// no conversions.
+    #[must_use]
+    pub fn reader_version(&self, writer: u32) -> Option<u32> {
+        match (self.why, self.field_path.is_empty()) {
+            (MismatchReason::Name, true) => None,
+            (MismatchReason::Version, true) => {
+                self.ours.strip_prefix(VERSION).and_then(|number| number.parse().ok())
+            }
+            // Parts are compared only where the whole has the same version.
+            _ => Some(writer),
+        }
+    }
+}
+
+/// Before a version's number.
+const VERSION: &str = "version ";
+
+/// A whole message's version, as one side's idea of it.
+pub(crate) fn version_text(version: u32) -> String {
+    format!("{VERSION}{version}")
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.type_name)?;
@@ -139,6 +163,19 @@ mod tests {
         let text = at("amount").to_string();
         assert_eq!(text, "counter.Add: field `amount`: theirs is string, ours is i64");
         assert_eq!(at("").to_string(), "counter.Add: theirs is string, ours is i64");
+    }
+
+    #[test]
+    fn says_which_version_the_reader_has() {
+        let of = |path: &str, ours: &str, why| {
+            let ours = ours.to_owned();
+            Mismatch::new("shop.Order", path.to_owned(), "x".into(), ours, why).reader_version(4)
+        };
+        assert_eq!(of("", "version 7", MismatchReason::Version), Some(7));
+        assert_eq!(of("", "version x", MismatchReason::Version), None);
+        assert_eq!(of("part", "version 7", MismatchReason::Version), Some(4));
+        assert_eq!(of("part", "u64", MismatchReason::Kind), Some(4));
+        assert_eq!(of("", "shop.Other", MismatchReason::Name), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::chain::{Chain, Chains, Claim, Place, gap};
 use crate::conversion::route;
 use crate::findings::{Findings, Met};
 use crate::limits::MAX_VALUE_DEPTH;
+use crate::mismatch::version_text;
 use crate::path::{MAX_TEXT_BYTES, Path, Step, shorten};
 use crate::shape::Definition;
 use crate::tree::{Scalar, SchemaTree, Type};
@@ -30,8 +31,7 @@ pub fn resolve(writer: &TypeInfo, reader: &TypeInfo) -> Resolution {
         return whole(writer.name().into(), reader.name().into(), MismatchReason::Name);
     }
     if writer.version() != reader.version() && !is_converted(writer, reader) {
-        let [theirs, ours] =
-            [writer.version(), reader.version()].map(|version| format!("version {version}"));
+        let [theirs, ours] = [writer.version(), reader.version()].map(version_text);
         return whole(theirs, ours, MismatchReason::Version);
     }
     if writer.version() == reader.version() && writer.fingerprint() == reader.fingerprint() {

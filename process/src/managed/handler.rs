@@ -108,7 +108,7 @@ where
         cx: &'a Context,
     ) -> BoxFuture<'a, Result<Taken, ReadError>> {
         Box::pin(async move {
-            let Received { message, from, reply_to } = message.read::<M>(cx).await?;
+            let Received { message, from, reply_to, .. } = message.read::<M>(cx).await?;
             Ok(Taken { message: Box::new(message), from, reply_to })
         })
     }

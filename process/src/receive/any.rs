@@ -120,10 +120,11 @@ impl AnyMessage {
             match read_written::<M>(&self.inner, content, written) {
                 Read::Message(message) => {
                     let reply_to = call.map(|call| ReplyTo::new(cx, from, call));
-                    return Ok(Received { message, from: self.inner.pid(from), reply_to });
+                    let (from, again) = (self.inner.pid(from), from.letter());
+                    return Ok(Received { message, from, reply_to, again });
                 }
                 Read::Unreadable(content, refusal) => {
-                    let unread = Unread { from, call, content };
+                    let unread = Unread { from, call, content, reader: Some(M::VERSION) };
                     refuse(&self.inner, self.me, unread, refusal.clone());
                     return Err(ReadError::Unreadable(refusal));
                 }
@@ -176,7 +177,8 @@ impl AnyMessage {
             Some(written) => Content::Bytes { ty: written.0, bytes: written.1 },
             None => content,
         };
-        refuse(&self.inner, self.me, Unread { from, call, content }, refusal);
+        let unread = Unread { from, call, content, reader: None };
+        refuse(&self.inner, self.me, unread, refusal);
     }
 }
 

@@ -18,8 +18,8 @@ pub(super) enum Taken<T> {
     Received(T),
     /// It does not want this one.
     Passed(Letter),
-    /// It is this clause's and cannot be read.
-    Unreadable(Letter, Refusal),
+    /// It is this clause's, whose type has this version, and cannot be read.
+    Unreadable(Letter, Refusal, u32),
     /// It may be this clause's: the writer's schema is on its way.
     Undecided(Letter, TypeNo),
 }
@@ -137,10 +137,10 @@ fn hand<T, M: Message>(
     match read_written::<M>(&context.node.inner, content, written) {
         Read::Message(message) => {
             let reply_to = call.map(|call| ReplyTo::new(context, from, call));
-            let from = context.node.inner.pid(from);
-            Taken::Received(then(Received { message, from, reply_to }))
+            let (from, again) = (context.node.inner.pid(from), from.letter());
+            Taken::Received(then(Received { message, from, reply_to, again }))
         }
-        Read::Unreadable(content, refusal) => Taken::Unreadable(back(content), refusal),
+        Read::Unreadable(content, refusal) => Taken::Unreadable(back(content), refusal, M::VERSION),
         Read::Undecided(content, ty) => Taken::Undecided(back(content), ty),
     }
 }
@@ -184,8 +184,8 @@ impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On
         }
         // What does not decode is read again, for the reason.
         let message = decode::<M>(bytes).ok()?;
-        let from = inner.pid(from);
-        Some((self.then)(Received { message, from, reply_to: None }))
+        let (from, again) = (inner.pid(from), from.letter());
+        Some((self.then)(Received { message, from, reply_to: None, again }))
     }
 }
 
@@ -219,7 +219,7 @@ where
                 let wanted = letter.message().is_some_and(&mut self.predicate);
                 if wanted { hand(context, letter, &mut self.then) } else { Taken::Passed(letter) }
             }
-            Looked::Unreadable(letter, refusal) => Taken::Unreadable(letter, refusal),
+            Looked::Unreadable(letter, refusal) => Taken::Unreadable(letter, refusal, M::VERSION),
             Looked::Undecided(letter, ty) => Taken::Undecided(letter, ty),
         }
     }

@@ -185,4 +185,6 @@ pub(crate) struct Unread {
     pub(crate) from: Sender,
     pub(crate) call: Option<CallRef>,
     pub(crate) content: Content,
+    /// The version of the type that the receiver has, where it has the type.
+    pub(crate) reader: Option<u32>,
 }

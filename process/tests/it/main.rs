@@ -5,6 +5,7 @@
 mod call_on;
 mod calls;
 mod exits;
+mod letters;
 mod links;
 mod managed;
 mod mismatch;
@@ -12,6 +13,7 @@ mod monitors;
 mod order;
 mod processes;
 mod receive;
+mod silent;
 mod spawn_on;
 mod supervisors;
 mod world;

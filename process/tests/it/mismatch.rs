@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midflight_process::message::{Message, Schema};
-use midflight_process::{CallError, RefusalKind, Undelivered};
+use midflight_process::{CallError, Node, RefusalKind, SendError, TrySendError, Undelivered};
 use serde::{Deserialize, Serialize};
 
 use crate::world::simulate;
@@ -89,13 +89,21 @@ fn a_mismatch_reaches_the_sender_with_the_field_and_is_kept() {
                 assert_eq!((notice.to, notice.kind), (shop, RefusalKind::Incompatible));
                 assert_eq!(notice.type_name, "shop.Order");
                 assert!(notice.field.unwrap().contains("cents"), "{}", notice.reason);
-                // A call: a typed error in the reply's place.
-                let call = cx.call::<_, u64>(shop, order(), SECOND).await;
-                let error = call.unwrap_err();
-                assert!(matches!(error, CallError::Refused { .. }), "{error}");
-                let mismatch = error.mismatch().unwrap();
-                assert_eq!(mismatch.type_name, "shop.Order");
+                // Now it is known where it is sent.
+                let SendError::Incompatible { to, mismatch } =
+                    cx.send(shop, order()).await.unwrap_err()
+                else {
+                    panic!("it is known")
+                };
+                assert_eq!((to, &*mismatch.type_name), (shop, "shop.Order"));
                 assert!(mismatch.field_path.contains("item.cents"), "{mismatch}");
+                assert_eq!((&*mismatch.theirs, &*mismatch.ours), ("string", "u64"));
+                let known = cx.try_send(shop, order());
+                assert!(matches!(known, Err(TrySendError::Incompatible(_))), "{known:?}");
+                // A call: the same error, whether it was known or not.
+                let error = cx.call::<_, u64>(shop, order(), SECOND).await.unwrap_err();
+                assert!(matches!(error, CallError::Refused { .. }), "{error}");
+                assert_eq!(error.mismatch(), Some(&*mismatch));
                 // The receiver is well.
                 let good = ours::Order { id: 2, item: ours::Item { cents: 5 } };
                 assert_eq!(cx.call::<_, u64>(shop, good, SECOND).await.unwrap(), 5);
@@ -103,11 +111,53 @@ fn a_mismatch_reaches_the_sender_with_the_field_and_is_kept() {
             .await
             .unwrap();
             let letters = server.dead_letters();
-            assert_eq!(letters.len(), 2);
+            assert_eq!(letters.len(), 1, "what was not sent is not kept");
             assert_eq!(letters[0].to, shop);
-            assert!(!letters[0].bytes.is_empty());
-            assert_eq!(server.refused()[&(String::from("shop.Order"), 1)], 2);
+            assert!(!letters[0].bytes.is_empty() && !letters[0].call);
+            assert_eq!(counted(&server, false), 1);
+            assert_eq!(counted(&a, true), 3 * (1 + u64::from(server.id() != a.id())));
         }
+    });
+}
+
+/// How many orders of version 1 were not taken as version 1, or with `at_send` not sent.
+fn counted(node: &Node, at_send: bool) -> u64 {
+    let orders = node.refused().into_iter().filter(|count| {
+        assert_eq!((count.from_version, count.to_version), (1, Some(1)));
+        assert_eq!((&*count.type_name, count.kind), ("shop.Order", RefusalKind::Incompatible));
+        count.at_send == at_send
+    });
+    orders.map(|count| count.times).sum()
+}
+
+#[test]
+fn a_refused_call_is_told_its_mismatch_and_so_are_all_who_send_after_it() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let shop = b.spawn("shop", |cx| async move {
+            cx.expect::<ours::Order>().await;
+        });
+        let shop = shop.unwrap();
+        let first = a.run("first", move |cx| async move {
+            let error = cx.call::<_, u64>(shop, order(), SECOND).await.unwrap_err();
+            assert!(error.mismatch().is_some(), "{error}");
+        });
+        first.await.unwrap();
+        let second = a.run("second", move |cx| async move {
+            let error = cx.send(shop, order()).await.unwrap_err();
+            assert!(matches!(error, SendError::Incompatible { .. }), "{error}");
+        });
+        second.await.unwrap();
+        // Code is switched there: then it may be otherwise, and is tried again.
+        b.code_switched([1; 32]);
+        // Its answer comes behind the news of the switch.
+        assert_eq!(a.whereis_on(b.id(), "nobody").await.unwrap(), None);
+        let third = a.run("third", move |cx| async move {
+            cx.send(shop, order()).await.unwrap();
+            let notice: Undelivered = cx.expect_timeout(SECOND).await.unwrap();
+            assert_eq!(notice.kind, RefusalKind::Incompatible);
+        });
+        third.await.unwrap();
     });
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_abi::effect::{Effect, UNIT_REPLY};
-use midflight_message::{NodeId, Pid};
-use midflight_process::{CallRef, Caller, ExitReason, Turn, TypeNo, Unsent};
+use midflight_message::{Mismatch, NodeId, Pid};
+use midflight_process::{CallRef, Caller, ExitReason, Refusal, Turn, TypeNo, Unsent};
 use midflight_runtime::{Instant, spawn};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -50,6 +50,8 @@ enum Sent {
     NoLink(String),
     /// It can never be sent.
     Never(String),
+    /// The receiver has said before that it cannot read such.
+    Incompatible(Box<Mismatch>),
 }
 
 impl One<'_, '_> {
@@ -97,6 +99,11 @@ impl One<'_, '_> {
     fn send(&mut self, to: Pid, ty: TypeNo, payload: &[u8]) -> Left {
         match self.try_send(to, ty, payload, None, None) {
             Sent::NotYet => Left::Not,
+            Sent::Incompatible(mismatch) => {
+                // It is told as it would be if the receiver had said so now.
+                self.turn.tell_undelivered(to, mismatch);
+                Left::Yes
+            }
             sent => {
                 self.log(to, &sent);
                 Left::Yes
@@ -137,6 +144,9 @@ impl One<'_, '_> {
             Sent::Yes | Sent::Overdue => return Left::Yes,
             Sent::NoLink(_) => How::Gone,
             Sent::Never(why) => How::Refused(why),
+            Sent::Incompatible(mismatch) => {
+                How::Refused(Refusal::Incompatible(mismatch).to_string())
+            }
         };
         if let Some(suspended) = &mut self.suspended {
             suspended.end(op, how);
@@ -146,7 +156,7 @@ impl One<'_, '_> {
 
     fn log(&self, to: Pid, sent: &Sent) {
         let why = match sent {
-            Sent::Yes | Sent::NotYet => return,
+            Sent::Yes | Sent::NotYet | Sent::Incompatible(_) => return,
             Sent::Overdue => "the receiver had no room for as long as it may take",
             Sent::NoLink(why) | Sent::Never(why) => why,
         };
@@ -173,6 +183,7 @@ impl One<'_, '_> {
             }
             Err(Unsent::NotConnected(node)) => self.connect(node, until),
             Err(Unsent::Never(why)) => Sent::Never(why),
+            Err(Unsent::Incompatible(mismatch)) => Sent::Incompatible(mismatch),
             Err(other) => Sent::Never(format!("{other:?}")),
         }
     }
