@@ -31,6 +31,7 @@ mod child;
 mod error;
 mod handle;
 mod kernel;
+mod placement;
 mod process;
 mod protocol;
 mod spec;
@@ -39,6 +40,7 @@ mod supervise;
 pub use child::{Child, Starter, Template};
 pub use error::{ChildError, ChildProblem, NoStart};
 pub use handle::SupervisorRef;
+pub use placement::Placement;
 pub use protocol::ChildRef;
 pub use spec::{
     AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildState, Intensity, Order, Restart,

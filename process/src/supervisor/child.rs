@@ -21,6 +21,9 @@ use crate::runner::panic_text;
 /// Starts a child; called again for every restart.
 pub(crate) type StartFn = Arc<dyn Fn(Starter) -> BoxFuture<Result<Pid, NoStart>> + Send + Sync>;
 
+/// A start function for an argument, which is encoded.
+pub(crate) type TemplateFn = Arc<dyn Fn(Arc<[u8]>) -> StartFn + Send + Sync>;
+
 /// How long a start may take unless the child says otherwise.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -160,7 +163,7 @@ pub struct Template {
     pub(crate) argument: &'static str,
     pub(crate) fingerprint: String,
     pub(crate) spec: ChildSpec,
-    pub(crate) start: Arc<dyn Fn(Arc<[u8]>) -> StartFn + Send + Sync>,
+    pub(crate) start: TemplateFn,
 }
 
 impl Template {
@@ -185,13 +188,14 @@ impl Template {
                 Box::pin(async move { started })
             })
         };
-        let child = Child::from_parts(id.into(), Arc::new(|_| Box::pin(never())));
-        Self {
-            argument: A::NAME,
-            fingerprint: A::type_info().fingerprint().to_string(),
-            spec: child.restart(Restart::Temporary).spec,
-            start: Arc::new(start),
-        }
+        Self::from_start::<A>(id.into(), Arc::new(start))
+    }
+
+    pub(crate) fn from_start<A: Message>(id: String, start: TemplateFn) -> Self {
+        let spec = Child::from_parts(id, Arc::new(|_| Box::pin(never()))).spec;
+        let spec = ChildSpec { restart: Restart::Temporary, ..spec };
+        let fingerprint = A::type_info().fingerprint().to_string();
+        Self { argument: A::NAME, fingerprint, spec, start }
     }
 
     /// Restart, shutdown and all the rest as `child` has them; its start function is not used.
@@ -253,6 +257,11 @@ impl Starter {
         let pid = self.context.spawn_link(name, function).map_err(NoStart::failed)?;
         self.made.lock().push(pid);
         Ok(pid)
+    }
+
+    /// Remembers what was made otherwise.
+    pub(crate) fn made(&self, pid: Pid) {
+        self.made.lock().push(pid);
     }
 
     pub(crate) fn context(&self) -> &Context {

@@ -208,11 +208,6 @@ impl Kernel {
         (!self.ended).then_some(*first)
     }
 
-    /// Whether the process is one of the children.
-    pub(crate) fn has(&self, pid: Pid) -> bool {
-        self.pids.contains_key(&pid)
-    }
-
     fn add(&mut self, spec: ChildSpec) -> Key {
         let key = Key(self.next_key);
         self.next_key += 1;

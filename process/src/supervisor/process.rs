@@ -162,20 +162,13 @@ impl Process {
         }
     }
 
-    /// An exit signal: the monitors tell of children; the parent is obeyed, and so is whoever is no
-    /// process.
+    /// An exit signal: the parent is obeyed, and so is whoever is no process. What comes from others is
+    /// the end of a child, which its monitor tells of, or none of its business.
     fn exit_signal(&self, exited: Exited) -> Option<Event> {
         let Exited { from, reason } = exited;
-        if self.kernel.has(from) {
-            return None;
-        }
         let nobody = self.cx.node().id() == from.node
             && Place::NOBODY == Place { index: from.index, generation: from.generation };
-        let obeyed = match self.parent {
-            Some(parent) => from == parent || nobody,
-            None => nobody || reason == ExitReason::Shutdown,
-        };
-        obeyed.then_some(Event::ShutDown(reason))
+        (nobody || self.parent == Some(from)).then_some(Event::ShutDown(reason))
     }
 
     fn request(&mut self, received: Received<Request>) -> Option<Event> {

@@ -16,8 +16,10 @@ use crate::node::Node;
 
 /// A supervisor to be: its strategy and its children, in start order.
 ///
-/// A supervisor is a process that traps exits. It obeys exit signals of the process that started
-/// it, and of whoever is no process; one without a parent obeys `Shutdown` from anyone.
+/// A supervisor is a process that traps exits. It obeys exit signals of its parent, the process that
+/// started it with [`start_link`](Supervisor::start_link), and of whoever is no process
+/// ([`Node::exit`]); those of other processes it ignores, as Erlang's do. [`SupervisorRef::shut_down`]
+/// ends it from anywhere.
 #[must_use = "a supervisor is to be started"]
 #[derive(Debug, Default)]
 pub struct Supervisor {

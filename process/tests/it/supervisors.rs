@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use midflight_process::managed::{Managed, Request, ServerRef};
 use midflight_process::supervisor::{
-    Child, ChildError, ChildProblem, ChildRef, ChildState, NoStart, Order, Restart, Shutdown,
-    ShutdownOrder, Strategy, Supervisor, SupervisorEvent, SupervisorRef, Template,
+    Child, ChildError, ChildProblem, ChildRef, ChildState, NoStart, Order, Placement, Restart,
+    Shutdown, ShutdownOrder, Strategy, Supervisor, SupervisorEvent, SupervisorRef, Template,
 };
-use midflight_process::{Context, Down, ExitReason, Exited, Node, Pid};
+use midflight_process::{Context, Down, ExitReason, Exited, Function, Node, NodeId, Pid};
 
 use crate::world::simulate;
 
@@ -381,7 +382,9 @@ fn the_end_goes_from_right_to_left_one_after_the_other() {
                 .unwrap();
             let before = cx.now();
             cx.exit(supervisor.pid(), ExitReason::Shutdown).await;
-            assert_eq!(reason(&cx, supervisor.pid()).await, ExitReason::Shutdown);
+            cx.node().exit(supervisor.pid(), ExitReason::Error("enough".into()));
+            let end = reason(&cx, supervisor.pid()).await;
+            assert_eq!(end, ExitReason::Error("enough".into()), "a stranger is not obeyed");
             assert_eq!(cx.now().since(before), takes);
             let mut stopped = Vec::new();
             while let Some(event) = cx.expect_timeout(Duration::ZERO).await {
@@ -611,5 +614,79 @@ fn dynamic_children_are_made_of_one_template() {
         supervisor.terminate_child(&cx, again).await.unwrap();
         supervisor.delete_child(&cx, "adder-1").await.unwrap();
         assert_eq!(supervisor.count_children(&cx).await.unwrap().specs, 10);
+    });
+}
+
+/// A child that other nodes have, too.
+const COUNTER: Function<u64> = Function::new("test.counter");
+
+impl Request for Born {
+    type Reply = u64;
+}
+
+fn give_counter(node: &Node) {
+    let counter = || Managed::new().call(|total: &mut u64, _: Born, _| *total);
+    let run = move |cx, start| counter().serve(cx, move |_| Ok(start));
+    node.functions().register(&COUNTER, run).unwrap();
+}
+
+/// Waits until the child runs on one of these nodes.
+async fn runs_on(supervisor: SupervisorRef, cx: &Context, id: &str, nodes: &[NodeId]) -> Pid {
+    for _ in 0..300 {
+        if let Some(ChildState::Running(pid)) = state(supervisor, cx, id).await
+            && nodes.contains(&pid.node)
+        {
+            return pid;
+        }
+        cx.sleep(SECOND / 10).await;
+    }
+    panic!("{:?}", supervisor.lookup_child(cx, id).await);
+}
+
+#[test]
+fn a_child_whose_node_dies_comes_back_on_another() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let c = world.node("c").await;
+        a.connect(&crate::world::World::address("c")).await.unwrap();
+        for node in [&b, &c] {
+            give_counter(node);
+        }
+        let (on_b, on_c, none) = (b.id(), c.id(), Placement::nodes(["nobody"]));
+        let run = move |cx: Context| async move {
+            let placed = |id: &'static str, placement| Child::on(id, placement, COUNTER, &7);
+            let supervisor = often(Strategy::OneForOne)
+                .child(placed("first", Placement::nodes(["b", "c"])))
+                .child(placed("any", Placement::any()))
+                .template(Template::on("dynamic", Placement::nodes(["b"]), COUNTER))
+                .start(cx.node())
+                .await
+                .unwrap();
+            let first = runs_on(supervisor, &cx, "first", &[on_b]).await;
+            // Its own node has no such function: the next is taken.
+            let any = runs_on(supervisor, &cx, "any", &[on_b, on_c]).await;
+            let dynamic = supervisor.start_dynamic(&cx, 9_u64).await.unwrap();
+            for (child, expected) in [(first, 7), (any, 7), (dynamic, 9)] {
+                let child = ServerRef::from(child);
+                assert_eq!(child.call(&cx, Born(first)).await.unwrap(), expected);
+            }
+            let nowhere = problem(supervisor.start_child(&cx, placed("nowhere", none)).await);
+            assert!(matches!(nowhere, ChildProblem::NotStarted(_)), "{nowhere}");
+
+            // Its process dies: it comes back where it was. Its node dies: elsewhere.
+            cx.kill(first, "a test").await;
+            cx.sleep(SECOND).await;
+            assert_ne!(runs_on(supervisor, &cx, "first", &[on_b]).await, first);
+            b.shutdown().await;
+            let second = runs_on(supervisor, &cx, "first", &[on_c]).await;
+            runs_on(supervisor, &cx, "any", &[on_c]).await;
+            assert_eq!(ServerRef::from(second).call(&cx, Born(first)).await.unwrap(), 7);
+            assert_eq!(state(supervisor, &cx, "dynamic-1").await, None);
+
+            // It ends them all, wherever they are.
+            assert_eq!(supervisor.shut_down(&cx).await, ExitReason::Shutdown);
+            assert_eq!(reason(&cx, second).await, ExitReason::NoProcess);
+        };
+        a.run("scenario", run).await.unwrap();
     });
 }
