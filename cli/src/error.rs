@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use midflight_dsu::builder::BuildError;
 use midflight_dsu::bundle::BundleError;
 use midflight_dsu::protocol::Objection;
-use midflight_process::{CallError, JoinError, SendError, StartError, WeakSecret, WhereisError};
+use midflight_process::{AskError, CallError, JoinError, SendError, StartError, WeakSecret};
 use midflight_transport_api::{ConnectError, ConnectErrorKind, OpenErrorKind};
 
 use crate::certs::CertsError;
@@ -44,7 +44,7 @@ pub(crate) enum Error {
     #[error("the node {node} has no control process")]
     NoControl { node: String },
     #[error("the node {node} does not answer")]
-    Whereis { node: String, source: WhereisError },
+    Whereis { node: String, source: AskError },
     #[error("the node {node} did not answer `{request}`")]
     Call { node: String, request: &'static str, source: Box<CallError> },
     #[error("{} is no bundle", file.display())]
@@ -141,7 +141,7 @@ impl Error {
             Self::Wrong(_) | Self::Partly(_) | Self::Interrupted { .. } | Self::FoundWrong => WRONG,
             Self::Refused(_) | Self::Objections(_) | Self::NoControl { .. } => REFUSED,
             Self::Join { source, .. } => join_code(source),
-            Self::Whereis { source: WhereisError::Join(join), .. } => join_code(join),
+            Self::Whereis { source: AskError::Join(join), .. } => join_code(join),
             Self::Whereis { .. } => UNREACHABLE,
             Self::Call { source, .. } => call_code(source),
             Self::NoBundle { refused, .. } => {

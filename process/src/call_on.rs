@@ -9,7 +9,8 @@ use crate::envelope::Refusal;
 use crate::error::CallError;
 use crate::functions::Function;
 use crate::reply::read_reply;
-use crate::spawn_on::{Order, SpawnOnError, SpawnOptions};
+use crate::spawn_error::SpawnOnError;
+use crate::spawn_on::{Order, SpawnOptions};
 use crate::wire::Place;
 
 /// A called function has no result.

@@ -1,13 +1,11 @@
 //! Making and cutting links to other nodes.
 
-use midflight_message::{NodeId, Pid};
+use midflight_message::NodeId;
 use midflight_runtime::{spawn, timeout};
 use midflight_transport_api::{Address, ConnectError};
 use std::time::Duration;
 
 use crate::node::Node;
-use crate::peer::Peer;
-use crate::wire::Signal;
 
 /// No link to a node could be made.
 #[derive(Debug, thiserror::Error)]
@@ -46,18 +44,6 @@ pub enum JoinError {
     /// This node is closed.
     #[error("this node is closed")]
     Closed,
-}
-
-/// A question to another node has no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WhereisError {
-    /// No link to the node could be made.
-    #[error(transparent)]
-    Join(#[from] JoinError),
-    /// The link was lost, or no answer came in time.
-    #[error("no answer from node {0}")]
-    NoAnswer(NodeId),
 }
 
 impl Node {
@@ -162,37 +148,5 @@ impl Node {
             }
             None => false,
         }
-    }
-
-    /// The process with this name on another node; makes a link where there is none.
-    ///
-    /// # Errors
-    /// See [`WhereisError`].
-    pub async fn whereis_on(&self, node: NodeId, name: &str) -> Result<Option<Pid>, WhereisError> {
-        if node == self.inner.id {
-            return Ok(self.whereis(name));
-        }
-        self.connect_node(node).await?;
-        let no_answer = || WhereisError::NoAnswer(node);
-        let peer = self.inner.peer(node).ok_or_else(no_answer)?;
-        let request = self.inner.next();
-        let told = peer.pending.add_question(request).ok_or_else(no_answer)?;
-        let _given_up = GivenUp { peer: &peer, request };
-        self.inner.signal(&peer, &Signal::Whereis { request, name: name.to_owned() });
-        let answer = timeout(&*self.inner.runtime, self.inner.limits.connect_timeout, told).await;
-        let place = answer.map_err(|_elapsed| no_answer())?.map_err(|_lost| no_answer())?;
-        Ok(place.map(|place| Pid { node, index: place.index, generation: place.generation }))
-    }
-}
-
-/// Takes a question back when nobody waits for its answer any more.
-struct GivenUp<'a> {
-    peer: &'a Peer,
-    request: u64,
-}
-
-impl Drop for GivenUp<'_> {
-    fn drop(&mut self) {
-        drop(self.peer.pending.take_question(self.request));
     }
 }

@@ -24,6 +24,8 @@ pub struct Limits {
     pub schema_timeout: Duration,
     /// How long starting a registered function may take, unless its spawner says otherwise (default 5 s).
     pub spawn_timeout: Duration,
+    /// Names of processes (default 65,536).
+    pub names: usize,
     /// Functions that can be started by name (default 16,384).
     pub functions: usize,
     /// Processes on the node (default 16 Mi).
@@ -63,6 +65,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(5),
             schema_timeout: Duration::from_secs(5),
             spawn_timeout: Duration::from_secs(5),
+            names: 65_536,
             functions: 16_384,
             processes: 16 << 20,
             peers: 1_024,

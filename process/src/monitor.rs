@@ -115,7 +115,12 @@ impl Inner {
     }
 
     /// Nobody waits for a monitor any more that is gone from its owner's table.
-    fn forget_monitor(self: &Arc<Self>, watcher: Place, monitor: MonitorRef, watched: Watched) {
+    pub(crate) fn forget_monitor(
+        self: &Arc<Self>,
+        watcher: Place,
+        monitor: MonitorRef,
+        watched: Watched,
+    ) {
         match watched {
             Watched::Process(target) => match self.route(target) {
                 Route::Local(place) => self.unwatch(place, local(watcher), monitor),
@@ -294,8 +299,11 @@ impl Inner {
         self.fire(monitor, watcher, Sender::NOBODY, value);
     }
 
-    /// A monitor on a process fires.
+    /// A monitor on a process fires. The node itself watches whom it has given a name.
     pub(crate) fn down(&self, from: Sender, watcher: Place, down: Down) {
+        if watcher == Place::NOBODY {
+            return self.registry.is_down(down.monitor);
+        }
         self.fire(down.monitor, watcher, from, Box::new(down));
     }
 

@@ -17,7 +17,6 @@ use crate::frozen::{FreezeError, Frozen};
 use crate::function::{FunctionBody, Shared};
 use crate::inner::Inner;
 use crate::membership::Member;
-use crate::registry::{NAME_MAX, RegisterError};
 use crate::slot::Run;
 use crate::wire::{Place, Signal};
 
@@ -171,50 +170,6 @@ impl Node {
         });
         spawned.ok()?;
         told.await.ok()
-    }
-
-    /// Gives a local process a name.
-    ///
-    /// # Errors
-    /// See [`RegisterError`].
-    pub fn register(&self, name: &str, pid: Pid) -> Result<(), RegisterError> {
-        if !(1..=NAME_MAX).contains(&name.len()) {
-            return Err(RegisterError::BadName(name.len()));
-        }
-        let place = Place { index: pid.index, generation: pid.generation };
-        let slot = self.inner.table.slot(place.index).filter(|_| pid.node == self.inner.id);
-        let mut slot = slot.ok_or(RegisterError::NoProcess(pid))?.lock();
-        if !slot.is(place.generation) {
-            return Err(RegisterError::NoProcess(pid));
-        }
-        // Under the cell's lock, so that the process cannot end between the two.
-        self.inner.registry.register(name, place).map_err(|owner| RegisterError::Taken {
-            name: name.to_owned(),
-            owner: self.inner.local_pid(owner),
-        })?;
-        let names = &mut slot.rare().names;
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Takes a name away. Answers whether anyone had it.
-    pub fn unregister(&self, name: &str) -> bool {
-        let Some(place) = self.inner.registry.unregister(name) else { return false };
-        if let Some(slot) = self.inner.table.slot(place.index) {
-            let mut slot = slot.lock();
-            if slot.is(place.generation) {
-                slot.rare().names.retain(|known| known != name);
-            }
-        }
-        true
-    }
-
-    /// The local process with this name.
-    #[must_use]
-    pub fn whereis(&self, name: &str) -> Option<Pid> {
-        self.inner.registry.whereis(name).map(|place| self.inner.local_pid(place))
     }
 
     /// Sends a process an exit signal; see [`Context::exit`]. Answers false when there is no link to

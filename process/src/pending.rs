@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::MonitorRef;
+use crate::ask::Answer;
 use crate::envelope::CallRef;
 use crate::spawned::NotSpawned;
 use crate::wire::Place;
@@ -48,7 +49,7 @@ pub(crate) struct Waiting {
     /// Calls, by caller.
     pub(crate) calls: FxHashMap<CallRef, Place>,
     pub(crate) monitors: FxHashMap<MonitorRef, RemoteMonitor>,
-    questions: FxHashMap<u64, oneshot::Sender<Option<Place>>>,
+    questions: FxHashMap<u64, oneshot::Sender<Answer>>,
     pub(crate) schemas: FxHashSet<Fingerprint>,
     /// Links between a process here and one there.
     pub(crate) links: FxHashSet<(Place, Place)>,
@@ -168,13 +169,13 @@ impl Pending {
     }
 
     /// Asks a question; `None` when the link is lost.
-    pub(crate) fn add_question(&self, question: u64) -> Option<oneshot::Receiver<Option<Place>>> {
+    pub(crate) fn add_question(&self, question: u64) -> Option<oneshot::Receiver<Answer>> {
         let (tell, told) = oneshot::channel();
         self.add(|waiting| drop(waiting.questions.insert(question, tell))).then_some(told)
     }
 
     /// Takes a question out, answered or given up.
-    pub(crate) fn take_question(&self, question: u64) -> Option<oneshot::Sender<Option<Place>>> {
+    pub(crate) fn take_question(&self, question: u64) -> Option<oneshot::Sender<Answer>> {
         self.waiting.lock().as_mut()?.questions.remove(&question)
     }
 

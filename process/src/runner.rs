@@ -311,7 +311,7 @@ pub(crate) fn bury(
     }
     let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
     for name in &rare.names {
-        inner.registry.remove(name, place);
+        inner.registry.remove(name, inner.local_pid(place));
     }
     inner.end_relations(place, &rare.relations, &reason);
     rare.room.into_iter().for_each(Waker::wake);

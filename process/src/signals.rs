@@ -29,14 +29,14 @@ impl Inner {
             Signal::Members(members) => self.learn_members(members),
             Signal::Credit { process, messages, bytes } => peer.credit(process, messages, bytes),
             Signal::Gone { process } => peer.gone(process),
-            Signal::Whereis { request, name } => {
-                let process = self.registry.whereis(&name);
-                self.signal(peer, &Signal::Thereis { request, process });
+            Signal::Ask { request, question } => {
+                let answer = self.answer(question);
+                self.signal(peer, &Signal::Answer { request, answer });
             }
-            Signal::Thereis { request, process } => {
+            Signal::Answer { request, answer } => {
                 if let Some(tell) = peer.pending.take_question(request) {
                     // Whoever has stopped waiting needs no answer.
-                    let _ = tell.send(process);
+                    let _ = tell.send(answer);
                 }
             }
             Signal::Monitor { .. }
@@ -50,12 +50,7 @@ impl Inner {
             | Signal::UnlinkAcknowledged { .. }
             | Signal::LinkEnded { .. } => self.take_relation(peer, signal),
             Signal::Spawned { to, from, request, result } => {
-                // Only who was asked may answer, and only once.
-                if let Some(expected) = peer.pending.take_spawn(request, to) {
-                    let Place { index, generation } = from;
-                    let result = result.map(|()| Pid { node: peer.id, index, generation });
-                    self.spawned(Some(peer), expected, result);
-                }
+                self.spawn_answered(peer, (to, from), request, result);
             }
             Signal::Refuse { .. }
             | Signal::Undelivered { .. }

@@ -8,6 +8,7 @@ use midflight_message::{Fingerprint, Mismatch, TypeInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::account::Window;
+use crate::ask::{Answer, Question};
 use crate::envelope::{CallRef, Refusal};
 use crate::membership::Member;
 use crate::spawned::{NotSpawned, SpawnHead};
@@ -94,10 +95,10 @@ pub(crate) enum Signal {
     Credit { process: Place, messages: u32, bytes: u32 },
     /// This process does not live; nothing under way to it needs credit.
     Gone { process: Place },
-    /// Which process has this name?
-    Whereis { request: u64, name: String },
-    /// The answer.
-    Thereis { request: u64, process: Option<Place> },
+    /// A question.
+    Ask { request: u64, question: Question },
+    /// Its answer.
+    Answer { request: u64, answer: Answer },
     /// Tell `from` when `to` ends.
     Monitor { to: Place, from: Place, monitor: MonitorRef },
     /// Do not tell it any more.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use midflight_process::message::Message;
-use midflight_process::{Down, ExitReason, NodeId, Pid, Received, RegisterError};
+use midflight_process::{Down, ExitReason, NodeId, Pid, Received};
 use serde::{Deserialize, Serialize};
 
 use crate::world::{World, run, simulate};
@@ -128,44 +128,6 @@ fn time_outs_wait_for_their_time_and_zero_takes_what_is_there() {
             waited
         });
         assert_eq!(waited.await.unwrap(), SECOND);
-    });
-}
-
-#[test]
-fn names_are_local_and_can_be_asked_for_from_afar() {
-    simulate(|world| async move {
-        let (a, b) = world.pair().await;
-        let named = b.spawn("named", |cx| async move {
-            cx.expect::<String>().await;
-        });
-        let named = named.unwrap();
-        b.register("the name", named).unwrap();
-        assert_eq!(b.whereis("the name"), Some(named));
-        assert_eq!(a.whereis("the name"), None);
-        assert_eq!(a.whereis_on(b.id(), "the name").await.unwrap(), Some(named));
-        assert_eq!(a.whereis_on(b.id(), "another").await.unwrap(), None);
-        assert!(a.whereis_on(NodeId(7), "the name").await.is_err());
-
-        let other = b
-            .spawn("other", |cx| async move {
-                cx.expect::<String>().await;
-            })
-            .unwrap();
-        let taken = b.register("the name", other).unwrap_err();
-        assert_eq!(taken, RegisterError::Taken { name: "the name".into(), owner: named });
-        assert!(matches!(a.register("x", named), Err(RegisterError::NoProcess(_))));
-
-        // A process's name ends with it.
-        a.run("ender", move |cx| async move {
-            let monitor = cx.monitor(named).await;
-            cx.send(named, String::from("end")).await.unwrap();
-            let down: Down = cx.expect().await;
-            assert_eq!((down.monitor, down.reason), (monitor, ExitReason::Normal));
-        })
-        .await
-        .unwrap();
-        assert_eq!(b.whereis("the name"), None);
-        b.register("the name", other).unwrap();
     });
 }
 

@@ -1,0 +1,268 @@
+//! Names of processes, on this node and on others.
+
+use midflight_message::{Message, NodeId, Pid};
+
+use crate::MonitorRef;
+use crate::ask::{Answer, AskError, Question};
+use crate::context::Context;
+use crate::error::SendError;
+use crate::inner::Inner;
+use crate::node::Node;
+use crate::pending::RemoteMonitor;
+use crate::registry::{NAME_MAX, Owner, RegisterError};
+use crate::relations::Watched;
+use crate::send::Route;
+use crate::wire::{Place, Signal};
+use std::sync::Arc;
+
+/// A name could not be given on another node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterOnError {
+    /// The node did not answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The node refused.
+    #[error(transparent)]
+    Refused(#[from] RegisterError),
+}
+
+/// A message could not be sent to a name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendToNameError {
+    /// No process of the node has the name.
+    #[error("no process of node {node} has the name `{name}`")]
+    NoName {
+        /// The node.
+        node: NodeId,
+        /// The name.
+        name: String,
+    },
+    /// The node did not answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The process has the name, and the message could not be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl Node {
+    /// Gives a process a name on this node. A process of another node may have one here, too; the name
+    /// goes when it ends or the link to its node is lost. A process that has the name already keeps it.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn register(&self, name: &str, pid: Pid) -> Result<(), RegisterError> {
+        self.inner.register(name, pid, false)
+    }
+
+    /// Gives a name that some process has to another.
+    ///
+    /// # Errors
+    /// See [`RegisterError`]; `NotTaken` when no process has the name.
+    pub fn reregister(&self, name: &str, pid: Pid) -> Result<(), RegisterError> {
+        self.inner.register(name, pid, true)
+    }
+
+    /// Takes a name away. Answers whether anyone had it.
+    pub fn unregister(&self, name: &str) -> bool {
+        self.inner.unregister(name)
+    }
+
+    /// The process with this name on this node.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.inner.registry.whereis(name)
+    }
+
+    /// All names of this node with their processes, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<(String, Pid)> {
+        self.inner.registry.all()
+    }
+
+    /// The process with this name on another node; makes a link where there is none.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    ///
+    /// # Cancel safety
+    /// A dropped future has changed nothing.
+    pub async fn whereis_on(&self, node: NodeId, name: &str) -> Result<Option<Pid>, AskError> {
+        match self.ask(node, Question::Whereis(name.to_owned())).await? {
+            Answer::Whereis(process) => Ok(process),
+            _ => Err(AskError::NoAnswer(node)),
+        }
+    }
+
+    /// As [`Node::register`], on another node.
+    ///
+    /// # Errors
+    /// See [`RegisterOnError`]. When there was no answer, the name may be given.
+    pub async fn register_on(
+        &self,
+        node: NodeId,
+        name: &str,
+        pid: Pid,
+    ) -> Result<(), RegisterOnError> {
+        self.ask_to_register(node, name, pid, false).await
+    }
+
+    /// As [`Node::reregister`], on another node.
+    ///
+    /// # Errors
+    /// See [`RegisterOnError`]. When there was no answer, the name may be given.
+    pub async fn reregister_on(
+        &self,
+        node: NodeId,
+        name: &str,
+        pid: Pid,
+    ) -> Result<(), RegisterOnError> {
+        self.ask_to_register(node, name, pid, true).await
+    }
+
+    async fn ask_to_register(
+        &self,
+        node: NodeId,
+        name: &str,
+        process: Pid,
+        again: bool,
+    ) -> Result<(), RegisterOnError> {
+        let question = Question::Register { name: name.to_owned(), process, again };
+        match self.ask(node, question).await? {
+            Answer::Register(result) => Ok(result?),
+            _ => Err(AskError::NoAnswer(node).into()),
+        }
+    }
+
+    /// As [`Node::unregister`], on another node.
+    ///
+    /// # Errors
+    /// See [`AskError`]. When there was no answer, the name may be taken away.
+    pub async fn unregister_on(&self, node: NodeId, name: &str) -> Result<bool, AskError> {
+        match self.ask(node, Question::Unregister(name.to_owned())).await? {
+            Answer::Unregister(had) => Ok(had),
+            _ => Err(AskError::NoAnswer(node)),
+        }
+    }
+}
+
+impl Context {
+    /// Sends a message to the process with this name on `node`, which may be this one. On another node it
+    /// is asked for first: whoever sends much keeps the pid. What is sent to one process by name and by pid
+    /// arrives in order.
+    ///
+    /// # Errors
+    /// See [`SendToNameError`].
+    ///
+    /// # Cancel safety
+    /// A dropped future has not sent the message.
+    pub async fn send_to_name<M: Message>(
+        &self,
+        node: NodeId,
+        name: &str,
+        message: M,
+    ) -> Result<(), SendToNameError> {
+        let process = self.node.whereis_on(node, name).await?;
+        let unknown = || SendToNameError::NoName { node, name: name.to_owned() };
+        Ok(self.send(process.ok_or_else(unknown)?, message).await?)
+    }
+}
+
+impl Inner {
+    /// Gives a name, which with `again` another process must have, to a process.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        name: &str,
+        pid: Pid,
+        again: bool,
+    ) -> Result<(), RegisterError> {
+        if !(1..=NAME_MAX).contains(&name.len()) {
+            return Err(RegisterError::BadName(name.len()));
+        }
+        let had = match self.route(pid) {
+            Route::Local(place) => self.register_local(name, pid, place, again)?,
+            Route::Remote(peer, place) => {
+                let monitor = MonitorRef(self.next());
+                let watched = RemoteMonitor { watcher: Place::NOBODY, target: pid, tell: None };
+                if !peer.pending.add_monitor(monitor, watched) {
+                    return Err(RegisterError::NotConnected(pid));
+                }
+                let entered = self.enter(name, Owner { pid, monitor: Some(monitor) }, again);
+                if let Ok(Entered { is_new: true, .. }) = entered {
+                    let signal = Signal::Monitor { to: place, from: Place::NOBODY, monitor };
+                    self.signal_pair(&peer, Place::NOBODY, place, signal);
+                    if peer.is_lost() {
+                        // Its loss may have come before the name was there.
+                        self.registry.is_down(monitor);
+                    }
+                } else {
+                    peer.pending.take_monitor(monitor, Place::NOBODY);
+                }
+                entered?.had
+            }
+            Route::NotConnected(_) => return Err(RegisterError::NotConnected(pid)),
+        };
+        if let Some(had) = had {
+            self.name_taken(name, had);
+        }
+        Ok(())
+    }
+
+    fn register_local(
+        &self,
+        name: &str,
+        pid: Pid,
+        place: Place,
+        again: bool,
+    ) -> Result<Option<Owner>, RegisterError> {
+        let slot = self.table.slot(place.index).ok_or(RegisterError::NoProcess(pid))?;
+        let mut slot = slot.lock();
+        if !slot.is(place.generation) {
+            return Err(RegisterError::NoProcess(pid));
+        }
+        // Under the cell's lock, so that the process cannot end between the two.
+        let entered = self.enter(name, Owner { pid, monitor: None }, again)?;
+        if entered.is_new {
+            slot.rare().names.push(name.to_owned());
+        }
+        Ok(entered.had)
+    }
+
+    fn enter(&self, name: &str, owner: Owner, again: bool) -> Result<Entered, RegisterError> {
+        if !again {
+            let is_new = self.registry.register(name, owner, self.limits.names)?;
+            return Ok(Entered { is_new, had: None });
+        }
+        let had = self.registry.replace(name, owner)?;
+        let is_new = had.pid != owner.pid;
+        Ok(Entered { is_new, had: is_new.then_some(had) })
+    }
+
+    pub(crate) fn unregister(self: &Arc<Self>, name: &str) -> bool {
+        let had = self.registry.unregister(name);
+        had.map(|had| self.name_taken(name, had)).is_some()
+    }
+
+    /// `had` does not have the name any more.
+    fn name_taken(self: &Arc<Self>, name: &str, had: Owner) {
+        if let Some(monitor) = had.monitor {
+            return self.forget_monitor(Place::NOBODY, monitor, Watched::Process(had.pid));
+        }
+        if let Some(slot) = self.table.slot(had.pid.index) {
+            let mut slot = slot.lock();
+            if slot.is(had.pid.generation) {
+                slot.rare().names.retain(|known| known != name);
+            }
+        }
+    }
+}
+
+/// A name was given.
+struct Entered {
+    /// Whether the process did not have it before.
+    is_new: bool,
+    /// Who had it.
+    had: Option<Owner>,
+}
