@@ -10,11 +10,12 @@ use midflight_runtime::timeout;
 use serde::{Deserialize, Serialize};
 
 use crate::connect::JoinError;
+use crate::info::{NodeStats, ProcessInfo};
 use crate::inner::Inner;
 use crate::node::Node;
 use crate::peer::Peer;
 use crate::registry::RegisterError;
-use crate::wire::Signal;
+use crate::wire::{Place, Signal};
 
 /// What a node may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub(crate) enum Question {
         again: bool,
     },
     Unregister(String),
+    Process(Place),
+    Stats,
 }
 
 /// The answers, in the order of the questions.
@@ -35,6 +38,8 @@ pub(crate) enum Answer {
     Whereis(Option<Pid>),
     Register(Result<(), RegisterError>),
     Unregister(bool),
+    Process(Option<Box<ProcessInfo>>),
+    Stats(NodeStats),
 }
 
 /// A question to another node has no answer.
@@ -58,6 +63,10 @@ impl Inner {
                 Answer::Register(self.register(&name, process, again))
             }
             Question::Unregister(name) => Answer::Unregister(self.unregister(&name)),
+            Question::Process(place) => {
+                Answer::Process(self.info(place).map(|info| Box::new(info.cut())))
+            }
+            Question::Stats => Answer::Stats(self.stats()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ExitReason;
 use crate::info::Unreceived;
 use crate::turn::{Batch, Turn};
@@ -41,7 +43,7 @@ pub enum Flow {
 }
 
 /// A process's kind, name and version of its code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Label {
     /// The behaviour's or function's name.

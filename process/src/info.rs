@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use midflight_message::Pid;
+use midflight_message::{NodeId, Pid};
 use midflight_runtime::Instant;
+use serde::{Deserialize, Serialize};
 
+use crate::ask::{Answer, AskError, Question};
 use crate::body::Label;
+use crate::inner::Inner;
 use crate::node::Node;
+use crate::relations::{Relations, Watched};
 use crate::slot::Run;
+use crate::wire::Place;
 
 /// A process as `midflight ps` shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProcessInfo {
     /// The process.
@@ -23,7 +28,7 @@ pub struct ProcessInfo {
     pub mailbox: u32,
     /// What it does.
     pub status: Status,
-    /// How many processes watch it.
+    /// How often it is watched.
     pub watchers: usize,
     /// How many monitors it has set that have not fired.
     pub monitors: usize,
@@ -31,7 +36,17 @@ pub struct ProcessInfo {
     pub links: usize,
     /// Whether exit signals to it become messages.
     pub traps_exits: bool,
-    /// What its receives have passed over, by type (V3). Empty while a runner has it in hand.
+    /// Bytes of what has come and has not been handled, as mailboxes count them.
+    pub mailbox_bytes: u32,
+    /// The processes it is linked to.
+    pub linked_to: Vec<Pid>,
+    /// The processes it watches, one for each monitor.
+    pub monitoring: Vec<Pid>,
+    /// The processes that watch it, one for each monitor.
+    pub monitored_by: Vec<Pid>,
+    /// What its receives have passed over, by type (V3). Empty while a runner has it in hand,
+    /// and for a process of another node.
+    #[serde(skip)]
     pub unreceived: Vec<Unreceived>,
 }
 
@@ -47,8 +62,22 @@ pub struct Unreceived {
     pub since: Instant,
 }
 
+/// What a node holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NodeStats {
+    /// Living processes.
+    pub processes: u64,
+    /// Names of processes.
+    pub names: u64,
+    /// Functions that can be started by name.
+    pub functions: u64,
+    /// Nodes it has a link to.
+    pub peers: u64,
+}
+
 /// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Status {
     /// Nothing: it waits for a message.
@@ -89,29 +118,128 @@ impl Node {
     }
 
     fn process_at(&self, index: u32, generation: u32) -> Option<ProcessInfo> {
-        let slot = self.inner.table.slot(index)?.lock();
-        if !slot.is(generation) {
-            return None;
+        self.inner.info(Place { index, generation })
+    }
+
+    /// One process of any node, if it lives. A list of another node's process has 256 entries at the
+    /// most. Makes a link where there is none.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    ///
+    /// # Cancel safety
+    /// A dropped future has changed nothing.
+    pub async fn info_of(&self, pid: Pid) -> Result<Option<ProcessInfo>, AskError> {
+        if pid.node == self.inner.id {
+            return Ok(self.process(pid));
         }
-        let rare = slot.rare.as_ref();
-        let label = slot.body.as_ref().map(|body| body.label());
-        Some(ProcessInfo {
-            pid: self.inner.local_pid(crate::wire::Place { index, generation }),
-            label: label.or_else(|| rare.and_then(|rare| rare.label.clone())),
-            names: rare.map(|rare| rare.names.clone()).unwrap_or_default(),
-            mailbox: slot.mailbox.messages,
-            status: match slot.run {
-                Run::Idle | Run::Free | Run::Reserved => Status::Waiting,
-                Run::Queued => Status::Runnable,
-                Run::Running => Status::Running,
-                Run::Parked => Status::Suspended,
-                Run::Frozen => Status::Frozen,
-            },
-            watchers: rare.map_or(0, |rare| rare.relations.monitors.watcher_count()),
-            monitors: rare.map_or(0, |rare| rare.relations.monitors.set_count()),
-            links: rare.map_or(0, |rare| rare.relations.links().count()),
-            traps_exits: rare.is_some_and(|rare| rare.relations.traps_exits),
-            unreceived: slot.body.as_ref().map(|body| body.unreceived()).unwrap_or_default(),
-        })
+        let place = Place { index: pid.index, generation: pid.generation };
+        match self.ask(pid.node, Question::Process(place)).await? {
+            Answer::Process(info) => Ok(info.map(|info| *info)),
+            _ => Err(AskError::NoAnswer(pid.node)),
+        }
+    }
+
+    /// What this node holds.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.inner.stats()
+    }
+
+    /// What a node holds, which may be this one; makes a link where there is none.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    ///
+    /// # Cancel safety
+    /// A dropped future has changed nothing.
+    pub async fn stats_of(&self, node: NodeId) -> Result<NodeStats, AskError> {
+        match self.ask(node, Question::Stats).await? {
+            Answer::Stats(stats) => Ok(stats),
+            _ => Err(AskError::NoAnswer(node)),
+        }
+    }
+}
+
+impl Inner {
+    /// What can be seen of a process, if it lives.
+    pub(crate) fn info(&self, place: Place) -> Option<ProcessInfo> {
+        let (mut linked_to, mut monitored_by) = (Vec::new(), Vec::new());
+        let mut info = {
+            let slot = self.table.slot(place.index)?.lock();
+            if !slot.is(place.generation) {
+                return None;
+            }
+            let rare = slot.rare.as_ref();
+            let mut monitoring = Vec::new();
+            if let Some(Relations { monitors, .. }) = rare.map(|rare| &rare.relations) {
+                monitored_by.extend(monitors.watchers().map(|entry| entry.watcher));
+                monitoring.extend(monitors.all_set().filter_map(|(_, watched)| match watched {
+                    Watched::Process(pid) => Some(pid),
+                    Watched::Node(_) => None,
+                }));
+            }
+            let body = slot.body.as_ref();
+            linked_to.extend(
+                rare.into_iter().flat_map(|rare| rare.relations.links()).map(|(other, _)| other),
+            );
+            ProcessInfo {
+                pid: self.local_pid(place),
+                label: body
+                    .map(|body| body.label())
+                    .or_else(|| rare.and_then(|rare| rare.label.clone())),
+                names: rare.map(|rare| rare.names.clone()).unwrap_or_default(),
+                mailbox: slot.mailbox.messages,
+                mailbox_bytes: slot.mailbox.bytes,
+                status: Status::of(slot.run),
+                watchers: rare.map_or(0, |rare| rare.relations.monitors.watcher_count()),
+                monitors: rare.map_or(0, |rare| rare.relations.monitors.set_count()),
+                links: linked_to.len(),
+                traps_exits: rare.is_some_and(|rare| rare.relations.traps_exits),
+                linked_to: Vec::new(),
+                monitored_by: Vec::new(),
+                monitoring,
+                unreceived: body.map(|body| body.unreceived()).unwrap_or_default(),
+            }
+        };
+        // A node that watches for itself has no pid.
+        info.linked_to = linked_to.into_iter().filter_map(|other| self.pid(other)).collect();
+        info.monitored_by = monitored_by.into_iter().filter_map(|other| self.pid(other)).collect();
+        Some(info)
+    }
+
+    pub(crate) fn stats(&self) -> NodeStats {
+        NodeStats {
+            processes: self.table.living() as u64,
+            names: self.registry.len() as u64,
+            functions: self.functions.len() as u64,
+            peers: self.peers.read().len() as u64,
+        }
+    }
+}
+
+impl Status {
+    const fn of(run: Run) -> Self {
+        match run {
+            Run::Idle | Run::Free | Run::Reserved => Self::Waiting,
+            Run::Queued => Self::Runnable,
+            Run::Running => Self::Running,
+            Run::Parked => Self::Suspended,
+            Run::Frozen => Self::Frozen,
+        }
+    }
+}
+
+impl ProcessInfo {
+    /// Cuts the lists, so that any answer fits into a message of any transport.
+    pub(crate) fn cut(mut self) -> Self {
+        const LISTED_MAX: usize = 256;
+        /// Names have up to 255 bytes.
+        const NAMES_MAX: usize = 64;
+        for list in [&mut self.linked_to, &mut self.monitoring, &mut self.monitored_by] {
+            list.truncate(LISTED_MAX);
+        }
+        self.names.truncate(NAMES_MAX);
+        self
     }
 }

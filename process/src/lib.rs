@@ -110,7 +110,7 @@ pub use exit::{Down, ExitReason, Exited, MonitorRef, NodeDown};
 pub use frozen::{FreezeError, Frozen};
 pub use functions::{Function, FunctionError, FunctionInfo, Functions, Process};
 pub use handshake::{Secret, WeakSecret};
-pub use info::{ProcessInfo, Status, Unreceived};
+pub use info::{NodeStats, ProcessInfo, Status, Unreceived};
 pub use letters::{DeadLetterTotals, RedeliverError};
 pub use limits::Limits;
 pub use membership::Member;

@@ -277,6 +277,10 @@ impl Body for Started {
         Label::new(&*self.name, 0)
     }
 
+    fn unreceived(&self) -> Vec<crate::Unreceived> {
+        self.body.unreceived()
+    }
+
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {
         self
     }

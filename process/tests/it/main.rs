@@ -7,6 +7,7 @@ mod calls;
 mod exits;
 mod letters;
 mod incarnations;
+mod info;
 mod links;
 mod managed;
 mod mismatch;
