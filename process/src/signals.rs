@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use midflight_message::{NodeId, Pid};
+use midflight_message::NodeId;
 use midflight_runtime::spawn;
 
 use crate::envelope::Sender;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_message::{Message, NodeId, Pid};
 
-use crate::connect::WhereisError;
+use crate::ask::AskError;
 use crate::context::Context;
 use crate::error::{CallError, SendError};
 
@@ -38,7 +38,7 @@ pub enum RequestError {
     NoName(String),
     /// The name could not be looked up on the other node.
     #[error(transparent)]
-    Whereis(#[from] WhereisError),
+    Whereis(#[from] AskError),
     /// There is no answer.
     #[error(transparent)]
     Call(#[from] CallError),

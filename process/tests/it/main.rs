@@ -5,9 +5,9 @@
 mod call_on;
 mod calls;
 mod exits;
-mod letters;
 mod incarnations;
 mod info;
+mod letters;
 mod links;
 mod managed;
 mod mismatch;
