@@ -23,14 +23,14 @@ pub fn derive_schema(input: TokenStream) -> TokenStream {
 }
 
 /// Derives `Message` and `Schema`: see `midflight_message::Message`.
-#[proc_macro_derive(Message, attributes(message, serde))]
+#[proc_macro_derive(Message, attributes(message, schema, serde))]
 pub fn derive_message(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     message::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Derives `State` and `Schema`: see `midflight_abi::State`.
-#[proc_macro_derive(State, attributes(state, serde))]
+#[proc_macro_derive(State, attributes(state, schema, serde))]
 pub fn derive_state(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     state::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()

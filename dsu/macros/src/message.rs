@@ -9,6 +9,7 @@ use syn::{DeriveInput, LitInt, LitStr, Path};
 
 use crate::krate::{given_crate, message_crate};
 use crate::schema;
+use crate::serde_attributes::Container;
 use conversions::Conversions;
 
 const MAX_NAME_BYTES: usize = 200;
@@ -20,6 +21,13 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             &input.generics,
             "a message is one concrete type: its name and version speak for one schema. Derive \
              `Schema` on the generic type, and `Message` on a struct that holds it",
+        ));
+    }
+    if Container::read(&input.attrs)?.remote {
+        return Err(syn::Error::new(
+            input.ident.span(),
+            "a stand-in for another type (`serde(remote)`) is written and read only as a field; derive \
+             `Schema`, and say `#[serde(with = \"…\")] #[schema(as = \"…\")]` there",
         ));
     }
     let attributes = Attributes::read(input)?;

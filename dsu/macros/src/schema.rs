@@ -3,16 +3,21 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Data, DataEnum, DeriveInput, Fields, GenericParam, Type, Variant, parse_quote};
+use syn::{
+    Data, DataEnum, DeriveInput, Field, Fields, GenericParam, LitStr, Path, Token, Type, Variant,
+    WherePredicate, parse_quote, parse_quote_spanned,
+};
 
 use crate::case::Case;
 use crate::krate::{given_crate, message_crate};
-use crate::serde_attributes::{Container, Part};
+use crate::serde_attributes::{Container, Part, Proxy};
 
 /// The derive itself: a type that is only ever a part of messages has no version.
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
-    let krate = read_crate(input)?;
+    let krate =
+        Attributes::read(input)?.krate.map_or_else(message_crate, |path| Ok(quote!(#path)))?;
     let name = input.ident.unraw().to_string();
     implement(input, &krate, &quote!(#name), &quote!(::core::option::Option::None), None)
 }
@@ -34,9 +39,13 @@ pub(crate) fn implement(
     }
     let body = body(input, krate)?;
     let mut generics = input.generics.clone();
-    for parameter in &mut generics.params {
-        if let GenericParam::Type(parameter) = parameter {
-            parameter.bounds.push(parse_quote!(#krate::Schema));
+    if let Some(bounds) = Attributes::read(input)?.bounds {
+        generics.make_where_clause().predicates.extend(bounds);
+    } else {
+        for parameter in &mut generics.params {
+            if let GenericParam::Type(parameter) = parameter {
+                parameter.bounds.push(parse_quote!(#krate::Schema));
+            }
         }
     }
     let ident = &input.ident;
@@ -53,22 +62,44 @@ pub(crate) fn implement(
     })
 }
 
-fn read_crate(input: &DeriveInput) -> syn::Result<TokenStream> {
-    let mut path = None;
-    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("schema")) {
-        attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("crate") {
-                return Err(meta.error("only `crate = \"path\"` is known here"));
-            }
-            path = Some(given_crate(&meta.value()?.parse()?)?);
-            Ok(())
-        })?;
+/// What stands in `#[schema(…)]` on the type.
+#[derive(Default)]
+struct Attributes {
+    krate: Option<Path>,
+    /// Instead of `Schema` for each of its parameters.
+    bounds: Option<Vec<WherePredicate>>,
+}
+
+impl Attributes {
+    fn read(input: &DeriveInput) -> syn::Result<Self> {
+        let mut read = Self::default();
+        for attribute in input.attrs.iter().filter(|one| one.path().is_ident("schema")) {
+            attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("crate") {
+                    read.krate = Some(given_crate(&meta.value()?.parse()?)?);
+                } else if meta.path.is_ident("bound") {
+                    let text: LitStr = meta.value()?.parse()?;
+                    let parse = Punctuated::<WherePredicate, Token![,]>::parse_terminated;
+                    read.bounds = Some(text.parse_with(parse)?.into_iter().collect());
+                } else {
+                    return Err(meta.error("`crate = \"path\"` and `bound = \"…\"` are known here"));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(read)
     }
-    path.map_or_else(message_crate, |path| Ok(quote!(#path)))
 }
 
 fn body(input: &DeriveInput, krate: &TokenStream) -> syn::Result<TokenStream> {
     let container = Container::read(&input.attrs)?;
+    if let Some(Proxy { ty, checked }) = &container.proxy {
+        let inside = function(ty, krate);
+        return Ok(match checked {
+            true => quote!(#krate::Body::Checked(#inside)),
+            false => quote!(#krate::Body::Transparent(#inside)),
+        });
+    }
     match &input.data {
         Data::Struct(data) if container.transparent => transparent(input, &data.fields, krate),
         Data::Struct(data) => {
@@ -99,11 +130,12 @@ fn transparent(
     let mut kept = Vec::new();
     for field in fields {
         // serde passes over markers, too.
-        if !Part::read(&field.attrs)?.skipped() && !is_marker(&field.ty) {
-            kept.push(&field.ty);
+        let part = Part::read(&field.attrs)?;
+        if !part.skipped() && !is_marker(&field.ty) {
+            kept.push(on_the_wire(field, &part, krate));
         }
     }
-    let [inside] = kept[..] else {
+    let [inside] = &kept[..] else {
         return Err(syn::Error::new(
             input.ident.span(),
             "a transparent struct has one field besides the skipped ones",
@@ -123,11 +155,22 @@ fn variants(
     container: &Container,
     krate: &TokenStream,
 ) -> syn::Result<TokenStream> {
-    let described = data
-        .variants
-        .iter()
-        .map(|variant| described_variant(variant, container, krate))
-        .collect::<syn::Result<Vec<_>>>()?;
+    let mut described = Vec::new();
+    let mut skipped: Option<&Variant> = None;
+    for variant in &data.variants {
+        if Part::read(&variant.attrs)?.skipped() {
+            skipped = skipped.or(Some(variant));
+            continue;
+        }
+        if let Some(skipped) = skipped {
+            return Err(syn::Error::new(
+                skipped.span(),
+                "serde numbers the variants after a skipped one differently when it writes and when \
+                 it reads, and postcard goes by number: put it last",
+            ));
+        }
+        described.push(described_variant(variant, container, krate)?);
+    }
     Ok(quote!(#krate::Body::Enum(::std::vec![#(#described),*])))
 }
 
@@ -140,10 +183,14 @@ fn described_variant(
     if part.skip_serializing || part.skip_deserializing {
         return Err(syn::Error::new(
             variant.span(),
-            "serde numbers the variants after a skipped one differently when it writes and when it \
-             reads, and postcard goes by number",
+            "one side would not know a variant that the other numbers; use `serde(skip)`, and put it \
+             last",
         ));
     }
+    if let Some(ty) = &part.stated {
+        return Err(syn::Error::new(ty.span(), "a variant's form is that of its fields"));
+    }
+    let other = part.other.then(|| quote!(.other()));
     let ident = variant.ident.unraw().to_string();
     let renamed = container.rename_all.map_or_else(|| ident.clone(), |case| case.variant(&ident));
     let (name, aliases) = part.names(renamed);
@@ -153,7 +200,7 @@ fn described_variant(
         closed: container.closed,
     };
     let shape = rules.shape(&variant.fields, true, krate)?;
-    Ok(quote!(#krate::Variant::new(#name, &[#(#aliases),*], #shape)))
+    Ok(quote!(#krate::Variant::new(#name, &[#(#aliases),*], #shape)#other))
 }
 
 /// What applies to all fields of a struct or variant.
@@ -187,7 +234,7 @@ impl Rules {
             Fields::Unit => quote!(#krate::Shape::Unit),
             Fields::Unnamed(_) if fields.len() == 1 => match parts.first() {
                 Some((field, part)) if !part.skipped() => {
-                    let inside = function(&field.ty, krate);
+                    let inside = function(&on_the_wire(field, part, krate), krate);
                     quote!(#krate::Shape::Newtype(#inside))
                 }
                 _ if in_variant => quote!(#krate::Shape::Unit),
@@ -199,7 +246,8 @@ impl Rules {
                 }
             },
             Fields::Unnamed(_) => {
-                let items = kept.map(|(field, _)| function(&field.ty, krate));
+                let items =
+                    kept.map(|(field, part)| function(&on_the_wire(field, part, krate), krate));
                 quote!(#krate::Shape::Tuple(::std::vec![#(#items),*]))
             }
             Fields::Named(_) => {
@@ -211,8 +259,8 @@ impl Rules {
                         self.case.map_or_else(|| ident.clone(), |case| case.field(&ident));
                     let (name, aliases) = part.names(renamed);
                     let default = self.default || part.default;
-                    let ty = &field.ty;
-                    quote_spanned! { seen_at(ty) =>
+                    let ty = on_the_wire(field, part, krate);
+                    quote_spanned! { seen_at(&ty) =>
                         #krate::Field::new::<#ty>(#name, #default, &[#(#aliases),*])
                     }
                 });
@@ -221,6 +269,16 @@ impl Rules {
                 }
             }
         })
+    }
+}
+
+/// The type whose form a field has.
+fn on_the_wire(field: &Field, part: &Part, krate: &TokenStream) -> Type {
+    match &part.stated {
+        Some(stated) => {
+            parse_quote_spanned!(seen_at(stated) => #krate::Stated<#stated>)
+        }
+        None => field.ty.clone(),
     }
 }
 

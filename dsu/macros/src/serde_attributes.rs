@@ -1,23 +1,36 @@
 //! Reading serde's attributes: what the schema follows, and what it must refuse.
 
+use quote::ToTokens;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
-use syn::{Attribute, Expr, LitStr, Token, parenthesized, token};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, LitStr, Token, Type, parenthesized, token};
 
 use crate::case::Case;
 
 /// What stands on a struct or enum.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Container {
     pub(crate) rename_all: Option<Case>,
     pub(crate) rename_all_fields: Option<Case>,
     pub(crate) default: bool,
     pub(crate) transparent: bool,
     pub(crate) closed: bool,
+    /// What is written and read in the type's place.
+    pub(crate) proxy: Option<Proxy>,
+    /// Whether it is a stand-in for another type.
+    pub(crate) remote: bool,
+}
+
+/// A type in another's place: `#[serde(from = "…", into = "…")]`.
+pub(crate) struct Proxy {
+    pub(crate) ty: Type,
+    /// Whether the type may refuse what is read.
+    pub(crate) checked: bool,
 }
 
 /// What stands on a field or a variant.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Part {
     pub(crate) rename: Option<String>,
     pub(crate) rename_all: Option<Case>,
@@ -25,35 +38,42 @@ pub(crate) struct Part {
     pub(crate) default: bool,
     pub(crate) skip_serializing: bool,
     pub(crate) skip_deserializing: bool,
+    pub(crate) other: bool,
+    /// The type that the author says is written and read: `#[schema(as = "…")]`.
+    pub(crate) stated: Option<Type>,
+    /// Functions that write or read, and what is wrong with that where nothing is stated.
+    with: Option<syn::Error>,
 }
 
 /// Attributes that no schema can follow, and why.
 const REFUSED: &[(&str, &str)] = &[
     ("untagged", "an untagged enum cannot be decoded from postcard, which keeps no types"),
-    ("tag", "an inner tag needs a self-describing format, and postcard is none"),
-    ("content", "an inner tag needs a self-describing format, and postcard is none"),
-    ("flatten", "flattening needs a self-describing format, and postcard is none"),
-    ("with", "the schema cannot see what the functions write; use a type with its own Schema"),
-    ("serialize_with", "the schema cannot see what the function writes"),
-    ("deserialize_with", "the schema cannot see what the function reads"),
-    ("from", "the schema cannot see the type that is read in this one's place"),
-    ("try_from", "the schema cannot see the type that is read in this one's place"),
-    ("into", "the schema cannot see the type that is written in this one's place"),
-    ("remote", "the schema describes the type itself, not a stand-in for another"),
-    ("getter", "the schema describes the type itself, not a stand-in for another"),
-    ("skip_serializing_if", "postcard has no way to leave a field out; use an Option"),
-    ("other", "a reader's catch-all variant would hide that it lacks the writer's"),
+    (
+        "tag",
+        "a tag needs a self-describing format, and postcard is none: its variants go by number. Leave \
+         the tag away, or put it on another type for the other format",
+    ),
+    ("content", "a tag needs a self-describing format, and postcard is none"),
+    (
+        "flatten",
+        "flattening needs a self-describing format, and postcard is none; let the part be a field",
+    ),
+    (
+        "skip_serializing_if",
+        "postcard has no way to leave a field out: all that follow would shift; use an Option",
+    ),
     ("variant_identifier", "an identifier is part of a format, not a message"),
     ("field_identifier", "an identifier is part of a format, not a message"),
 ];
 
 /// Attributes that change nothing on the wire.
-const HARMLESS: &[&str] = &["bound", "borrow", "crate", "expecting"];
+const HARMLESS: &[&str] = &["bound", "borrow", "crate", "expecting", "getter"];
 
 impl Container {
     pub(crate) fn read(attributes: &[Attribute]) -> syn::Result<Self> {
         let mut container = Self::default();
-        each(attributes, |name, meta| {
+        let (mut read, mut written) = (None, None);
+        each(attributes, "serde", |name, meta| {
             match name {
                 "rename" => drop(both_ways::<LitStr>(meta)?),
                 "rename_all" => container.rename_all = Some(case(meta)?),
@@ -61,10 +81,28 @@ impl Container {
                 "default" => container.default = default(meta)?,
                 "transparent" => container.transparent = true,
                 "deny_unknown_fields" => container.closed = true,
+                "from" => read = Some(Proxy { ty: ty(meta)?, checked: false }),
+                "try_from" => read = Some(Proxy { ty: ty(meta)?, checked: true }),
+                "into" => written = Some(ty(meta)?),
+                "remote" => {
+                    meta.value()?.parse::<LitStr>()?;
+                    container.remote = true;
+                }
                 _ => return refuse(name, meta),
             }
             Ok(())
         })?;
+        container.proxy = match (read, written) {
+            (None, None) => None,
+            (Some(proxy), Some(written)) if text(&proxy.ty) == text(&written) => Some(proxy),
+            _ => {
+                return Err(syn::Error::new(
+                    attributes.first().map_or_else(proc_macro2::Span::call_site, Spanned::span),
+                    "what is written must be what is read: `serde(into = \"T\")` with \
+                     `serde(from = \"T\")` or `serde(try_from = \"T\")`, of the same type `T`",
+                ));
+            }
+        };
         Ok(container)
     }
 }
@@ -72,7 +110,14 @@ impl Container {
 impl Part {
     pub(crate) fn read(attributes: &[Attribute]) -> syn::Result<Self> {
         let mut part = Self::default();
-        each(attributes, |name, meta| {
+        each(attributes, "schema", |name, meta| {
+            if name != "as" {
+                return Err(meta.error("only `as = \"Type\"` is known here"));
+            }
+            part.stated = Some(ty(meta)?);
+            Ok(())
+        })?;
+        each(attributes, "serde", |name, meta| {
             match name {
                 "rename" => part.rename = Some(both_ways::<LitStr>(meta)?.value()),
                 "rename_all" => part.rename_all = Some(case(meta)?),
@@ -84,6 +129,14 @@ impl Part {
                 }
                 "skip_serializing" => part.skip_serializing = true,
                 "skip_deserializing" => part.skip_deserializing = true,
+                "other" => part.other = true,
+                "with" | "serialize_with" | "deserialize_with" => {
+                    part.with = Some(meta.error(format!(
+                        "the schema cannot see what `serde({name})` writes and reads: say which type \
+                         has the same form, `#[schema(as = \"String\")]`"
+                    )));
+                    meta.value()?.parse::<LitStr>()?;
+                }
                 "deny_unknown_fields" => {
                     return Err(meta.error("serde takes this on the type, not here"));
                 }
@@ -91,7 +144,10 @@ impl Part {
             }
             Ok(())
         })?;
-        Ok(part)
+        match (&part.stated, part.with.take()) {
+            (None, Some(error)) => Err(error),
+            _ => Ok(part),
+        }
     }
 
     pub(crate) const fn skipped(&self) -> bool {
@@ -109,15 +165,27 @@ impl Part {
 
 fn each(
     attributes: &[Attribute],
+    called: &str,
     mut take: impl FnMut(&str, &ParseNestedMeta<'_>) -> syn::Result<()>,
 ) -> syn::Result<()> {
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(called)) {
         attribute.parse_nested_meta(|meta| {
             let name = meta.path.require_ident()?.to_string();
             take(&name, &meta)
         })?;
     }
     Ok(())
+}
+
+fn text(ty: &Type) -> String {
+    ty.to_token_stream().to_string()
+}
+
+/// A type in quotes.
+fn ty(meta: &ParseNestedMeta<'_>) -> syn::Result<Type> {
+    let text: LitStr = meta.value()?.parse()?;
+    // Not the literal's own span: lints would take the generated code for the user's.
+    syn::parse_str(&text.value()).map_err(|error| syn::Error::new(text.span(), error))
 }
 
 fn case(meta: &ParseNestedMeta<'_>) -> syn::Result<Case> {

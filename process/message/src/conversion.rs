@@ -103,6 +103,23 @@ impl Conversion {
 
     /// Fails to compile where the two are not versions of one message; the derive calls it.
     ///
+    /// ```compile_fail,E0080
+    /// # use midflight_message::Message; use serde::{Deserialize, Serialize};
+    /// #[derive(Serialize, Deserialize, Message)]
+    /// #[message(name = "counter.Sub", version = 1)]
+    /// struct Sub(u8);
+    ///
+    /// #[derive(Serialize, Deserialize, Message)]
+    /// #[message(name = "counter.Add", version = 2, from(Sub))] // another message
+    /// struct Add(u8);
+    ///
+    /// impl From<Sub> for Add {
+    ///     fn from(old: Sub) -> Self {
+    ///         Self(old.0)
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Panics
     ///
     /// In a constant, which is where it is called: then the program does not compile.

@@ -63,7 +63,13 @@ impl Variant<DescriptorFn> {
     /// A variant.
     #[must_use]
     pub fn new(name: &str, aliases: &[&str], shape: Shape<DescriptorFn>) -> Self {
-        Self { name: name.to_owned(), aliases: sorted(aliases), shape }
+        Self { name: name.to_owned(), aliases: sorted(aliases), shape, other: false }
+    }
+
+    /// The same as a reader's catch-all.
+    #[must_use]
+    pub fn other(self) -> Self {
+        Self { other: true, ..self }
     }
 }
 

@@ -53,6 +53,7 @@ mod scan;
 mod schema;
 mod schema_impls;
 mod shape;
+mod stated;
 mod text;
 mod tree;
 mod type_info;
@@ -80,5 +81,12 @@ pub use render::Render;
 pub use resolve::resolve;
 pub use schema::Schema;
 pub use shape::{Body, Definition, Field, Shape, Variant};
+#[doc(hidden)]
+pub use stated::Stated;
 pub use tree::{Scalar, SchemaError, SchemaTree, Type};
 pub use type_info::{TypeInfo, TypeInfoError};
+
+/// The examples of the page on schemas.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/schemas.md")]
+struct Page;

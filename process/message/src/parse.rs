@@ -221,6 +221,11 @@ impl<'a> Parser<'a> {
             self.eat(")")?;
             return Ok(Body::Transparent(inner));
         }
+        if self.try_eat("checked(") {
+            let inner = self.ty(0)?;
+            self.eat(")")?;
+            return Ok(Body::Checked(inner));
+        }
         if self.try_eat("reference(") {
             let name = self.name()?;
             self.eat("@")?;
@@ -263,7 +268,9 @@ impl<'a> Parser<'a> {
         let name = self.name()?;
         self.eat(": ")?;
         let shape = self.shape()?;
-        Ok(Variant { name, aliases: self.aliases()?, shape })
+        // serde takes only a variant without fields for those that it does not know.
+        let other = shape == Shape::Unit && self.try_eat(" other");
+        Ok(Variant { name, aliases: self.aliases()?, shape, other })
     }
 
     fn aliases(&mut self) -> Result<Vec<String>, SchemaError> {

@@ -154,6 +154,9 @@ impl<'a> Comparison<'a> {
         }
         let start = self.findings.mark();
         self.depth += 1;
+        if self.ours.is_checked(ours) {
+            self.risk("the type itself refuses the value".to_owned());
+        }
         let result = self.references(theirs, ours).and_then(|()| {
             match gap((self.theirs, theirs), (self.ours, ours)) {
                 Some((their, our)) => self.chain(their, our),

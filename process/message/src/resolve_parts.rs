@@ -68,11 +68,24 @@ impl SchemaTree {
     fn is_optional<'a>(&'a self, mut ty: &'a Type) -> bool {
         while let Type::Named(number) = ty {
             match &self.definition(*number).body {
-                Body::Transparent(inner) => ty = inner,
+                Body::Transparent(inner) | Body::Checked(inner) => ty = inner,
                 _ => return false,
             }
         }
         matches!(ty, Type::Option(_))
+    }
+
+    /// Whether reading a type may be refused by the type itself.
+    pub(crate) fn is_checked<'a>(&'a self, mut ty: &'a Type) -> bool {
+        while let Type::Named(number) = ty {
+            let body = &self.definition(*number).body;
+            match body.wrapped() {
+                Some(_) if matches!(body, Body::Checked(_)) => return true,
+                Some(inner) => ty = inner,
+                None => return false,
+            }
+        }
+        false
     }
 }
 
@@ -171,11 +184,18 @@ impl<'a> Comparison<'a> {
                 continue;
             }
             self.verbatim = false;
-            if !our.default && !self.ours.is_optional(&our.ty) {
+            if our.default {
+                continue;
+            }
+            if !self.ours.is_optional(&our.ty) {
                 return self.within(Step::Name(our.name.clone()), |inner| {
                     let ours = format!("{} without a default", inner.ours.brief(&our.ty));
                     inner.mismatch("absent".to_owned(), ours, MismatchReason::FieldMissing)
                 });
+            }
+            if self.ours.is_checked(&our.ty) {
+                // serde does not say which field it was.
+                self.risk(format!("the type of `{}` refuses an absent value", our.name));
             }
         }
         Ok(())
@@ -195,8 +215,15 @@ impl<'a> Comparison<'a> {
                 self.within(Step::Name(their.name.clone()), |inner| {
                     inner.shapes(&their.shape, &ours[at].shape)
                 })?;
-            } else {
+            } else if !ours.iter().any(|our| our.other) {
                 self.risk(format!("the value is the variant `{}`, which we lack", their.name));
+            } else if their.shape == Shape::Unit {
+                known = true;
+            } else {
+                self.within(Step::Name(their.name.clone()), |inner| {
+                    inner
+                        .risk("the value is this variant, which we lack, and not empty".to_owned());
+                });
             }
         }
         if known {

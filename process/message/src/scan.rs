@@ -58,9 +58,9 @@ pub(crate) fn skip(
         Type::Tuple(items) => items.iter().try_for_each(|item| skip(tree, item, cursor, depth)),
         Type::Named(number) => match &tree.definition(*number).body {
             Body::Plain(shape) => skip_shape(tree, shape, cursor, depth),
-            Body::Transparent(inner) | Body::Reference { pid: inner, .. } => {
-                skip(tree, inner, cursor, depth)
-            }
+            Body::Transparent(inner)
+            | Body::Checked(inner)
+            | Body::Reference { pid: inner, .. } => skip(tree, inner, cursor, depth),
             Body::Enum(variants) => {
                 let index = cursor.take::<u32>()?;
                 let variant =

@@ -21,6 +21,9 @@ pub enum Body<T> {
     Plain(Shape<T>),
     /// A struct marked `#[serde(transparent)]`: serde sees only what is inside.
     Transparent(T),
+    /// What serde puts in the type's place, where the type may still refuse what is read
+    /// (`#[serde(try_from = "…")]`).
+    Checked(T),
     /// An enum; its variants are numbered from nought on the wire.
     Enum(Vec<Variant<T>>),
     /// The pid of a process that takes messages of one type.
@@ -74,6 +77,8 @@ pub struct Variant<T> {
     pub aliases: Vec<String>,
     /// Its fields.
     pub shape: Shape<T>,
+    /// Whether a reader takes it for every variant that it does not know (`#[serde(other)]`).
+    pub other: bool,
 }
 
 impl<T> Field<T> {
@@ -101,9 +106,10 @@ impl<T> Body<T> {
         Ok(match self {
             Self::Plain(shape) => Body::Plain(shape.try_map(map)?),
             Self::Transparent(inner) => Body::Transparent(map(inner)?),
+            Self::Checked(inner) => Body::Checked(map(inner)?),
             Self::Enum(variants) => {
-                let map_one = |Variant { name, aliases, shape }| {
-                    Ok(Variant { name, aliases, shape: shape.try_map(map)? })
+                let map_one = |Variant { name, aliases, shape, other }| {
+                    Ok(Variant { name, aliases, shape: shape.try_map(map)?, other })
                 };
                 Body::Enum(variants.into_iter().map(map_one).collect::<Result<_, E>>()?)
             }
@@ -117,7 +123,11 @@ impl<T> Body<T> {
     pub(crate) fn types(&self) -> Vec<&T> {
         match self {
             Self::Plain(shape) => shape.types(),
-            Self::Transparent(inner) | Self::Reference { pid: inner, .. } => vec![inner],
+            Self::Transparent(inner)
+            | Self::Checked(inner)
+            | Self::Reference { pid: inner, .. } => {
+                vec![inner]
+            }
             Self::Enum(variants) => variants.iter().flat_map(|v| v.shape.types()).collect(),
         }
     }

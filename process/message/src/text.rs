@@ -1,4 +1,4 @@
-//! The canonical text of a schema.
+//! The canonical text of a schema; `docs/schemas.md` has its grammar.
 //!
 //! The first line is the root type, each further line a definition:
 //!
@@ -125,6 +125,7 @@ impl Display for Body<Type> {
         match self {
             Self::Plain(shape) => Display::fmt(shape, f),
             Self::Transparent(inner) => write!(f, "transparent({inner})"),
+            Self::Checked(inner) => write!(f, "checked({inner})"),
             Self::Enum(variants) => braces(f, "enum", variants),
             Self::Reference { name, version, pid } => {
                 write!(f, "reference({}@{version}, {pid})", Name(name))
@@ -158,6 +159,9 @@ impl Display for Field<Type> {
 impl Display for Variant<Type> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", Name(&self.name), self.shape)?;
+        if self.other {
+            f.write_str(" other")?;
+        }
         aliases(f, &self.aliases)
     }
 }

@@ -100,11 +100,12 @@ impl SchemaTree {
 }
 
 impl Body<Type> {
-    /// What a newtype, a transparent struct or a process reference holds.
+    /// What a newtype, a transparent or checked type or a process reference holds.
     pub(crate) const fn wrapped(&self) -> Option<&Type> {
         match self {
             Self::Plain(Shape::Newtype(inner))
             | Self::Transparent(inner)
+            | Self::Checked(inner)
             | Self::Reference { pid: inner, .. } => Some(inner),
             _ => None,
         }

@@ -27,47 +27,50 @@ refused! {
     untagged: schema_error, "cannot be decoded from postcard", {
         #[serde(untagged)] enum A { B(u8), C(String) }
     }
-    inner_tag: schema_error, "`serde(tag)` cannot be part of a message: an inner tag needs", {
+    inner_tag: schema_error, "`serde(tag)` cannot be part of a message: a tag needs", {
         #[serde(tag = "type", content = "of")] enum A { B(u8) }
     }
-    tagged_struct: schema_error, "an inner tag needs a self-describing format", {
+    tagged_struct: schema_error, "a tag needs a self-describing format", {
         #[serde(tag = "type")] struct A { b: u8 }
     }
     flatten: schema_error, "flattening needs a self-describing format", {
         struct A { #[serde(flatten)] rest: B }
     }
-    with: schema_error, "the schema cannot see what the functions write", {
+    with: schema_error, "cannot see what `serde(with)` writes and reads: say which type has the same form", {
         struct A { #[serde(with = "hex")] b: Vec<u8> }
     }
-    serialize_with: schema_error, "cannot see what the function writes", {
+    serialize_with: schema_error, "cannot see what `serde(serialize_with)` writes", {
         struct A(#[serde(serialize_with = "f")] u8);
     }
-    deserialize_with: schema_error, "cannot see what the function reads", {
+    deserialize_with: schema_error, "cannot see what `serde(deserialize_with)` writes and reads", {
         enum A { B { #[serde(default, deserialize_with = "f")] c: u8 } }
     }
-    with_on_a_variant: schema_error, "the schema cannot see what the functions write", {
+    with_on_a_variant: schema_error, "cannot see what `serde(with)` writes", {
         enum A { #[serde(with = "m")] B(u8) }
     }
-    from: schema_error, "the type that is read in this one's place", {
+    from: schema_error, "what is written must be what is read", {
         #[serde(from = "B")] struct A { b: u8 }
     }
-    try_from: schema_error, "the type that is read in this one's place", {
+    try_from: schema_error, "what is written must be what is read", {
         #[serde(try_from = "B")] struct A { b: u8 }
     }
-    into: schema_error, "the type that is written in this one's place", {
+    into: schema_error, "what is written must be what is read", {
         #[serde(into = "B")] struct A { b: u8 }
     }
-    remote: schema_error, "not a stand-in for another", {
+    into_another: schema_error, "of the same type `T`", {
+        #[serde(from = "B", into = "C")] struct A { b: u8 }
+    }
+    remote: message_error, "is written and read only as a field", {
         #[serde(remote = "B")] struct A { b: u8 }
     }
-    getter: schema_error, "not a stand-in for another", {
-        struct A { #[serde(getter = "f")] b: u8 }
+    stated_on_a_variant: schema_error, "a variant's form is that of its fields", {
+        enum A { #[schema(as = "u8")] B(u8) }
+    }
+    stated_wrongly: schema_error, "only `as = \"Type\"` is known here", {
+        struct A { #[schema(form = "u8")] b: u8 }
     }
     skip_serializing_if: schema_error, "postcard has no way to leave a field out", {
         struct A { #[serde(default, skip_serializing_if = "Option::is_none")] b: Option<u8> }
-    }
-    catch_all_variant: schema_error, "catch-all variant", {
-        enum A { B, #[serde(other)] C }
     }
     skipped_on_one_side: schema_error, "a field that only one side skips would shift", {
         struct A { #[serde(skip_serializing)] b: u8, c: u8 }
@@ -77,6 +80,9 @@ refused! {
     }
     skipped_variant: schema_error, "numbers the variants after a skipped one differently", {
         enum A { #[serde(skip)] B, C }
+    }
+    variant_skipped_on_one_side: schema_error, "one side would not know a variant", {
+        enum A { B, #[serde(skip_serializing)] C }
     }
     only_field_skipped: schema_error, "better a unit struct", {
         struct A(#[serde(skip)] u8);
@@ -116,6 +122,9 @@ refused! {
     }
     version_nought: message_error, "versions start at 1", {
         #[message(version = 0)] struct A;
+    }
+    no_conversion: message_error, "say from which type", {
+        #[message(from())] struct A;
     }
     misspelt: message_error, "`name`, `version`, `from(…)`, `try_from(…)` and `crate` are known here", {
         #[message(vesion = 2)] struct A;

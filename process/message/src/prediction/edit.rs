@@ -38,7 +38,7 @@ pub(super) fn edited(model: &mut Model, chance: &mut Chance) {
         Model::Named(body) => match &mut **body {
             Body::Plain(shape) => edited_shape(shape, chance),
             Body::Enum(variants) => edited_variants(variants, chance),
-            Body::Transparent(inner) => *model = inner.clone(),
+            Body::Transparent(inner) | Body::Checked(inner) => *model = inner.clone(),
             Body::Reference { .. } => {}
         },
     }
@@ -46,8 +46,9 @@ pub(super) fn edited(model: &mut Model, chance: &mut Chance) {
 
 fn wrapped_or_not(model: &mut Model, chance: &mut Chance) {
     let inner = model.clone();
-    *model = match chance.below(3) {
+    *model = match chance.below(4) {
         0 if !inner.is_null() => Model::Option(Box::new(inner)),
+        3 => Model::Named(Box::new(Body::Checked(inner))),
         1 => Model::Named(Box::new(Body::Transparent(inner))),
         _ => Model::Named(Box::new(Body::Plain(Shape::Newtype(inner)))),
     };
@@ -75,7 +76,7 @@ fn inwards(model: &mut Model, chance: &mut Chance) -> bool {
             Body::Enum(variants) => {
                 any(variants.iter_mut().flat_map(|one| parts(&mut one.shape)).collect(), chance)
             }
-            Body::Transparent(inner) => {
+            Body::Transparent(inner) | Body::Checked(inner) => {
                 edited(inner, chance);
                 true
             }
@@ -121,8 +122,9 @@ fn edited_shape(shape: &mut Shape<Model>, chance: &mut Chance) {
             2 if !fields.is_empty() => fields.rotate_left(1),
             3 | 4 if !fields.is_empty() => {
                 let index = chance.below(fields.len());
+                let new = fresh(chance, "r", |name| fields.iter().any(|one| one.answers_to(name)));
                 let field = &mut fields[index];
-                let old = std::mem::replace(&mut field.name, format!("r{}", chance.below(100)));
+                let old = std::mem::replace(&mut field.name, new);
                 if chance.below(3) > 0 && !field.aliases.contains(&old) {
                     field.aliases.push(old);
                     field.aliases.sort();
@@ -145,7 +147,7 @@ fn edited_shape(shape: &mut Shape<Model>, chance: &mut Chance) {
                 let optional = Model::Option(Box::new(text.clone()));
                 let wrapper = Model::Named(Box::new(Body::Plain(Shape::Newtype(optional.clone()))));
                 let field = Field {
-                    name: format!("n{}", chance.below(1000)),
+                    name: fresh(chance, "n", |name| fields.iter().any(|one| one.answers_to(name))),
                     ty: chance.pick(&[text, optional, wrapper]),
                     default: chance.below(2) == 0,
                     aliases: Vec::new(),
@@ -156,23 +158,39 @@ fn edited_shape(shape: &mut Shape<Model>, chance: &mut Chance) {
     }
 }
 
+/// A name that nothing has: two fields of one name are no program.
+fn fresh(chance: &mut Chance, letter: &str, taken: impl Fn(&str) -> bool) -> String {
+    loop {
+        let name = format!("{letter}{}", chance.below(1000));
+        if !taken(&name) {
+            return name;
+        }
+    }
+}
+
 fn edited_variants(variants: &mut Vec<Variant<Model>>, chance: &mut Chance) {
     let index = chance.below(variants.len());
-    match chance.below(6) {
+    match chance.below(7) {
         0 if variants.len() > 1 => drop(variants.remove(index)),
         1 => variants.rotate_left(1),
         2 | 3 => {
+            let new = fresh(chance, "R", |name| variants.iter().any(|one| one.answers_to(name)));
             let variant = &mut variants[index];
-            let old = std::mem::replace(&mut variant.name, format!("R{}", chance.below(100)));
+            let old = std::mem::replace(&mut variant.name, new);
             if chance.below(2) == 0 && !variant.aliases.contains(&old) {
                 variant.aliases.push(old);
                 variant.aliases.sort();
             }
         }
-        4 => edited_shape(&mut variants[index].shape, chance),
+        4 if !variants[index].other => edited_shape(&mut variants[index].shape, chance),
+        6 if !variants.iter().any(|variant| variant.other) => {
+            let shape = Shape::Unit;
+            let other = true;
+            variants.push(Variant { name: "Other".to_owned(), aliases: Vec::new(), shape, other });
+        }
         _ => {
-            let name = format!("N{}", chance.below(1000));
-            let variant = Variant { name, aliases: Vec::new(), shape: Shape::Unit };
+            let name = fresh(chance, "N", |name| variants.iter().any(|one| one.answers_to(name)));
+            let variant = Variant { name, aliases: Vec::new(), shape: Shape::Unit, other: false };
             variants.insert(index, variant);
         }
     }

@@ -28,7 +28,9 @@ impl Model {
             Self::Option(_) | Self::Scalar(Scalar::Unit) => true,
             Self::Named(body) => match &**body {
                 Body::Plain(Shape::Unit) => true,
-                Body::Plain(Shape::Newtype(inner)) | Body::Transparent(inner) => inner.is_null(),
+                Body::Plain(Shape::Newtype(inner))
+                | Body::Transparent(inner)
+                | Body::Checked(inner) => inner.is_null(),
                 _ => false,
             },
             _ => false,
@@ -122,7 +124,7 @@ pub(super) fn model() -> impl Strategy<Value = Model> {
             1 => inner.clone().prop_map(|inner| Model::Named(Box::new(Body::Transparent(inner)))),
             3 => prop::collection::vec(shape(inner), 1..4).prop_map(|shapes| {
                 let variant = |(index, shape)| {
-                    Variant { name: name("V", index), aliases: Vec::new(), shape }
+                    Variant { name: name("V", index), aliases: Vec::new(), shape, other: false }
                 };
                 let variants = shapes.into_iter().enumerate().map(variant).collect();
                 Model::Named(Box::new(Body::Enum(variants)))

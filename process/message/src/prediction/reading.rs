@@ -65,6 +65,7 @@ impl<'de> DeserializeSeed<'de> for Reading<'_> {
                 Body::Transparent(inner) | Body::Reference { pid: inner, .. } => {
                     self.of(inner).deserialize(from)
                 }
+                Body::Checked(inner) => checked(self.of(inner).deserialize(from)?),
                 Body::Enum(variants) => from.deserialize_enum("N", &[], OneOf(self, variants)),
                 Body::Plain(Shape::Unit) => from.deserialize_unit_struct("N", Nothing),
                 Body::Plain(Shape::Newtype(inner)) => {
@@ -203,11 +204,17 @@ impl<'de> Visitor<'de> for Named<'_> {
     }
 }
 
+/// A type that refuses what has a negative number in it.
+fn checked<E: Error>(value: Value) -> Result<Value, E> {
+    if format!("{value:?}").contains('-') { Err(E::custom("refused")) } else { Ok(value) }
+}
+
 /// serde lets a type that asks for an option right away be absent.
 fn missing<E: Error>(reading: Reading<'_>) -> Result<Value, E> {
     match (reading.ty, body_of(reading.tree, reading.ty)) {
         (Type::Option(_), _) => Ok(Value::Absent),
         (_, Some(Body::Transparent(inner))) => missing(reading.of(inner)),
+        (_, Some(Body::Checked(inner))) => missing(reading.of(inner)).and_then(checked),
         _ => Err(E::custom("missing field")),
     }
 }
@@ -262,7 +269,8 @@ impl<'de, 'a> DeserializeSeed<'de> for Known<'a> {
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         let name = from.deserialize_identifier(Identifier)?;
-        let found = self.0.iter().find(|variant| variant.answers_to(&name));
+        let named = self.0.iter().find(|variant| variant.answers_to(&name));
+        let found = named.or_else(|| self.0.iter().find(|variant| variant.other));
         found.ok_or_else(|| D::Error::custom("unknown variant"))
     }
 }

@@ -58,7 +58,9 @@ impl Value {
             }
             (Type::Named(_), _) => match (body_of(tree, ty).unwrap(), self) {
                 (Body::Plain(shape), _) => self.write_shape(tree, shape, out),
-                (Body::Transparent(inner), _) => self.write(tree, inner, out),
+                (Body::Transparent(inner) | Body::Checked(inner), _) => {
+                    self.write(tree, inner, out);
+                }
                 (Body::Enum(variants), Self::Variant(name, value)) => {
                     let index = variants.iter().position(|one| one.name == *name).unwrap();
                     put(index as u32, out);
@@ -112,7 +114,7 @@ impl Value {
         match (ty, self) {
             (Type::Named(_), _) => match (body_of(tree, ty).unwrap(), self) {
                 (Body::Plain(shape), _) => self.json_shape(tree, shape),
-                (Body::Transparent(inner), _) => self.json(tree, inner),
+                (Body::Transparent(inner) | Body::Checked(inner), _) => self.json(tree, inner),
                 (Body::Enum(variants), Self::Variant(name, value)) => {
                     let variant = variants.iter().find(|one| one.name == *name).unwrap();
                     match &variant.shape {
@@ -200,9 +202,9 @@ pub(super) fn random(tree: &SchemaTree, ty: &Type, chance: &mut Chance) -> Value
         }
         Type::Named(_) => match body_of(tree, ty).unwrap() {
             Body::Plain(shape) => random_shape(tree, shape, chance),
-            Body::Transparent(inner) | Body::Reference { pid: inner, .. } => {
-                random(tree, inner, chance)
-            }
+            Body::Transparent(inner)
+            | Body::Checked(inner)
+            | Body::Reference { pid: inner, .. } => random(tree, inner, chance),
             Body::Enum(variants) => {
                 let variant = &variants[chance.below(variants.len())];
                 let value = random_shape(tree, &variant.shape, chance);
@@ -247,7 +249,9 @@ pub(super) fn covering(tree: &SchemaTree, ty: &Type) -> Vec<Value> {
         Type::Tuple(items) => product(tree, items.iter()).into_iter().map(Value::List).collect(),
         Type::Named(_) => match body_of(tree, ty).unwrap() {
             Body::Plain(shape) => covering_shape(tree, shape),
-            Body::Transparent(inner) | Body::Reference { pid: inner, .. } => covering(tree, inner),
+            Body::Transparent(inner)
+            | Body::Checked(inner)
+            | Body::Reference { pid: inner, .. } => covering(tree, inner),
             Body::Enum(variants) => variants
                 .iter()
                 .flat_map(|variant| {
@@ -285,7 +289,7 @@ fn product<'a>(tree: &SchemaTree, types: impl Iterator<Item = &'a Type>) -> Vec<
 }
 
 /// Values that JSON keeps exactly, the extremes among them.
-fn samples(scalar: Scalar) -> Vec<Value> {
+pub(super) fn samples(scalar: Scalar) -> Vec<Value> {
     let ints = |values: &[i128]| values.iter().copied().map(Value::Int).collect();
     match scalar {
         Scalar::Unit => vec![Value::Unit],

@@ -118,3 +118,227 @@ fn skipped_parts_without_names_leave_the_shape_that_serde_writes() {
     assert_eq!(postcard::to_stdvec(&Hiding::Beside(7, 8)).unwrap(), [1, 7]);
     assert_eq!(postcard::to_stdvec(&Mixed((), 8)).unwrap(), [8]);
 }
+
+/// What is written in a type's place is its schema.
+mod in_anothers_place {
+    use super::*;
+    use midflight_message::{Certainty, Resolution, decode_resolved, resolve};
+
+    #[derive(Serialize, Deserialize, Schema, Clone, Copy, PartialEq, Debug)]
+    #[serde(from = "u64", into = "u64")]
+    struct Ticks {
+        seconds: u32,
+        rest: u32,
+    }
+
+    impl From<u64> for Ticks {
+        fn from(of: u64) -> Self {
+            Self { seconds: (of / 1000) as u32, rest: (of % 1000) as u32 }
+        }
+    }
+
+    impl From<Ticks> for u64 {
+        fn from(of: Ticks) -> Self {
+            Self::from(of.seconds) * 1000 + Self::from(of.rest)
+        }
+    }
+
+    #[derive(Serialize, Deserialize, Schema, Clone, Copy, PartialEq, Debug)]
+    #[serde(try_from = "u8", into = "u8")]
+    struct Percent(u8);
+
+    impl TryFrom<u8> for Percent {
+        type Error = String;
+
+        fn try_from(of: u8) -> Result<Self, String> {
+            if of <= 100 { Ok(Self(of)) } else { Err(format!("{of} of a hundred")) }
+        }
+    }
+
+    impl From<Percent> for u8 {
+        fn from(of: Percent) -> Self {
+            of.0
+        }
+    }
+
+    mod as_text {
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub(super) fn serialize<S: Serializer>(of: &[u8], to: S) -> Result<S::Ok, S::Error> {
+            to.collect_str(&String::from_utf8_lossy(of))
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+            let text = String::deserialize(from)?;
+            if text.is_ascii() { Ok(text.into_bytes()) } else { Err(D::Error::custom("not ASCII")) }
+        }
+    }
+
+    /// A type of another crate, and how it is written.
+    #[derive(PartialEq, Debug)]
+    struct Foreign {
+        at: u16,
+    }
+
+    #[derive(Serialize, Deserialize, Schema)]
+    #[serde(remote = "Foreign")]
+    struct ForeignForm {
+        at: u16,
+    }
+
+    #[derive(Serialize, Deserialize, Message, PartialEq, Debug)]
+    #[message(name = "s.Whole")]
+    struct Whole {
+        ticks: Ticks,
+        percent: Percent,
+        #[serde(with = "as_text")]
+        #[schema(as = "String")]
+        text: Vec<u8>,
+        #[serde(with = "ForeignForm")]
+        #[schema(as = "ForeignForm")]
+        foreign: Foreign,
+    }
+
+    /// What others have written.
+    #[derive(Serialize, Deserialize, Message)]
+    #[message(name = "s.Whole")]
+    struct Plain {
+        foreign: ForeignPart,
+        ticks: u64,
+        percent: u8,
+        text: String,
+    }
+
+    #[derive(Serialize, Deserialize, Schema)]
+    struct ForeignPart {
+        at: u8,
+    }
+
+    fn whole() -> Whole {
+        let ticks = Ticks { seconds: 2, rest: 5 };
+        Whole { ticks, percent: Percent(7), text: b"abc".to_vec(), foreign: Foreign { at: 9 } }
+    }
+
+    #[test]
+    fn the_schema_is_what_is_on_the_wire() {
+        assert_eq!(
+            Whole::type_info().tree().to_string(),
+            "#0\n#0 = s.Whole@1: struct { ticks: #1, percent: #2, text: #3, foreign: #4 }\n\
+             #1 = Ticks: transparent(u64)\n#2 = Percent: checked(u8)\n\
+             #3 = stated: newtype(#5)\n#4 = stated: newtype(#6)\n#5 = stated: checked(string)\n\
+             #6 = stated: checked(#7)\n#7 = ForeignForm: struct { at: u16 }\n"
+        );
+        let mut bytes = Vec::new();
+        encode(&whole(), &mut bytes).unwrap();
+        assert_eq!(bytes, postcard::to_stdvec(&(2005_u64, 7_u8, "abc", 9_u16)).unwrap());
+        assert_eq!(decode::<Whole>(&bytes).unwrap(), whole());
+    }
+
+    #[test]
+    fn what_a_type_may_refuse_is_predicted() {
+        let resolution = resolve(Plain::type_info(), Whole::type_info());
+        let Resolution::Structural(plan) = &resolution else { panic!("{resolution:?}") };
+        let paths: Vec<_> = plan.risks().iter().map(|risk| risk.path.as_str()).collect();
+        assert_eq!(paths, ["foreign", "percent", "text"]);
+        assert!(matches!(plan.certainty(), Certainty::MayFail(_)));
+        let read = |percent, text: &str| {
+            let foreign = ForeignPart { at: 9 };
+            let plain = Plain { foreign, ticks: 2005, percent, text: text.to_owned() };
+            let mut bytes = Vec::new();
+            encode(&plain, &mut bytes).unwrap();
+            decode_resolved::<Whole>(&bytes, &resolution)
+        };
+        assert_eq!(read(7, "abc").unwrap(), whole());
+        for (percent, text, path) in [(101, "abc", "percent"), (7, "ä", "text")] {
+            assert_eq!(read(percent, text).unwrap_err().field_path, path);
+        }
+    }
+}
+
+/// A reader's catch-all, and variants that are never sent.
+mod variants {
+    use super::*;
+    use midflight_message::{Resolution, decode_resolved, resolve};
+
+    #[derive(Serialize, Deserialize, Message, Debug)]
+    #[message(name = "s.Kind")]
+    enum Theirs {
+        New,
+        Old,
+        Full(u8),
+    }
+
+    #[derive(Serialize, Deserialize, Message, PartialEq, Debug)]
+    #[message(name = "s.Kind")]
+    enum Ours {
+        Old,
+        #[serde(other)]
+        Unknown,
+    }
+
+    #[derive(Serialize, Deserialize, Message)]
+    #[message(name = "s.Sent")]
+    enum Sent {
+        There(u8),
+        #[serde(skip)]
+        Local(#[allow(dead_code, reason = "never read")] std::sync::Weak<u8>),
+    }
+
+    #[test]
+    fn what_is_not_known_is_caught_where_it_is_empty() {
+        assert_eq!(
+            Ours::type_info().tree().to_string(),
+            "#0\n#0 = s.Kind@1: enum { Old: unit, Unknown: unit other }\n"
+        );
+        let resolution = resolve(Theirs::type_info(), Ours::type_info());
+        let Resolution::Structural(plan) = &resolution else { panic!("{resolution:?}") };
+        assert_eq!(
+            plan.risks()[0].to_string(),
+            "field `Full`: the value is this variant, which we lack, and not empty"
+        );
+        let read = |theirs: &Theirs| {
+            let mut bytes = Vec::new();
+            encode(theirs, &mut bytes).unwrap();
+            decode_resolved::<Ours>(&bytes, &resolution)
+        };
+        assert_eq!(read(&Theirs::Old).unwrap(), Ours::Old);
+        assert_eq!(read(&Theirs::New).unwrap(), Ours::Unknown);
+        assert_eq!(read(&Theirs::Full(1)).unwrap_err().field_path, "Full");
+        // As serde does with text.
+        assert_eq!(serde_json::from_str::<Ours>("\"New\"").unwrap(), Ours::Unknown);
+        assert!(serde_json::from_str::<Ours>(r#"{"Full":1}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_skipped_is_not_there() {
+        let text = Sent::type_info().tree().to_string();
+        assert_eq!(text, "#0\n#0 = s.Sent@1: enum { There: newtype(u8) }\n");
+        encode(&Sent::There(1), &mut Vec::new()).unwrap();
+        let error = encode(&Sent::Local(std::sync::Weak::new()), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.type_name, "s.Sent@1");
+    }
+
+    /// Bounds of one's own where the usual ones ask too much.
+    #[derive(Schema)]
+    #[schema(bound = "T: Kept, T::Of: Schema")]
+    struct Bounded<T: Kept> {
+        _of: T::Of,
+        _by: PhantomData<T>,
+    }
+
+    trait Kept: 'static {
+        type Of;
+    }
+
+    struct NoSchema;
+
+    impl Kept for NoSchema {
+        type Of = u8;
+    }
+
+    #[test]
+    fn bounds_may_be_stated() {
+        let tree = SchemaTree::of::<Bounded<NoSchema>>().unwrap();
+        assert_eq!(tree.to_string(), "#0\n#0 = Bounded: struct { _of: u8, _by: unit }\n");
+    }
+}
