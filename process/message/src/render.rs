@@ -120,9 +120,9 @@ impl<'a> Dump<'a> {
                 self.out.push_str(&definition.name);
                 self.shape(shape, depth)
             }
-            Body::Transparent(inner) | Body::Reference { pid: inner, .. } => {
-                self.value(inner, depth)
-            }
+            Body::Transparent(inner)
+            | Body::Checked(inner)
+            | Body::Reference { pid: inner, .. } => self.value(inner, depth),
             Body::Enum(variants) => {
                 let index = self.cursor.take::<u32>()?;
                 let variant = variants.get(index as usize);
