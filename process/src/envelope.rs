@@ -114,6 +114,14 @@ impl Content {
             Self::Bytes { ty, .. } => Subject::Type(*ty),
         }
     }
+
+    /// What it counts against the bounds of a mailbox.
+    pub(crate) fn weight(&self) -> (u32, u32) {
+        match self {
+            Self::Value(_) => MOVED_WEIGHT,
+            Self::Bytes { bytes, .. } => (1, encoded_weight(bytes.len())),
+        }
+    }
 }
 
 /// Why a receiver did not take a message; travels back to the sender in the message's place.
@@ -206,11 +214,8 @@ impl Envelope {
             Self::Value { .. } => MOVED_WEIGHT,
             Self::Small { len, .. } => (1, encoded_weight(*len as usize)),
             Self::Parcel { parcel, .. } => match &**parcel {
-                Parcel::Large { bytes, .. }
-                | Parcel::Call { content: Content::Bytes { bytes, .. }, .. } => {
-                    (1, encoded_weight(bytes.len()))
-                }
-                Parcel::Call { content: Content::Value(_), .. } => MOVED_WEIGHT,
+                Parcel::Large { bytes, .. } => (1, encoded_weight(bytes.len())),
+                Parcel::Call { content, .. } => content.weight(),
                 Parcel::Read { weight, .. } => *weight,
                 Parcel::Reply { .. } | Parcel::Exit { .. } => (0, 0),
             },

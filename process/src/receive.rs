@@ -26,14 +26,15 @@ pub(crate) use letter::{Letter, Read, Unread, await_schema, encoded, read};
 
 use crate::LetterId;
 use crate::context::Context;
-use crate::envelope::{Content, Envelope, Sender, encoded_weight};
+use crate::envelope::{Content, Envelope, Parcel, Sender, encoded_weight};
 use crate::function::Arrived;
 use crate::inner::Inner;
-use crate::mailbox::Inbox;
 use crate::reply::ReplyTo;
+use crate::send::MOVED_WEIGHT;
 use crate::shelf::{Arrival, Shelf};
 use crate::types::TypeNo;
 use crate::unread::refuse;
+use crate::value::Value;
 
 /// A message with where it came from.
 #[derive(Debug)]
@@ -147,9 +148,16 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         cx: &mut TaskContext<'_>,
         waiting: &mut Option<Box<AwaitedSchema>>,
     ) -> Poll<T> {
-        while let Some(found) = self.next() {
-            match self.try_clauses(found) {
-                Tried::Received(value) => return Poll::Ready(value),
+        while let Some(Found { clause, arrival, lifted, what }) = self.next() {
+            let letter = match self.take_at_once(clause, arrival, what) {
+                Ok(taken) => {
+                    self.forget_lifted(lifted, arrival.number);
+                    return Poll::Ready(taken);
+                }
+                Err(letter) => letter,
+            };
+            match self.try_clauses(clause, lifted, letter) {
+                Tried::Received(taken) => return Poll::Ready(taken),
                 Tried::Next => {}
                 Tried::Undecided(from, ty) => {
                     if self.awaits_schema(cx, waiting, from, ty) {
@@ -162,22 +170,39 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         Poll::Pending
     }
 
-    /// Tries what was found on the clauses that may take it.
-    fn try_clauses(&mut self, found: Found) -> Tried<T> {
-        let inner = &self.context.node.inner;
-        let Found { mut clause, lifted, what } = found;
-        let mut letter = match what {
-            What::Letter(letter) => letter,
-            What::Small { arrival, from, ty, bytes, weight } => {
-                let taken = self.clauses.take_small(clause, self.context, from, (ty, &bytes));
-                if let Some(value) = taken {
-                    SCRATCH.set(bytes);
-                    return Tried::Received(value);
+    /// Takes a message that is known to be the clause's, as most are.
+    #[inline]
+    fn take_at_once(&mut self, clause: usize, arrival: Arrival, what: What) -> Result<T, Letter> {
+        let (from, content, weight) = match what {
+            What::Value { from, value } => {
+                match self.clauses.take_value(clause, self.context, from, value) {
+                    Ok(taken) => return Ok(taken),
+                    Err(value) => (from, Content::Value(value), MOVED_WEIGHT),
                 }
-                let content = Content::Bytes { ty, bytes: bytes.into() };
-                Letter { arrival, from, call: None, content, weight, written: None }
             }
+            What::Small { from, ty, bytes } => {
+                let taken = self.clauses.take_small(clause, self.context, from, (ty, &bytes));
+                if let Some(taken) = taken {
+                    SCRATCH.set(bytes);
+                    return Ok(taken);
+                }
+                let weight = (1, encoded_weight(bytes.len()));
+                (from, Content::Bytes { ty, bytes: bytes.into() }, weight)
+            }
+            What::Parcel { from, parcel } => return Err(Letter::of(arrival, from, *parcel)),
         };
+        Err(Letter { arrival, from, call: None, content, weight, written: None })
+    }
+
+    /// Tries a letter on the clauses that may take it.
+    #[inline(never)]
+    fn try_clauses(
+        &mut self,
+        mut clause: usize,
+        lifted: Option<Arc<str>>,
+        mut letter: Letter,
+    ) -> Tried<T> {
+        let inner = &self.context.node.inner;
         let number = letter.arrival.number;
         loop {
             match self.clauses.take(clause, self.context, letter) {
@@ -247,39 +272,46 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         let Arrived { inbox, front, aside, handled, .. } = &mut *arrived;
         if *front > self.seen
             && let Some(aside) = aside
-            && let Some(found) = self.shelved(inner, &mut aside.shelf)
+            && let Some((found, weight)) = self.shelved(inner, &mut aside.shelf)
         {
-            let (from, weight) = found.what.counts();
-            handled.add(from, weight);
+            handled.add(found.what.from(), weight);
             return Some(found);
         }
-        let mut now = None;
         while let Some(inbox) = inbox
             && let Some(entry) = inbox.entries.front()
         {
             count_examined();
             let subject = entry.subject();
             let clause = subject.and_then(|subject| self.clauses.find(inner, subject, 0));
-            let is_message = subject.is_some();
             let arrival = Arrival { number: *front, at: Instant::default() };
             *front += 1;
             let entry = inbox.remove(0)?;
-            if let Some(clause) = clause {
-                handled.add(entry.from(), entry.weight());
-                return Some(Found { clause, lifted: None, what: What::of(arrival, entry, inbox) });
-            }
-            if is_message {
-                let at = *now.get_or_insert_with(|| inner.runtime.now());
+            let Some(clause) = clause else {
+                let at = inner.runtime.now();
                 let shelf = &mut aside.get_or_insert_default().shelf;
                 shelf.put(inner, Arrival { at, ..arrival }, entry, &inbox.segment);
-            }
+                continue;
+            };
+            handled.add(entry.from(), entry.weight());
+            let what = match entry {
+                Envelope::Value { from, value } => What::Value { from, value },
+                Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
+                Envelope::Small { from, ty, start, len } => {
+                    let mut bytes = SCRATCH.take();
+                    bytes.clear();
+                    bytes.extend_from_slice(inbox.small(start, len));
+                    What::Small { from, ty, bytes }
+                }
+            };
+            return Some(Found { clause, arrival, lifted: None, what });
         }
         self.seen = *front;
         None
     }
 
     /// Takes the oldest entry off the shelf that has not been seen and that a clause may take.
-    fn shelved(&self, inner: &Inner, shelf: &mut Shelf) -> Option<Found> {
+    #[inline(never)]
+    fn shelved(&self, inner: &Inner, shelf: &mut Shelf) -> Option<(Found, (u32, u32))> {
         let (number, name) = self.oldest_shelved(shelf)?;
         count_examined();
         let subject = shelf.get(&name, number).and_then(Envelope::subject)?;
@@ -291,17 +323,13 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             shelf.take(&name, number, &mut bytes)
         };
         let (arrival, entry) = taken?;
+        let weight = entry.weight();
         let what = match entry {
-            Envelope::Small { from, ty, len, .. } => {
-                let weight = (1, encoded_weight(len as usize));
-                What::Small { arrival, from, ty, bytes, weight }
-            }
-            entry => {
-                SCRATCH.set(bytes);
-                What::Letter(Letter::of(arrival, entry))
-            }
+            Envelope::Small { from, ty, .. } => What::Small { from, ty, bytes },
+            Envelope::Value { from, value } => What::Value { from, value },
+            Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
         };
-        Some(Found { clause, lifted: C::LOOKS.then_some(name), what })
+        Some((Found { clause, arrival, lifted: C::LOOKS.then_some(name), what }, weight))
     }
 
     /// The number and the type's name of that entry.
@@ -357,6 +385,7 @@ thread_local! {
 /// A message that a clause may take.
 struct Found {
     clause: usize,
+    arrival: Arrival,
     /// The type's name, when it was only lifted off the shelf.
     lifted: Option<Arc<str>>,
     what: What,
@@ -364,28 +393,16 @@ struct Found {
 
 /// A message that was taken out.
 enum What {
-    Small { arrival: Arrival, from: Sender, ty: TypeNo, bytes: Vec<u8>, weight: (u32, u32) },
-    Letter(Letter),
+    Value { from: Sender, value: Box<dyn Value> },
+    Small { from: Sender, ty: TypeNo, bytes: Vec<u8> },
+    Parcel { from: Sender, parcel: Box<Parcel> },
 }
 
 impl What {
-    /// An entry that was taken out of `inbox`.
-    fn of(arrival: Arrival, entry: Envelope, inbox: &Inbox) -> Self {
-        match entry {
-            Envelope::Small { from, ty, start, len } => {
-                let mut bytes = SCRATCH.take();
-                bytes.clear();
-                bytes.extend_from_slice(inbox.small(start, len));
-                Self::Small { arrival, from, ty, bytes, weight: (1, encoded_weight(len as usize)) }
-            }
-            entry => Self::Letter(Letter::of(arrival, entry)),
-        }
-    }
-
-    const fn counts(&self) -> (Sender, (u32, u32)) {
+    const fn from(&self) -> Sender {
         match self {
-            Self::Small { from, weight, .. } | Self::Letter(Letter { from, weight, .. }) => {
-                (*from, *weight)
+            Self::Value { from, .. } | Self::Small { from, .. } | Self::Parcel { from, .. } => {
+                *from
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::envelope::{Refusal, Sender, Subject};
 use crate::inner::Inner;
 use crate::reply::ReplyTo;
 use crate::types::TypeNo;
+use crate::value::Value;
 
 /// What a clause makes of a letter.
 pub(super) enum Taken<T> {
@@ -46,6 +47,15 @@ pub(super) trait Clauses<T> {
     /// Reads a letter as the clause's type.
     fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T>;
 
+    /// Takes a moved message if it is known to be the clause's.
+    fn take_value(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>>;
+
     /// Reads a small message if its type is known to be the clause's; `None` says nothing.
     fn take_small(
         &mut self,
@@ -72,6 +82,16 @@ impl<T> Clauses<T> for NoClause {
 
     fn take(&mut self, _: usize, _: &Context, _: Letter) -> Taken<T> {
         unreachable!("`find` finds nothing")
+    }
+
+    fn take_value(
+        &mut self,
+        _: usize,
+        _: &Context,
+        _: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>> {
+        Err(value)
     }
 
     fn take_small(&mut self, _: usize, _: &Context, _: Sender, _: (TypeNo, &[u8])) -> Option<T> {
@@ -168,6 +188,27 @@ impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On
         hand(context, letter, &mut self.then)
     }
 
+    #[inline]
+    fn take_value(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>> {
+        if clause < C::COUNT {
+            return self.before.take_value(clause, context, from, value);
+        }
+        if !(*value).as_any().is::<M>() {
+            return Err(value);
+        }
+        let Ok(message) = value.into_any().downcast::<M>() else {
+            unreachable!("its type has just been asked for")
+        };
+        let (from, again) = (context.node.inner.pid(from), from.letter());
+        Ok((self.then)(Received { message: *message, from, reply_to: None, again }))
+    }
+
     fn take_small(
         &mut self,
         clause: usize,
@@ -224,6 +265,19 @@ where
         }
     }
 
+    fn take_value(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>> {
+        if clause < C::COUNT {
+            return self.before.take_value(clause, context, from, value);
+        }
+        Err(value)
+    }
+
     fn take_small(
         &mut self,
         clause: usize,
@@ -263,6 +317,19 @@ where
             return Taken::Received((self.then)(message));
         }
         Taken::Passed(message.into_letter())
+    }
+
+    fn take_value(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>> {
+        if clause < C::COUNT {
+            return self.before.take_value(clause, context, from, value);
+        }
+        Err(value)
     }
 
     fn take_small(

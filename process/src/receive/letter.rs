@@ -24,23 +24,22 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// The letter of an entry that is not small.
-    pub(crate) fn of(arrival: Arrival, entry: Envelope) -> Self {
-        let (from, weight) = (entry.from(), entry.weight());
-        if let Envelope::Parcel { parcel, from } = entry {
-            return match *parcel {
-                Parcel::Read { call, value, weight, written } => {
-                    Self { arrival, from, call, content: Content::Value(value), weight, written }
-                }
-                parcel => {
-                    let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
-                    let (call, content) = crate::send::content_of(entry);
-                    Self { arrival, from, call, content, weight, written: None }
-                }
-            };
+    /// The letter in a parcel.
+    pub(crate) fn of(arrival: Arrival, from: Sender, parcel: Parcel) -> Self {
+        let letter = |call, content: Content| {
+            let weight = content.weight();
+            Self { arrival, from, call, content, weight, written: None }
+        };
+        match parcel {
+            Parcel::Read { call, value, weight, written } => {
+                Self { arrival, from, call, content: Content::Value(value), weight, written }
+            }
+            Parcel::Large { ty, bytes } => letter(None, Content::Bytes { ty, bytes }),
+            Parcel::Call { call, content } => letter(Some(call), content),
+            Parcel::Reply { .. } | Parcel::Exit { .. } => {
+                unreachable!("signals are taken out when they arrive")
+            }
         }
-        let (call, content) = crate::send::content_of(entry);
-        Self { arrival, from, call, content, weight, written: None }
     }
 
     /// The entry for a letter that goes back, of the weight it had.
