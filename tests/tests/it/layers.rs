@@ -31,7 +31,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
 }
 
 /// Programs among the examples, which may use anything.
-const PROGRAMS: [&str; 3] = ["ping-pong", "thesis-live", "unix-transport"];
+const PROGRAMS: [&str; 4] = ["ping-pong", "supervised", "thesis-live", "unix-transport"];
 
 #[test]
 fn the_arrows_hold() {
