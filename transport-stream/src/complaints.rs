@@ -1,4 +1,4 @@
-//! How often to say in the log that somebody got no link. Pure.
+//! How often to say in the log that somebody got no link, or has lost one. Pure.
 //!
 //! The first few reasons in a while are said, the others are counted: a peer that fails a thousand
 //! times a second must not fill a disk, and must not hide what else is said.

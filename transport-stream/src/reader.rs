@@ -95,7 +95,7 @@ pub(crate) async fn run(
     let peer = &link.canonical;
     match loss.kind {
         LossKind::Closed | LossKind::Cut => tracing::debug!(%peer, %loss, "link ended"),
-        _ => tracing::warn!(%peer, %loss, "link lost"),
+        _ => shared.mourn(peer, &loss),
     }
     drop(read);
     sink.event(LinkEvent::Lost(loss));

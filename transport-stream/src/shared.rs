@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use midflight_runtime::Handle;
-use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId};
+use midflight_transport_api::{
+    Address, ConnectError, ConnectErrorKind, LinkAcceptor, LinkId, LinkLoss,
+};
 use parking_lot::Mutex;
 
 use crate::complaints::Complaints;
@@ -67,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) acceptor: Arc<dyn LinkAcceptor>,
     pub(crate) half_open: HalfOpen,
     complaints: Mutex<Complaints>,
+    losses: Mutex<Complaints>,
     next_link: AtomicU64,
     state: Mutex<State>,
 }
@@ -95,6 +98,7 @@ impl Shared {
             acceptor,
             half_open: HalfOpen::default(),
             complaints: Mutex::default(),
+            losses: Mutex::default(),
             next_link: AtomicU64::new(1),
             state: Mutex::new(State { links, waiters: Vec::new() }),
         })
@@ -122,6 +126,17 @@ impl Shared {
             Some(0) => tracing::warn!(from, %reason, "no link"),
             Some(unsaid) => tracing::warn!(from, %reason, unsaid, "no link"),
             None => {}
+        }
+    }
+
+    /// Says in the log how the link to `peer` was lost, unless much of that has been said lately.
+    pub(crate) fn mourn(&self, peer: &Address, loss: &LinkLoss) {
+        let now = Duration::from_nanos(self.runtime.now().as_nanos());
+        let unsaid = self.losses.lock().say(now);
+        match unsaid {
+            Some(0) => tracing::warn!(%peer, %loss, "link lost"),
+            Some(unsaid) => tracing::warn!(%peer, %loss, unsaid, "link lost"),
+            None => tracing::debug!(%peer, %loss, "link lost"),
         }
     }
 

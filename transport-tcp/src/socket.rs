@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use midflight_runtime::{Handle, Instant, timeout};
 use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, OpenError, OpenErrorKind};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
@@ -58,15 +59,37 @@ fn listener(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpListener> 
     TcpListener::from_std(socket.into())
 }
 
-/// Dials the host's addresses one after the other. Dropped, it leaves no socket.
-pub(crate) async fn dial(peer: &Address, config: &TcpConfig) -> Result<TcpStream, ConnectError> {
+/// Dials the host's addresses one after the other, each for its share of the time there is. Dropped, it
+/// leaves no socket.
+pub(crate) async fn dial(
+    peer: &Address,
+    config: &TcpConfig,
+    runtime: &Handle,
+) -> Result<TcpStream, ConnectError> {
+    let deadline = runtime.now() + config.links.handshake_deadline;
     let host_port = host_port(peer.rest()).ok_or(ConnectErrorKind::BadAddress)?;
+    let unreachable = |error| ConnectError::because(ConnectErrorKind::Unreachable, error);
+    let addresses: Vec<_> = lookup_host(host_port).await.map_err(unreachable)?.collect();
+    dial_any(&addresses, config, runtime, deadline).await
+}
+
+/// One that is silent must not take the time of those behind it.
+async fn dial_any(
+    addresses: &[SocketAddr],
+    config: &TcpConfig,
+    runtime: &Handle,
+    deadline: Instant,
+) -> Result<TcpStream, ConnectError> {
     let unreachable = |error| ConnectError::because(ConnectErrorKind::Unreachable, error);
     let mut failed = None;
     // Only the machines' own word says that nobody is there.
     let mut all_refuse = true;
-    for address in lookup_host(host_port).await.map_err(unreachable)? {
-        match connect(address, config).await {
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
+        let share = deadline.since(runtime.now()) / left.max(1);
+        left = left.saturating_sub(1);
+        let connected = timeout(&**runtime, share, connect(*address, config)).await;
+        match connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => return Ok(stream),
             Err(error) => {
                 all_refuse &= error.kind() == io::ErrorKind::ConnectionRefused;
@@ -127,6 +150,8 @@ pub(crate) fn prepare(stream: &TcpStream, config: &TcpConfig) -> io::Result<()> 
 mod tests {
     use std::time::Duration;
 
+    use midflight_runtime::TokioRuntime;
+
     use super::*;
 
     /// What the system says of the options of both ends.
@@ -141,7 +166,7 @@ mod tests {
         };
         let at = "tcp:127.0.0.1:0".parse().expect("an address");
         let (listener, bound) = listen(&at, &config).await.expect("it listens");
-        let dialled = dial(&bound, &config).await.expect("it connects");
+        let dialled = dial(&bound, &config, &TokioRuntime::current()).await.expect("it connects");
         let (accepted, _) = listener.accept().await.expect("it accepts");
         prepare(&accepted, &config).expect("it can be prepared");
         for stream in [&dialled, &accepted] {
@@ -177,7 +202,47 @@ mod tests {
             };
             let port = listener.local_addr().expect("bound").port();
             let peer = format!("tcp:127.0.0.1:{port}").parse().expect("an address");
-            assert_eq!(dial(&peer, &config).await.is_err(), v6_only);
+            let dialled = dial(&peer, &config, &TokioRuntime::current()).await;
+            assert_eq!(dialled.is_err(), v6_only);
         }
+    }
+
+    /// A listener that answers nobody any more: its queue is full. With those who fill it.
+    fn silent() -> (Socket, Vec<Socket>) {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        listener.bind(&any.into()).expect("it binds");
+        listener.listen(0).expect("it listens");
+        let at = listener.local_addr().expect("an address");
+        let mut queue = Vec::new();
+        loop {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let full = socket.connect_timeout(&at, Duration::from_millis(300)).is_err();
+            queue.push(socket);
+            if full {
+                return (listener, queue);
+            }
+            assert!(queue.len() < 1000, "its queue has no end");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_address_that_is_silent_leaves_time_for_the_next() {
+        let (silent, _queue) = silent();
+        let silent = silent.local_addr().expect("bound").as_socket().expect("an address");
+        let config = TcpConfig::default();
+        let at = "tcp:127.0.0.1:0".parse().expect("an address");
+        let (listener, _) = listen(&at, &config).await.expect("it listens");
+        let good = listener.local_addr().expect("bound");
+        let runtime = TokioRuntime::current();
+        let began = runtime.now();
+        let deadline = began + Duration::from_secs(2);
+        let dialled = dial_any(&[silent, good], &config, &runtime, deadline).await;
+        assert_eq!(dialled.expect("the second answers").peer_addr().expect("linked"), good);
+        assert!(runtime.now().since(began) >= Duration::from_millis(900), "the first was silent");
+        let deadline = runtime.now() + Duration::from_millis(200);
+        let error = dial_any(&[silent], &config, &runtime, deadline).await.expect_err("silent");
+        assert_eq!(*error.kind(), ConnectErrorKind::Unreachable);
     }
 }

@@ -25,7 +25,8 @@ impl TcpTransport {
     #[must_use]
     pub fn new(config: TcpConfig, runtime: Handle) -> Self {
         let links = config.links.clone();
-        Self(StreamTransport::new(Sockets(Arc::new(config)), links, runtime))
+        let carrier = Sockets { config: Arc::new(config), runtime: runtime.clone() };
+        Self(StreamTransport::new(carrier, links, runtime))
     }
 }
 
@@ -49,7 +50,10 @@ impl Transport for TcpTransport {
 }
 
 #[derive(Debug)]
-struct Sockets(Arc<TcpConfig>);
+struct Sockets {
+    config: Arc<TcpConfig>,
+    runtime: Handle,
+}
 
 #[async_trait]
 impl Carrier for Sockets {
@@ -66,12 +70,12 @@ impl Carrier for Sockets {
     }
 
     async fn listen(&self, at: &Address) -> Result<(Box<dyn Listener>, Address), OpenError> {
-        let (listener, bound) = socket::listen(at, &self.0).await?;
-        Ok((Box::new(Listening { listener, config: self.0.clone() }), bound))
+        let (listener, bound) = socket::listen(at, &self.config).await?;
+        Ok((Box::new(Listening { listener, config: self.config.clone() }), bound))
     }
 
     async fn dial(&self, _from: &Address, peer: &Address) -> Result<Stream, ConnectError> {
-        Ok(stream(socket::dial(peer, &self.0).await?))
+        Ok(stream(socket::dial(peer, &self.config, &self.runtime).await?))
     }
 }
 

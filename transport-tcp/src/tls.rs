@@ -62,7 +62,8 @@ impl TlsTransport {
     ) -> Result<Self, CredentialsError> {
         let links = config.links.clone();
         let configs = Arc::new(RwLock::new(Configs::new(credentials)?));
-        let carrier = Tls { config: Arc::new(config), configs: configs.clone() };
+        let carrier =
+            Tls { config: Arc::new(config), configs: configs.clone(), runtime: runtime.clone() };
         Ok(Self { streams: StreamTransport::new(carrier, links, runtime), configs })
     }
 
@@ -100,6 +101,7 @@ impl Transport for TlsTransport {
 struct Tls {
     config: Arc<TcpConfig>,
     configs: Arc<RwLock<Configs>>,
+    runtime: Handle,
 }
 
 #[async_trait]
@@ -128,7 +130,7 @@ impl Carrier for Tls {
     async fn dial(&self, _from: &Address, peer: &Address) -> Result<Stream, ConnectError> {
         let host = host_port(peer.rest()).and_then(|(host, _)| ServerName::try_from(host).ok());
         let host = host.ok_or(ConnectErrorKind::BadAddress)?.to_owned();
-        let socket = socket::dial(peer, &self.config).await?;
+        let socket = socket::dial(peer, &self.config, &self.runtime).await?;
         let config = self.configs.read().client.clone();
         let failed = |error| ConnectError::because(handshake_failure(&error), error);
         handshake::connect(config, host, socket).await.map_err(failed)
