@@ -241,6 +241,7 @@ mod tests {
         let dialled = dial_any(&[silent, good], &config, &runtime, deadline).await;
         assert_eq!(dialled.expect("the second answers").peer_addr().expect("linked"), good);
         assert!(runtime.now().since(began) >= Duration::from_millis(900), "the first was silent");
+        assert!(runtime.now() < deadline, "and has not taken all of the time");
         let deadline = runtime.now() + Duration::from_millis(200);
         let error = dial_any(&[silent], &config, &runtime, deadline).await.expect_err("silent");
         assert_eq!(*error.kind(), ConnectErrorKind::Unreachable);

@@ -94,7 +94,8 @@ async fn new_keys_without_end_are_refused() {
     for _ in 0..33 {
         theirs.get_mut().1.refresh_traffic_keys().unwrap();
     }
-    theirs.flush().await.unwrap();
+    // If they were not, this would be an end.
+    theirs.shutdown().await.unwrap();
     let error = ours.read.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
 }
