@@ -43,11 +43,16 @@ pub(crate) fn prepared(data: &Path) -> Result<DataFolder, Error> {
 }
 
 /// Starts the node's control process, which takes bundles and answers operators.
-pub(crate) fn serve_code(node: &Node, data: PathBuf, trusted: TrustedKeys) -> Result<(), Error> {
+pub(crate) fn serve_code(
+    node: &Node,
+    data: PathBuf,
+    trusted: TrustedKeys,
+) -> Result<CodeServer, Error> {
     let format = Arc::new(NativeFormat::new(node.runtime().clone(), build::prober()?));
     let config = CodeServerConfig { data, trusted, format, switch: SwitchLimits::default() };
-    CodeServer::new(config, node.clone())
+    let server = CodeServer::new(config, node.clone());
+    server
         .serve()
         .map_err(|error| Error::Environment(format!("the node cannot serve: {error}")))?;
-    Ok(())
+    Ok(server)
 }

@@ -15,6 +15,7 @@ mod error;
 mod host;
 mod inspect;
 mod logs;
+mod metrics;
 mod network;
 mod node;
 mod output;

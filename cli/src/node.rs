@@ -11,10 +11,11 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::args::{Wire, WireName};
 use crate::error::{Error, says_no};
+use crate::metrics::Page;
 use crate::network::{HostPort, Network};
 use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
-use crate::{control, host, output, secret, user_data};
+use crate::{control, host, metrics, output, secret, user_data};
 
 /// How long a node may take to say goodbye to its peers.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// A key whose bundles the node takes: its 64 digits, or the file that holds them
     #[arg(long, value_name = "KEY", num_args = 1..)]
     trust: Vec<TrustedKey>,
+    /// Where Prometheus asks for the node's metrics, at /metrics, without saying who it is
+    #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_METRICS")]
+    metrics: Option<HostPort>,
     /// Stops when standard input ends: whoever started the node is gone
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -88,7 +92,11 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     }
     let trusted: TrustedKeys = args.trust.iter().map(|key| key.0).collect();
     let served = async {
-        host::serve_code(&node, data.path.clone(), trusted)?;
+        let server = host::serve_code(&node, data.path.clone(), trusted)?;
+        if let Some(at) = &args.metrics {
+            let at = metrics::serve(&runtime, at, Page::new(server)).await?;
+            tracing::info!("metrics are at http://{at}/metrics");
+        }
         join(&node, seeds).await?;
         until_stopped(&node, signals, args.until_stdin_ends).await
     };

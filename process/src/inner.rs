@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::link::Links;
 use crate::locations::Locations;
 use crate::membership::{Member, Membership};
+use crate::metrics::Counts;
 use crate::peer::Peer;
 use crate::queues::Queues;
 use crate::refused::Refused;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) functions: FunctionTable,
     pub(crate) locations: Locations,
     pub(crate) dead_letters: DeadLetters,
+    pub(crate) counts: Counts,
     /// What the node's own processes have refused.
     pub(crate) refused: Refused,
     pub(crate) membership: Mutex<Membership>,
@@ -85,6 +87,7 @@ impl Inner {
                 parts.limits.dead_letter_bytes,
             ),
             refused: Refused::default(),
+            counts: Counts::default(),
             membership: Mutex::new(Membership::new(own, parts.limits.members)),
             peers: RwLock::default(),
             links: Mutex::default(),

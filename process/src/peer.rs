@@ -16,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::account::{Account, Window};
 use crate::envelope::Sender;
+use crate::metrics::{Shown, Traffic};
 use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
 use crate::refused::Refused;
@@ -56,6 +57,8 @@ pub(crate) struct Peer {
     pub(crate) pending: Pending,
     /// Requests from there to start functions, whose arguments have not been read.
     pub(crate) spawning: Account,
+    /// What came from there.
+    pub(crate) received: Shown,
     /// What its processes have refused.
     pub(crate) refused: Refused,
     /// How often it was told that code was switched here.
@@ -66,6 +69,7 @@ struct Out {
     /// Which types each lane has announced: a bit for each type.
     announced: Vec<Vec<u64>>,
     overflow: Overflow,
+    sent: Traffic,
 }
 
 /// One of the connections to a peer.
@@ -125,13 +129,14 @@ impl Peer {
             lanes,
             full: overflow.waiting().map(AtomicBool::new).collect(),
             crowded: AtomicBool::new(false),
-            out: Mutex::new(Out { announced, overflow }),
+            out: Mutex::new(Out { announced, overflow, sent: Traffic::default() }),
             is_lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             waiting: Mutex::default(),
             accounts: Mutex::default(),
             pending: Pending::default(),
             spawning: Account::default(),
+            received: Shown::default(),
             refused: Refused::default(),
             switches_told: AtomicU64::new(0),
         }
@@ -228,7 +233,8 @@ impl Peer {
         frames: &mut [Staged<'_>],
     ) -> WriteOutcome {
         let mut out = self.out.lock();
-        let Out { announced, overflow } = &mut *out;
+        let Out { announced, overflow, sent } = &mut *out;
+        sent.add(frames);
         let mut batch = Batch { peer: self, announced, error: None };
         let written = self.link.write(Room::Small, &mut |outgoing| {
             for frame in &mut *frames {
@@ -259,7 +265,7 @@ impl Peer {
     /// left.
     pub(crate) fn write_kept(&self, types: &TypeTable) -> Option<Room> {
         let mut out = self.out.lock();
-        let Out { announced, overflow } = &mut *out;
+        let Out { announced, overflow, .. } = &mut *out;
         let mut batch = Batch { peer: self, announced, error: None };
         let written = self.link.write(Room::Small, &mut |outgoing| {
             overflow.drain(outgoing, |outgoing, Kept { lane, head, ty, large, .. }| {
@@ -282,6 +288,11 @@ impl Peer {
         for (full, waiting) in self.full.iter().zip(overflow.waiting()) {
             full.store(waiting, Ordering::Release);
         }
+    }
+
+    /// What was sent there.
+    pub(crate) fn sent(&self) -> Traffic {
+        self.out.lock().sent
     }
 
     /// The link is lost: nobody waits for it any more.

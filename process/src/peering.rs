@@ -8,6 +8,7 @@ use crate::ExitReason;
 use crate::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::inner::Inner;
 use crate::membership::Member;
+use crate::metrics::count;
 use crate::peer::Peer;
 use crate::pending::Waiting;
 use crate::wire::Signal;
@@ -18,6 +19,7 @@ impl Inner {
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");
         let member = Member { id: peer.id, name: peer.name.clone(), address: peer.address.clone() };
         self.peers.write().insert(peer.id, peer.clone());
+        count(&self.counts.links_made);
         let all = {
             let mut membership = self.membership.lock();
             // Who cannot be dialled, such as an operator's program, is a peer and no member.
@@ -41,6 +43,7 @@ impl Inner {
     /// A peer's link is lost, with everything that waited on it.
     pub(crate) fn peer_lost(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
         tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
+        count(&self.counts.links_lost);
         {
             let mut peers = self.peers.write();
             if peers.get(&peer.id).is_some_and(|current| Arc::ptr_eq(current, peer)) {

@@ -39,6 +39,9 @@ struct Runner {
     queue: Mutex<VecDeque<u32>>,
     asleep: AtomicBool,
     waker: AtomicWaker,
+    /// Turns given and messages handled, as the runner has shown them last.
+    turns: AtomicU64,
+    messages: AtomicU64,
 }
 
 /// A runner's own counts.
@@ -58,6 +61,8 @@ impl Queues {
                     queue: Mutex::default(),
                     asleep: AtomicBool::new(false),
                     waker: AtomicWaker::new(),
+                    turns: AtomicU64::new(0),
+                    messages: AtomicU64::new(0),
                 })
                 .collect(),
             idle: AtomicUsize::new(0),
@@ -66,6 +71,30 @@ impl Queues {
 
     pub(crate) fn runners(&self) -> usize {
         self.runners.len()
+    }
+
+    /// Shows how many turns runner `number` has given, and how many messages were handled in them.
+    pub(crate) fn show(&self, number: usize, turns: u64, messages: u64) {
+        let runner = &self.runners[number];
+        runner.turns.store(turns, Ordering::Relaxed);
+        runner.messages.store(messages, Ordering::Relaxed);
+    }
+
+    /// Turns given and messages handled by all runners.
+    pub(crate) fn done(&self) -> (u64, u64) {
+        self.runners.iter().fold((0, 0), |(turns, messages), runner| {
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            (turns + read(&runner.turns), messages + read(&runner.messages))
+        })
+    }
+
+    /// Processes that wait for a turn.
+    pub(crate) fn len(&self) -> usize {
+        let of = |runner: &Runner| {
+            let last = runner.last_woken.load(Ordering::Relaxed) != NONE;
+            runner.queue.lock().len() + usize::from(last)
+        };
+        self.shared.lock().len() + self.runners.iter().map(of).sum::<usize>()
     }
 
     fn identity(&self) -> usize {

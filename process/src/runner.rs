@@ -14,6 +14,7 @@ use crate::envelope::{Envelope, Parcel, Refusal};
 use crate::frozen::Frozen;
 use crate::inner::Inner;
 use crate::mailbox::{Inbox, InboxPool};
+use crate::metrics::count;
 use crate::node::Node;
 use crate::queues::Ticks;
 use crate::slot::{Owed, Run, Slot};
@@ -33,6 +34,7 @@ pub(crate) async fn run(node: Node, number: usize) {
     while !node.inner.is_closing() {
         let slice = || slice(&node, number, &mut ticks, &mut spare);
         let more = node.inner.queues.at_work(number, slice);
+        node.inner.queues.show(number, spare.turns, spare.messages);
         if more {
             yield_now().await;
         } else {
@@ -86,6 +88,9 @@ pub(crate) async fn yield_now() {
 struct Spare {
     inbox: Option<Box<Inbox>>,
     waker: TurnWaker,
+    /// Turns given, and messages handled in them.
+    turns: u64,
+    messages: u64,
 }
 
 impl Spare {
@@ -122,6 +127,8 @@ fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
         catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn)))
             .unwrap_or_else(|panic| Flow::Exit(ExitReason::Panic(panic_text(&*panic))))
     });
+    spare.turns += 1;
+    spare.messages += u64::from(batch.handled.messages);
     match flow {
         Flow::Exit(reason) => end(inner, place, body, batch, reason),
         flow => rest(inner, place, body, batch, &flow, spare),
@@ -294,6 +301,9 @@ pub(crate) fn bury(
     batch: Batch,
     reason: ExitReason,
 ) {
+    if !matches!(reason, ExitReason::Normal) {
+        count(&inner.counts.ended_badly);
+    }
     let mut nodes: Vec<u32> = batch.handled.remote.iter().map(|owed| owed.node).collect();
     let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
     let left = [batch.inbox, slot.front.take(), rest];

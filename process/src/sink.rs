@@ -19,6 +19,7 @@ use crate::inner::Inner;
 use crate::link::LinkState;
 use crate::mailbox::Inbox;
 use crate::membership::Member;
+use crate::metrics::{Traffic, count};
 use crate::node::Node;
 use crate::peer::Peer;
 use crate::send::SMALL_MAX;
@@ -63,6 +64,8 @@ struct Sink {
     /// Messages in a row for one process.
     run_to: Place,
     run: Box<Inbox>,
+    /// What has come, shown at the end of each batch.
+    traffic: Traffic,
 }
 
 impl Sink {
@@ -81,6 +84,7 @@ impl Sink {
             peer: None,
             types: FxHashMap::default(),
             run_to: Place::NOBODY,
+            traffic: Traffic::default(),
         };
         sink.say(&sink.handshake.begin());
         sink.watch_handshake();
@@ -113,6 +117,7 @@ impl Sink {
     }
 
     fn refuse(&self, why: &str, tell: bool) {
+        count(&self.inner.counts.handshakes_refused);
         tracing::warn!(peer = %self.link.peer().address, reason = why, "link refused");
         self.state.finish(Err(why.to_owned()));
         if tell {
@@ -135,8 +140,10 @@ impl Sink {
             Payload::Given(bytes) => Some(bytes.clone()),
             Payload::Lent(_) => None,
         };
+        self.traffic.bytes += bytes.len() as u64;
         let frame = wire::read(bytes);
         if matches!(&frame, Ok(frame) if !matches!(frame, Frame::Signal(_))) {
+            self.traffic.messages += 1;
             self.speaks();
         }
         match frame {
@@ -280,6 +287,7 @@ impl Sink {
         match (signal, self.peer.clone()) {
             (Signal::Refused { reason }, _) => {
                 tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
+                count(&self.inner.counts.handshakes_refused);
                 self.state.finish(Err(reason));
                 self.link.abort("refused by the peer");
             }
@@ -403,6 +411,9 @@ impl LinkSink for Sink {
     fn batch_end(&mut self) {
         self.end_run();
         self.run_to = Place::NOBODY;
+        if let Some(peer) = &self.peer {
+            peer.received.show(self.traffic);
+        }
     }
 }
 

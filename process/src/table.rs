@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 
 use crate::body::Body;
 use crate::envelope::{Envelope, Sender};
-use crate::mailbox::{Inbox, InboxPool};
+use crate::mailbox::{Inbox, InboxPool, Mailbox};
 use crate::slot::{Run, Slot};
 use crate::types::TypeNo;
+use crate::wire::Place;
 
 const CHUNK: usize = 8_192;
 
@@ -32,6 +33,8 @@ struct Free {
     /// Slots from here on have never been used.
     fresh: u32,
     capacity: u32,
+    /// How often a slot was taken.
+    taken: u64,
 }
 
 /// The table is full.
@@ -61,7 +64,7 @@ impl Table {
         let chunks = (capacity as usize).div_ceil(CHUNK);
         Self {
             chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
-            free: Mutex::new(Free { slots: Vec::new(), fresh: 0, capacity }),
+            free: Mutex::new(Free { slots: Vec::new(), fresh: 0, capacity, taken: 0 }),
             living: AtomicUsize::new(0),
             pool: InboxPool::default(),
         }
@@ -106,14 +109,16 @@ impl Table {
     pub(crate) fn reserve(&self) -> Result<(u32, u32), TableFull> {
         let index = {
             let mut free = self.free.lock();
-            match free.slots.pop() {
+            let index = match free.slots.pop() {
                 Some(index) => index,
                 None if free.fresh < free.capacity => {
                     free.fresh += 1;
                     free.fresh - 1
                 }
                 None => return Err(TableFull),
-            }
+            };
+            free.taken += 1;
+            index
         };
         self.chunks[index as usize / CHUNK]
             .get_or_init(|| (0..CHUNK).map(|_| Mutex::new(Slot::default())).collect());
@@ -242,6 +247,25 @@ impl Table {
                 false
             }
             Run::Queued | Run::Free => false,
+        }
+    }
+
+    /// How many processes there were, and how many live.
+    pub(crate) fn spawned(&self) -> (u64, usize) {
+        // In this order: one that begins in between has not ended.
+        let living = self.living();
+        (self.free.lock().taken, living)
+    }
+
+    /// Shows the mailbox of every process, each under its cell's lock.
+    pub(crate) fn each_mailbox(&self, mut show: impl FnMut(Place, &Mailbox)) {
+        let fresh = self.free.lock().fresh;
+        for index in 0..fresh {
+            let Some(slot) = self.slot(index) else { continue };
+            let slot = slot.lock();
+            if slot.run != Run::Free {
+                show(Place { index, generation: slot.generation }, &slot.mailbox);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod certs;
 mod demo;
 mod hostile;
 mod letters;
+mod metrics;
 mod mid_push;
 mod nodes;
 mod secrets;

@@ -10,6 +10,7 @@ mod info;
 mod letters;
 mod links;
 mod managed;
+mod metrics;
 mod mismatch;
 mod monitors;
 mod names;

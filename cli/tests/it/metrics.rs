@@ -1,0 +1,69 @@
+//! A node's metrics, as Prometheus asks for them.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::tools::{LONG, NodeProcess, run, runtime};
+
+/// Where a node's metrics are, as its log says.
+async fn place(node: &NodeProcess) -> String {
+    node.logs(&["metrics are at http://"]).await;
+    let log = node.log();
+    let at = log.split("metrics are at http://").nth(1).unwrap();
+    at.split("/metrics").next().unwrap().to_owned()
+}
+
+/// What a request is answered.
+async fn ask(place: &str, request: &[u8]) -> String {
+    let asked = async {
+        let mut stream = TcpStream::connect(place).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        let _cut_short = stream.read_to_string(&mut answer).await;
+        answer
+    };
+    midflight_runtime::timeout(&*runtime(), LONG, asked).await.unwrap()
+}
+
+#[tokio::test]
+async fn prometheus_is_told_what_a_node_does() {
+    let node = NodeProcess::start_with("a", &["--metrics", "127.0.0.1:0"]).await;
+    let place = place(&node).await;
+    let other = NodeProcess::start_with("b", &["--join", &node.address]).await;
+    crate::tools::until("b is a peer", async || {
+        let page = ask(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        page.contains("peer_bytes_total{peer=\"b\",way=\"sent\"}")
+    })
+    .await;
+    run(&["status", "--node", &node.address]).await.expect(0, &[]);
+    let page = ask(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("# EOF\n"), "{page}");
+    for line in [
+        "# TYPE midflight_processes gauge",
+        "midflight_processes 1",
+        "# TYPE midflight_spawned counter",
+        "midflight_ended_total{how=\"badly\"} 0",
+        "midflight_links_made_total 2",
+        "midflight_dead_letters 0",
+        "midflight_mailbox_messages 0",
+        "midflight_versions_mapped 0",
+    ] {
+        assert!(page.lines().any(|found| found == line), "`{line}` is not in {page}");
+    }
+    assert!(ask(&place, b"GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404"));
+    assert!(ask(&place, b"POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+    // A head without end gets no answer, and the next is answered.
+    assert_eq!(ask(&place, &[b'x'; 64 * 1_024]).await, "");
+    assert!(ask(&place, b"GET /metrics HTTP/1.1\r\n\r\n").await.contains("# EOF"));
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_stops_the_start() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let args = ["node", "--name", "a", "--listen", "127.0.0.1:0", "--metrics", &at];
+    let folder = tempfile::tempdir().unwrap();
+    let data = ["--data", folder.path().to_str().unwrap()];
+    run(&[&args[..], &data].concat()).await.expect(5, &["no metrics at"]);
+}
