@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::dead_letter::DeadLetters;
 use crate::envelope::{CallRef, Sender};
 use crate::functions::FunctionTable;
+use crate::groups::GroupTable;
 use crate::handshake::Secret;
 use crate::limits::Limits;
 use crate::link::Links;
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) types: TypeTable,
     pub(crate) registry: Registry,
     pub(crate) functions: FunctionTable,
+    pub(crate) groups: GroupTable,
     pub(crate) locations: Locations,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) counts: Counts,
@@ -81,6 +83,7 @@ impl Inner {
             types: TypeTable::new(parts.limits.types),
             registry: Registry::default(),
             functions: parts.functions,
+            groups: GroupTable::new(parts.id, parts.limits.group_members),
             locations: Locations::default(),
             dead_letters: DeadLetters::new(
                 parts.limits.dead_letters,

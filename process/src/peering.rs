@@ -29,6 +29,7 @@ impl Inner {
             membership.all()
         };
         self.tell_members(&all);
+        self.groups_link_up(&peer);
     }
 
     /// Tells every peer who is in the cluster.
@@ -51,6 +52,7 @@ impl Inner {
             }
         }
         peer.lost();
+        self.groups_link_down(peer);
         let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =
             peer.pending.end();
         for fingerprint in schemas {

@@ -320,6 +320,9 @@ pub(crate) fn bury(
         }
     }
     let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
+    if rare.in_groups {
+        inner.end_groups(place);
+    }
     for name in &rare.names {
         inner.registry.remove(name, inner.local_pid(place));
     }

@@ -78,7 +78,7 @@ impl Inner {
         Ok(())
     }
 
-    const fn room(&self) -> Option<Room> {
+    pub(crate) const fn room(&self) -> Option<Room> {
         Some(Room { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes })
     }
 

@@ -49,6 +49,7 @@ impl Inner {
             | Signal::Unlink { .. }
             | Signal::UnlinkAcknowledged { .. }
             | Signal::LinkEnded { .. } => self.take_relation(peer, signal),
+            Signal::Groups(news) => self.groups_heard(peer, news),
             Signal::Spawned { to, from, request, result } => {
                 self.spawn_answered(peer, (to, from), request, result);
             }

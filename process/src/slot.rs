@@ -63,6 +63,8 @@ impl Slot {
 #[derive(Default)]
 pub(crate) struct Rare {
     pub(crate) names: Vec<String>,
+    /// Whether it is or was in groups, or watched some.
+    pub(crate) in_groups: bool,
     pub(crate) relations: Relations,
     /// Senders that wait for room in the mailbox.
     pub(crate) room: Vec<Waker>,

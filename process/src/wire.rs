@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Window;
 use crate::ask::{Answer, Question};
 use crate::envelope::{CallRef, Refusal};
+use crate::groups::GroupNews;
 use crate::membership::Member;
 use crate::spawned::{NotSpawned, SpawnHead};
 use crate::{ExitReason, MonitorRef};
@@ -148,6 +149,8 @@ pub(crate) enum Signal {
         fingerprint: Fingerprint,
         bytes: Vec<u8>,
     },
+    /// Who of the sender's node is in which group.
+    Groups(GroupNews),
 }
 
 /// How a node presents itself.

@@ -5,6 +5,7 @@
 mod call_on;
 mod calls;
 mod exits;
+mod groups;
 mod incarnations;
 mod info;
 mod letters;
