@@ -150,6 +150,7 @@ fn a_panic_is_an_error_at_the_caller_and_ends_nobody_else() {
 fn a_worker_ends_with_its_callers_interest() {
     simulate(|world| async move {
         let (a, b) = pair(&world).await;
+        world.hub.set_delay(Duration::from_micros(300));
         let nodes = [a.id(), b.id()];
         a.run("witness", move |cx| async move {
             let me = cx.me();

@@ -2,6 +2,7 @@
 //! are here where they have a meaning without closures.
 
 use std::future::Future;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -219,6 +220,7 @@ fn a_linked_process_and_its_spawner_end_together_and_hear_of_it_at_once() {
 fn a_linked_child_does_not_outlive_a_spawner_that_gave_up_died_or_is_out_of_reach() {
     simulate(|world| async move {
         let (a, b) = pair(&world).await;
+        world.hub.set_delay(Duration::from_micros(300));
         let nodes = [a.id(), b.id()];
         a.run("witness", move |cx| async move {
             for there in nodes {
@@ -227,10 +229,12 @@ fn a_linked_child_does_not_outlive_a_spawner_that_gave_up_died_or_is_out_of_reac
                     let limit = Duration::from_micros(wait * 50);
                     // Its future is dropped at some moment, and it lives on, or it is killed.
                     let hasty = cx.spawn("hasty", move |cx| async move {
-                        let spawning = std::pin::pin!(cx.spawn_on_with(there, IDLE, (), linked()));
-                        let limit = std::pin::pin!(cx.sleep(limit));
-                        if let Either::Left((spawned, _)) = select(spawning, limit).await {
-                            return ExitReason::Error(spawned.unwrap().pid.to_string());
+                        {
+                            let spawning = cx.spawn_on_with(there, IDLE, (), linked());
+                            let (spawning, limit) = (pin!(spawning), pin!(cx.sleep(limit)));
+                            if let Either::Left((spawned, _)) = select(spawning, limit).await {
+                                return ExitReason::Error(spawned.unwrap().pid.to_string());
+                            }
                         }
                         cx.sleep(SECOND).await;
                         ExitReason::Normal
@@ -454,7 +458,7 @@ fn what_does_not_encode_is_the_callers_error() {
 
 /// Polls a future once and drops it.
 async fn only_begin<F: Future>(future: F) {
-    let mut future = std::pin::pin!(future);
+    let mut future = pin!(future);
     std::future::poll_fn(|cx| {
         let _ = future.as_mut().poll(cx);
         Poll::Ready(())
@@ -466,6 +470,7 @@ async fn only_begin<F: Future>(future: F) {
 fn the_child_runs_though_its_spawner_gave_up_or_died() {
     simulate(|world| async move {
         let (a, b) = pair(&world).await;
+        world.hub.set_delay(Duration::from_micros(300));
         let there = b.id();
         a.run("witness", move |cx| async move {
             let me = cx.me();
@@ -497,6 +502,7 @@ fn a_spawn_that_was_given_up_leaves_nothing_in_the_mailbox() {
     const DIES: Function<()> = Function::new("test.dies");
     simulate(|world| async move {
         let (a, b) = pair(&world).await;
+        world.hub.set_delay(Duration::from_micros(300));
         b.functions().register(&DIES, |_, ()| async { ExitReason::Error("gone".into()) }).unwrap();
         let there = b.id();
         a.run("spawner", move |cx| async move {
@@ -504,7 +510,7 @@ fn a_spawn_that_was_given_up_leaves_nothing_in_the_mailbox() {
                 let options = SpawnOptions::new().monitored();
                 let spawning = cx.spawn_on_with(there, DIES, (), options);
                 let limit = cx.sleep(Duration::from_micros(wait * 50));
-                let (spawning, limit) = (std::pin::pin!(spawning), std::pin::pin!(limit));
+                let (spawning, limit) = (pin!(spawning), pin!(limit));
                 if let Either::Left((spawned, _)) = select(spawning, limit).await {
                     let monitor = spawned.unwrap().monitor;
                     assert_eq!(Some(cx.expect::<Down>().await.monitor), monitor);
