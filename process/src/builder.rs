@@ -11,10 +11,10 @@ use crate::functions::{Entry, Function, FunctionError, FunctionTable};
 use crate::handshake::Secret;
 use crate::inner::{Inner, Parts};
 use crate::limits::Limits;
-use crate::membership::Member;
+use crate::member::Member;
 use crate::node::{IntoExitReason, Node};
-use crate::runner;
 use crate::sink::Acceptor;
+use crate::{gossip, runner};
 
 /// How a node is to be started.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ pub enum StartError {
     /// A function could not be registered.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// A probe would last longer than the time between two.
+    #[error("the limit `probe_timeout` must be less than `probe_period`")]
+    BadProbe,
     /// The transport could not open an endpoint.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -184,16 +187,22 @@ impl NodeBuilder {
         let acceptor = Arc::new(Acceptor(Arc::downgrade(inner)));
         let end_point = transport.open(self.bind, acceptor).await?;
         let address = (!dials_only).then(|| end_point.address().to_string());
-        inner.membership.lock().set_own_address(address);
+        let mut seed = [0; 32];
+        inner.runtime.fill_random(&mut seed);
+        inner.gossip.kernel.lock().opened(address, seed);
         let _first = inner.end_point.set(end_point);
         for number in 0..inner.queues.runners() {
             spawn(&inner.runtime, "runner", runner::run(node.clone(), number));
         }
+        spawn(&inner.runtime, "membership", gossip::run(node.clone()));
         Ok(node)
     }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), StartError> {
+    if limits.probe_timeout >= limits.probe_period {
+        return Err(StartError::BadProbe);
+    }
     let least_one = [
         ("mailbox_messages", limits.mailbox_messages as usize),
         ("mailbox_bytes", limits.mailbox_bytes as usize),
@@ -201,6 +210,8 @@ fn check_limits(limits: &Limits) -> Result<(), StartError> {
         ("window_bytes", limits.window_bytes as usize),
         ("processes", limits.processes as usize),
         ("lanes", limits.lanes),
+        ("probe_timeout", usize::from(!limits.probe_timeout.is_zero())),
+        ("suspect_timeout", usize::from(!limits.suspect_timeout.is_zero())),
         ("turn_messages", limits.turn_messages),
     ];
     match least_one.iter().find(|(_, limit)| *limit == 0) {

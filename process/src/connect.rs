@@ -84,14 +84,14 @@ impl Node {
         if self.inner.peer(node).is_some() || node == self.inner.id {
             return Ok(());
         }
-        if self.inner.membership.lock().get(node).is_none() {
+        if self.inner.gossip.kernel.lock().get(node).is_none() {
             // It may be on the other side of a handshake that is under way.
             self.finish_handshakes().await;
             if self.inner.peer(node).is_some() {
                 return Ok(());
             }
         }
-        let address = self.inner.membership.lock().get(node).and_then(|m| m.address.clone());
+        let address = self.inner.gossip.kernel.lock().get(node).and_then(|m| m.address);
         let address = address.ok_or(JoinError::Unknown(node))?;
         let address: Address =
             address.parse().map_err(|_says_the_same| JoinError::BadAddress(address))?;

@@ -10,7 +10,7 @@
 
 use midflight_message::NodeId;
 
-use crate::membership::Member;
+use crate::member::Member;
 use crate::wire::{Hello, PROTOCOL, Signal};
 
 /// What all nodes of a cluster know.
@@ -189,6 +189,7 @@ fn proof(secret: &Secret, prover: &Hello, verifier: &Hello) -> blake3::Hash {
         part(&side.member.id.0.to_le_bytes());
         part(side.member.name.as_bytes());
         part(side.member.address.as_deref().unwrap_or_default().as_bytes());
+        part(&side.member.started.to_le_bytes());
         part(side.cluster.as_bytes());
         part(&side.nonce);
     }
@@ -204,10 +205,16 @@ mod tests {
             protocol: PROTOCOL,
             features: 0,
             cluster: "c".into(),
-            member: Member { id: NodeId(id), name: name.into(), address: None },
+            member: crate::membership::Card {
+                name: name.into(),
+                id: NodeId(id),
+                address: None,
+                started: 0,
+                revision: 0,
+                catalogue: [0; 32],
+            },
             authenticated,
             nonce: [u8::try_from(id).unwrap(); 32],
-            catalogue: [0; 32],
             window: crate::account::Window { messages: 1, bytes: 1 },
         }
     }

@@ -12,12 +12,13 @@ use rustc_hash::FxHashMap;
 use crate::dead_letter::DeadLetters;
 use crate::envelope::{CallRef, Sender};
 use crate::functions::FunctionTable;
+use crate::gossip::Gossip;
 use crate::groups::GroupTable;
 use crate::handshake::Secret;
 use crate::limits::Limits;
 use crate::link::Links;
 use crate::locations::Locations;
-use crate::membership::{Member, Membership};
+use crate::membership::{Card, Kernel};
 use crate::metrics::Counts;
 use crate::peer::Peer;
 use crate::queues::Queues;
@@ -49,13 +50,11 @@ pub(crate) struct Inner {
     pub(crate) counts: Counts,
     /// What the node's own processes have refused.
     pub(crate) refused: Refused,
-    pub(crate) membership: Mutex<Membership>,
+    pub(crate) gossip: Gossip,
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
     pub(crate) links: Mutex<Links>,
     /// Nodes met, by number; 0 is this one. Numbers are never reused.
     pub(crate) nodes: RwLock<Vec<NodeId>>,
-    /// A hash over the code this node has; peers see it in the handshake.
-    pub(crate) catalogue: Mutex<[u8; 32]>,
     pub(crate) closing: AtomicBool,
     next: AtomicU64,
 }
@@ -75,8 +74,17 @@ pub(crate) struct Parts {
 
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
-        let own = Member { id: parts.id, name: parts.name.clone(), address: None };
+        let own = Card {
+            name: parts.name.clone(),
+            id: parts.id,
+            address: None,
+            started: u64::try_from(parts.runtime.unix_time().as_millis()).unwrap_or(u64::MAX),
+            revision: 0,
+            catalogue: [0; 32],
+        };
+        let kernel = Kernel::new(own, &parts.limits, parts.runtime.now());
         Self {
+            gossip: Gossip::new(kernel),
             end_point: OnceLock::new(),
             table: Table::new(parts.limits.processes),
             queues: Queues::new(parts.runtime.workers().max(1)),
@@ -91,11 +99,9 @@ impl Inner {
             ),
             refused: Refused::default(),
             counts: Counts::default(),
-            membership: Mutex::new(Membership::new(own, parts.limits.members)),
             peers: RwLock::default(),
             links: Mutex::default(),
             nodes: RwLock::new(vec![parts.id]),
-            catalogue: Mutex::default(),
             closing: AtomicBool::new(false),
             next: AtomicU64::new(1),
             id: parts.id,

@@ -39,8 +39,18 @@ pub struct Limits {
     pub links_per_peer: usize,
     /// Monitors that one peer's processes may have on processes of this node (default 1 Mi).
     pub monitors_per_peer: usize,
-    /// Members known (default 4,096).
+    /// Members known beside the node itself, those that are down among them (default 4,096; who has been
+    /// down is forgotten for one who is there).
     pub members: usize,
+    /// How often each node asks another, chosen by chance, for a sign of life (default 1 s).
+    pub probe_period: Duration,
+    /// How long that other may take before third ones are asked to ask it (default 500 ms; less than
+    /// `probe_period`).
+    pub probe_timeout: Duration,
+    /// How long a suspect may take to object before it is down (default 5 s).
+    pub suspect_timeout: Duration,
+    /// How long a member that is down is remembered, and sometimes dialled (default 24 h).
+    pub down_kept: Duration,
     /// Message types known (default 65,536).
     pub types: usize,
     /// Message types one peer may announce (default 16,384).
@@ -76,6 +86,10 @@ impl Default for Limits {
             links_per_peer: 1 << 20,
             monitors_per_peer: 1 << 20,
             members: 4_096,
+            probe_period: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(500),
+            suspect_timeout: Duration::from_secs(5),
+            down_kept: Duration::from_secs(24 * 60 * 60),
             types: 65_536,
             types_per_peer: 16_384,
             dead_letters: 1_024,

@@ -1,5 +1,5 @@
-//! What becomes of a member whose link was lost: it is dialled again, and forgotten once it is
-//! known to be gone.
+//! Members are dialled: one whose link was lost, since a dial may tell at once that it is gone; one that
+//! gossip is for; all, when somebody wants to know who lives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,69 +10,62 @@ use midflight_transport_api::{ConnectErrorKind, LinkLoss, LossKind};
 
 use crate::connect::JoinError;
 use crate::inner::Inner;
+use crate::member::Member;
+use crate::membership::Input;
 use crate::node::Node;
 use crate::peer::Peer;
 
-/// Before the first dial: a link that was just lost is often lost on both ends of a restart.
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-/// The longest pause between two dials.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Before the dial: a link that was just lost is often lost on both ends of a restart.
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Inner {
-    /// Sees to a member whose link was lost. One that was cut on purpose is left alone.
+    /// Sees to a member whose link was lost. One that was cut on purpose is left to the gossip.
     pub(crate) fn look_after(self: &Arc<Self>, peer: &Peer, loss: &LinkLoss) {
-        if peer.address.is_none() {
-            // Nobody can dial it: it comes back by itself or never.
-            return self.membership.lock().forget(peer.id);
-        }
-        if loss.kind == LossKind::Cut || self.is_closing() {
+        // One that nobody can dial comes back by itself or never.
+        if peer.address.is_none() || loss.kind == LossKind::Cut || self.is_closing() {
             return;
         }
         let (node, id) = (Node { inner: self.clone() }, peer.id);
         spawn(&self.runtime, "look after a lost member", async move {
-            let mut pause = PAUSE_FIRST;
-            while !node.inner.is_closing() {
-                node.inner.runtime.sleep(pause).await;
-                if node.find_again(id).await {
-                    return;
-                }
-                pause = (pause * 2).min(PAUSE_MAX);
+            node.inner.runtime.sleep(PAUSE).await;
+            if !node.inner.is_closing() {
+                node.find_again(id).await;
             }
         });
     }
 }
 
 impl Node {
-    /// Dials a member. Answers true when it is linked again, or known to be gone and forgotten.
+    /// Dials a member. Answers whether it is known to be gone; then it is down.
     pub(crate) async fn find_again(&self, id: NodeId) -> bool {
         let gone = match self.connect_node(id).await {
-            Ok(()) => return true,
             // Nobody listens at its address, or another incarnation does.
             Err(JoinError::Unknown(_)) => true,
             Err(JoinError::Unreachable { source, .. }) => {
                 *source.kind() == ConnectErrorKind::NotFound
             }
-            Err(_) => false,
+            _ => false,
         };
         if gone {
             tracing::info!(%id, "member gone");
-            self.inner.membership.lock().forget(id);
+            self.inner.membership(Input::Gone(id));
         }
         gone
     }
 
     /// The members that can run processes and be dialled, each dialled where there is no link:
-    /// those known to be gone are forgotten and left out; the others are in, reached or not.
-    pub async fn living_members(&self) -> Vec<crate::Member> {
+    /// those known to be gone are left out; the others are in, reached or not, and those behind a cut
+    /// among them.
+    pub async fn living_members(&self) -> Vec<Member> {
         let members = self.members().into_iter().filter(|member| member.address.is_some());
         let dialled = members.map(|member| async move {
             let linked = member.id == self.id() || self.inner.peer(member.id).is_some();
-            if !linked {
-                self.find_again(member.id).await;
-            }
+            let gone = !linked && self.find_again(member.id).await;
+            (!gone).then_some(member.id)
         });
-        futures_util::future::join_all(dialled).await;
-        let members = self.members().into_iter();
-        members.filter(|member| member.address.is_some()).collect()
+        let living = futures_util::future::join_all(dialled).await;
+        let mut members = self.members();
+        members.retain(|member| living.contains(&Some(member.id)));
+        members
     }
 }

@@ -16,7 +16,8 @@ use crate::context::Context;
 use crate::frozen::{FreezeError, Frozen};
 use crate::function::{FunctionBody, Shared};
 use crate::inner::Inner;
-use crate::membership::Member;
+use crate::member::{Member, MemberState};
+use crate::membership::Input;
 use crate::slot::Run;
 use crate::wire::{Place, Signal};
 
@@ -195,24 +196,19 @@ impl Node {
         Frozen::take(&self.inner, pid, deadline).await
     }
 
-    /// The members of the cluster as this node knows them, itself included.
+    /// The members of the cluster as this node knows them, itself included, by their ids: those that
+    /// live, those that are suspected, and those that are down, until these are forgotten.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        self.inner.membership.lock().all()
+        self.inner.gossip.kernel.lock().members()
     }
 
     /// The nodes this one has a link to.
     #[must_use]
     pub fn peers(&self) -> Vec<Member> {
         let peers = self.inner.peers.read();
-        let mut members: Vec<_> = peers
-            .values()
-            .map(|peer| Member {
-                id: peer.id,
-                name: peer.name.clone(),
-                address: peer.address.clone(),
-            })
-            .collect();
+        let mut members: Vec<_> =
+            peers.values().map(|peer| peer.card.member(MemberState::Alive)).collect();
         members.sort_by_key(|member| member.id);
         members
     }
@@ -220,7 +216,7 @@ impl Node {
     /// Code was switched on this node: whatever was resolved against it is resolved anew, here and
     /// at every peer. `catalogue` is a hash over the code the node has now.
     pub fn code_switched(&self, catalogue: [u8; 32]) {
-        *self.inner.catalogue.lock() = catalogue;
+        self.inner.membership(Input::Catalogue(catalogue));
         self.inner.types.forget_resolutions();
         self.inner.refused.switched();
         let mut peers: Vec<_> = self.inner.peers.read().values().cloned().collect();
@@ -236,6 +232,8 @@ impl Node {
         if self.inner.closing.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.inner.membership(Input::Leave);
+        self.inner.gossip.ring();
         if let Some(end_point) = self.inner.end_point.get() {
             end_point.close().await;
         }

@@ -16,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::account::{Account, Window};
 use crate::envelope::Sender;
+use crate::membership::Card;
 use crate::metrics::{Shown, Traffic};
 use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
@@ -36,6 +37,8 @@ pub(crate) struct Peer {
     pub(crate) id: NodeId,
     pub(crate) name: String,
     pub(crate) address: Option<String>,
+    /// How it presented itself when the link was made.
+    pub(crate) card: Card,
     pub(crate) link: Arc<dyn Link>,
     /// The longest message both sides take, in bytes.
     pub(crate) message_max: usize,
@@ -120,8 +123,9 @@ impl Peer {
             unique: NEXT.fetch_add(1, Ordering::Relaxed),
             number,
             id: member.id,
-            name: member.name,
-            address: member.address,
+            name: member.name.clone(),
+            address: member.address.clone(),
+            card: member,
             link,
             message_max,
             window: hello.window,

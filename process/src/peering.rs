@@ -7,38 +7,23 @@ use midflight_transport_api::LinkLoss;
 use crate::ExitReason;
 use crate::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::inner::Inner;
-use crate::membership::Member;
+use crate::membership::Input;
 use crate::metrics::count;
 use crate::peer::Peer;
 use crate::pending::Waiting;
-use crate::wire::Signal;
 
 impl Inner {
     /// A peer is verified and welcomes us.
     pub(crate) fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");
-        let member = Member { id: peer.id, name: peer.name.clone(), address: peer.address.clone() };
         self.peers.write().insert(peer.id, peer.clone());
         count(&self.counts.links_made);
-        let all = {
-            let mut membership = self.membership.lock();
-            // Who cannot be dialled, such as an operator's program, is a peer and no member.
-            if member.address.is_some() {
-                membership.meet(member);
-            }
-            membership.all()
-        };
-        self.tell_members(&all);
-        self.groups_link_up(&peer);
-    }
-
-    /// Tells every peer who is in the cluster.
-    pub(crate) fn tell_members(self: &Arc<Self>, all: &[Member]) {
-        let mut peers: Vec<_> = self.peers.read().values().cloned().collect();
-        peers.sort_by_key(|peer| peer.id);
-        for peer in peers {
-            self.signal(&peer, &Signal::Members(all.to_vec()));
+        // Who cannot be dialled, such as an operator's program, is a peer and no member.
+        if peer.address.is_some() {
+            self.membership(Input::Met(&peer.card));
         }
+        self.tell_observer(&peer);
+        self.groups_link_up(&peer);
     }
 
     /// A peer's link is lost, with everything that waited on it.

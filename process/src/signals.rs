@@ -26,7 +26,9 @@ impl Inner {
                 Some(info) if info.fingerprint() == fingerprint => self.types.learn(&info),
                 _ => self.types.give_up(fingerprint),
             },
-            Signal::Members(members) => self.learn_members(members),
+            signal @ (Signal::Members(_) | Signal::Gossip(_) | Signal::Outranked { .. }) => {
+                self.membership_signal(peer, signal);
+            }
             Signal::Credit { process, messages, bytes } => peer.credit(process, messages, bytes),
             Signal::Gone { process } => peer.gone(process),
             Signal::Ask { request, question } => {
@@ -149,15 +151,5 @@ impl Inner {
                 inner.types.give_up(fingerprint);
             }
         });
-    }
-
-    fn learn_members(self: &Arc<Self>, members: Vec<crate::Member>) {
-        let (news, all) = {
-            let mut membership = self.membership.lock();
-            (membership.merge(members), membership.all())
-        };
-        if !news.is_empty() {
-            self.tell_members(&all);
-        }
     }
 }

@@ -18,7 +18,7 @@ use crate::handshake::{Action, Handshake};
 use crate::inner::Inner;
 use crate::link::LinkState;
 use crate::mailbox::Inbox;
-use crate::membership::Member;
+use crate::membership::Card;
 use crate::metrics::{Traffic, count};
 use crate::node::Node;
 use crate::peer::Peer;
@@ -40,6 +40,11 @@ impl LinkAcceptor for Acceptor {
             link.abort("the node is closing");
             return Box::new(Nobody);
         };
+        if inner.end_point.get().is_none() {
+            // It would not know where it can be dialled, and be taken for one that cannot.
+            link.abort("the node is being opened");
+            return Box::new(Nobody);
+        }
         Box::new(Sink::begin(inner, link))
     }
 }
@@ -370,7 +375,7 @@ impl Sink {
     }
 
     /// Whether a living member has this one's name: operators tell nodes apart by it.
-    fn is_taken(&self, member: &Member) -> bool {
+    fn is_taken(&self, member: &Card) -> bool {
         let namesake = |id, name: &str| id != member.id && name == member.name;
         let peers = self.inner.peers.read();
         let among_peers = peers.values().any(|p| p.address.is_some() && namesake(p.id, &p.name));
@@ -420,19 +425,13 @@ impl LinkSink for Sink {
 fn own_hello(inner: &Inner) -> Hello {
     let mut nonce = [0; 32];
     inner.runtime.fill_random(&mut nonce);
-    let member = inner.membership.lock().get(inner.id).cloned();
     Hello {
         protocol: wire::PROTOCOL,
         features: 0,
         cluster: inner.cluster.clone(),
-        member: member.unwrap_or_else(|| Member {
-            id: inner.id,
-            name: inner.name.clone(),
-            address: None,
-        }),
+        member: inner.gossip.kernel.lock().own().clone(),
         authenticated: inner.secret.is_some(),
         nonce,
-        catalogue: *inner.catalogue.lock(),
         window: Window::of(&inner.limits),
     }
 }

@@ -11,7 +11,8 @@ use crate::account::Window;
 use crate::ask::{Answer, Question};
 use crate::envelope::{CallRef, Refusal};
 use crate::groups::GroupNews;
-use crate::membership::Member;
+use crate::member::Member;
+use crate::membership::Card;
 use crate::spawned::{NotSpawned, SpawnHead};
 use crate::{ExitReason, MonitorRef};
 
@@ -90,7 +91,7 @@ pub(crate) enum Signal {
     SchemaRequest { fingerprint: Fingerprint },
     /// The answer.
     Schema { fingerprint: Fingerprint, info: Option<TypeInfo> },
-    /// All members the sender knows.
+    /// Members the sender knows, for one who is none itself.
     Members(Vec<Member>),
     /// So many messages to this process were handled.
     Credit { process: Place, messages: u32, bytes: u32 },
@@ -151,6 +152,10 @@ pub(crate) enum Signal {
     },
     /// Who of the sender's node is in which group.
     Groups(GroupNews),
+    /// A packet of the membership's gossip.
+    Gossip(#[serde(with = "octets")] Vec<u8>),
+    /// An earlier life of the receiver's name claims to have begun later than the receiver's.
+    Outranked { started: u64 },
 }
 
 /// How a node presents itself.
@@ -159,14 +164,44 @@ pub(crate) struct Hello {
     pub(crate) protocol: (u16, u16),
     pub(crate) features: u64,
     pub(crate) cluster: String,
-    pub(crate) member: Member,
+    pub(crate) member: Card,
     /// Whether the sender demands a proof that the peer knows the secret.
     pub(crate) authenticated: bool,
     pub(crate) nonce: [u8; 32],
-    /// A hash over the code this node has, and what it runs: so that peers see that they differ.
-    pub(crate) catalogue: [u8; 32],
     /// How much may be under way to each of the node's processes.
     pub(crate) window: Window,
+}
+
+/// Bytes as bytes: read in one piece, and not reserved by the length they claim.
+mod octets {
+    use std::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_bytes(Octets)
+    }
+
+    struct Octets;
+
+    impl Visitor<'_> for Octets {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
 }
 
 /// What a peer sent cannot be read.

@@ -9,7 +9,7 @@ use midflight_message::{Message, Pid, decode, encode};
 use super::child::{Child, StartFn, Starter, Template};
 use super::error::NoStart;
 use crate::functions::{Function, Process};
-use crate::membership::Member;
+use crate::member::Member;
 use crate::node::Node;
 use crate::spawn_on::SpawnOptions;
 
@@ -60,7 +60,7 @@ impl Placement {
                 .cloned()
                 .collect(),
             Wanted::Matching(may) => {
-                members.retain(|member| may(member));
+                members.retain(|member| member.is_up() && may(member));
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed);
                 let first = turn % members.len().max(1);
                 members.rotate_left(first);

@@ -262,6 +262,8 @@ fn a_lost_link_between_nodes_is_an_exit_signal_on_both_sides() {
             });
             let far = far.unwrap();
             cx.expect::<String>().await;
+            // What is under way when a link is cut is lost, the link to the target with it.
+            assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None);
             assert!(there.disconnect(target.node));
             let mut from = Vec::new();
             for _ in 0..2 {

@@ -11,6 +11,7 @@ mod info;
 mod letters;
 mod links;
 mod managed;
+mod members;
 mod metrics;
 mod mismatch;
 mod monitors;
