@@ -303,6 +303,14 @@ fn a_hibernating_process_handles_nothing_and_loses_nothing() {
         assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 2);
         assert_eq!(cx.now().since(before), 3 * SECOND);
 
+        // A signal that changes nothing does not wake it for good.
+        server.cast(&cx, Unknown).await.unwrap();
+        let before = cx.now();
+        cx.sleep(SOON).await;
+        cx.exit(pid, ExitReason::Normal).await;
+        assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 3);
+        assert_eq!(cx.now().since(before), 3 * SECOND);
+
         // Exit signals are not slept through.
         server.cast(&cx, Unknown).await.unwrap();
         cx.sleep(SOON).await;
