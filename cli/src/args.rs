@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
-use crate::{build, certs, dead_letters, demo, inspect, node, ps, push, start, status};
+use crate::{build, certs, dead_letters, demo, inspect, node, ps, push, start, status, top};
 
 /// Erlang-style processes whose code is replaced while they run.
 ///
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Start(start::Args),
     /// Lists a node's processes
     Ps(ps::Args),
+    /// Shows what a node does, again and again
+    Top(top::Args),
     /// Shows how a node is: its peers, and the versions it runs
     Status(status::Args),
     /// Shows the messages that nobody could take, and sends them again

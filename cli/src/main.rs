@@ -26,6 +26,7 @@ mod signals;
 mod start;
 mod status;
 mod tls;
+mod top;
 mod trust;
 mod upload;
 mod user_data;
@@ -68,6 +69,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Push(args) => push::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
+        Command::Top(args) => top::run(runtime, args).await,
         Command::Status(args) => status::run(runtime, args).await,
         Command::DeadLetters(args) => dead_letters::run(runtime, args).await,
         Command::Certs(args) => certs::run(&runtime, &args),

@@ -1,6 +1,6 @@
 //! `midflight ps`: the processes of a node.
 
-use midflight_dsu::protocol::{ProcessStatus, Processes, ProcessesRequest};
+use midflight_dsu::protocol::{ProcessStatus, Processes, ProcessesRequest, Unreceived};
 use midflight_runtime::Handle;
 use serde_json::json;
 
@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Lists at most so many
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     limit: u32,
+    /// Lists those with the longest mailboxes first
+    #[arg(long)]
+    longest: bool,
     /// Prints one JSON value
     #[arg(long)]
     json: bool,
@@ -23,7 +26,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let control = control::reach(&runtime, &args.reach).await?;
-    let answer = control.ask(ProcessesRequest { limit: args.limit }).await;
+    let request = ProcessesRequest { limit: args.limit, longest_first: args.longest };
+    let answer = control.ask(request).await;
     control.through.shutdown().await;
     let processes: Processes = answer?;
     let list: Vec<_> = processes.processes.iter().map(as_json).collect();
@@ -31,34 +35,59 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     output::either(args.json, &value, || for_people(&processes))
 }
 
-fn as_json(process: &ProcessStatus) -> serde_json::Value {
+pub(crate) fn as_json(process: &ProcessStatus) -> serde_json::Value {
+    let unreceived = process.unreceived.iter();
+    let unreceived: Vec<_> = unreceived
+        .map(|kind| json!({ "type": kind.type_name, "count": kind.count, "millis": kind.millis }))
+        .collect();
     json!({
         "pid": process.pid.to_string(), "name": process.name, "version": process.version,
-        "names": process.names, "mailbox": process.mailbox, "status": process.status,
+        "names": process.names, "mailbox": process.mailbox,
+        "mailbox_bytes": process.mailbox_bytes, "status": process.status,
+        "waits_for": process.waits_for, "links": process.links, "monitors": process.monitors,
+        "watchers": process.watchers, "traps_exits": process.traps_exits,
+        "unreceived": unreceived,
     })
 }
 
 fn for_people(processes: &Processes) -> String {
-    let head = ["PID", "RUNS", "VERSION", "STATUS", "MAILBOX", "NAMES"].map(str::to_owned).to_vec();
-    let rows = processes.processes.iter().map(|process| {
+    let mut text = table(&processes.processes);
+    let (shown, total) = (processes.processes.len() as u64, processes.total);
+    if shown < total {
+        text.push_str(&format!("{shown} of {total}; --limit shows more\n"));
+    }
+    text
+}
+
+/// Processes, one on a line.
+pub(crate) fn table(processes: &[ProcessStatus]) -> String {
+    let head = ["PID", "RUNS", "VERSION", "STATUS", "MAILBOX", "LINKS", "NAMES", "WAITS FOR"];
+    let rows = processes.iter().map(|process| {
         let version = match process.version {
             0 => "-".to_owned(),
             version => format!("v{version}"),
         };
+        let traps = if process.traps_exits { " (traps)" } else { "" };
         vec![
             process.pid.to_string(),
             process.name.clone(),
             version,
             process.status.clone(),
             process.mailbox.to_string(),
+            format!("{}{traps}", process.links),
             process.names.join(", "),
+            waits_for(process),
         ]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let mut text = output::table(&rows);
-    let (shown, total) = (processes.processes.len() as u64, processes.total);
-    if shown < total {
-        text.push_str(&format!("{shown} of {total}; --limit shows more\n"));
-    }
-    text
+    let head = head.map(str::to_owned).to_vec();
+    output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+}
+
+/// What a process waits for, and what it leaves lying.
+fn waits_for(process: &ProcessStatus) -> String {
+    let lies = process.unreceived.iter().map(|kind| {
+        let Unreceived { type_name, count, millis } = kind;
+        format!("not for {count} {type_name}, {} s old", millis / 1_000)
+    });
+    process.waits_for.iter().cloned().chain(lies).collect::<Vec<_>>().join("; ")
 }

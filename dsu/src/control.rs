@@ -9,19 +9,20 @@ mod deploy;
 mod fetch;
 mod lease;
 mod letters;
+mod numbers;
 
 use std::sync::Arc;
 
 use midflight_process::message::Message;
-use midflight_process::{Context, Pid, Received, ReplyTo, SpawnError};
+use midflight_process::{Context, Node, Pid, Received, ReplyTo, SpawnError};
 use parking_lot::Mutex;
 
 use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, LettersRequest, Offer,
-    ProcessesRequest, Release, Stage, Start, StatusRequest, Wanted,
+    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, LettersRequest, NumbersRequest,
+    Offer, ProcessesRequest, Release, Stage, Start, StatusRequest, Wanted,
 };
 use lease::Leases;
 
@@ -52,6 +53,7 @@ enum Request {
     Status(Received<StatusRequest>),
     Processes(Received<ProcessesRequest>),
     Letters(Received<LettersRequest>),
+    Numbers(Received<NumbersRequest>),
 }
 
 /// What the control process and its helpers share.
@@ -96,6 +98,7 @@ async fn next(cx: &Context) -> Request {
         .on(Request::Status)
         .on(Request::Processes)
         .on(Request::Letters)
+        .on(Request::Numbers)
         .forever()
         .await
 }
@@ -120,7 +123,11 @@ impl Control {
             }
             Request::Status(Received { reply_to, .. }) => reply(reply_to, self.status()),
             Request::Processes(Received { message, reply_to, .. }) => {
-                reply(reply_to, self.processes(&message));
+                let answer = move |node: &Node| numbers::processes(node, &message);
+                self.beside("list processes", reply_to, answer);
+            }
+            Request::Numbers(Received { reply_to, .. }) => {
+                self.beside("count processes", reply_to, numbers::numbers);
             }
             Request::Letters(Received { message, reply_to, .. }) => {
                 let control = self.clone();

@@ -4,11 +4,13 @@
 //! The control process is registered as [`CONTROL`]. All requests are calls.
 
 mod letters;
+mod numbers;
 
 use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
+pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
 
 /// The name of every node's control process.
 pub const CONTROL: &str = "midflight.control";
@@ -311,6 +313,9 @@ pub struct VersionStatus {
 pub struct ProcessesRequest {
     /// At most so many.
     pub limit: u32,
+    /// Those with the longest mailboxes, the longest first; else in order of their places.
+    #[serde(default)]
+    pub longest_first: bool,
 }
 
 /// A node's processes.
@@ -338,4 +343,36 @@ pub struct ProcessStatus {
     pub mailbox: u32,
     /// What it does: waiting, runnable, running, suspended, frozen.
     pub status: String,
+    /// What it waits for in the middle of a message.
+    #[serde(default)]
+    pub waits_for: Option<String>,
+    /// What the messages that wait for it count, in bytes.
+    #[serde(default)]
+    pub mailbox_bytes: u32,
+    /// Processes it is linked to.
+    #[serde(default)]
+    pub links: u64,
+    /// Monitors it has set.
+    #[serde(default)]
+    pub monitors: u64,
+    /// Monitors that others have set on it.
+    #[serde(default)]
+    pub watchers: u64,
+    /// Whether exit signals to it become messages.
+    #[serde(default)]
+    pub traps_exits: bool,
+    /// What its receives have passed over.
+    #[serde(default)]
+    pub unreceived: Vec<Unreceived>,
+}
+
+/// Messages of one type that a process has not received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Unreceived {
+    /// Their type.
+    pub type_name: String,
+    /// How many.
+    pub count: u64,
+    /// For how long the oldest has been passed over, in milliseconds.
+    pub millis: u64,
 }

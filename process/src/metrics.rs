@@ -3,14 +3,18 @@
 //! Nothing is counted for each message in a place that others write to: a runner, a link's reader and a
 //! batch keep counts of their own, and whoever asks adds them up. The rest is read from what is there.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use midflight_message::{NodeId, Pid};
 
+use crate::ProcessInfo;
 use crate::letters::DeadLetterTotals;
 use crate::node::Node;
 use crate::peer::Staged;
+use crate::wire::Place;
 
 /// A node in numbers. Those called totals only grow, over the node's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +156,34 @@ impl Node {
             dead_letters: self.dead_letter_totals(),
             peers: self.peer_metrics(),
         }
+    }
+
+    /// The first processes, in order of their places.
+    #[must_use]
+    pub fn first_processes(&self, limit: usize) -> Vec<ProcessInfo> {
+        let pids = self.inner.table.pids().into_iter();
+        let infos =
+            pids.filter_map(|(index, generation)| self.inner.info(Place { index, generation }));
+        infos.take(limit).collect()
+    }
+
+    /// The processes with the longest mailboxes, the longest first; of equal ones the first by place. As
+    /// [`Node::metrics`], it looks at every process.
+    #[must_use]
+    pub fn longest_mailboxes(&self, limit: usize) -> Vec<ProcessInfo> {
+        // The shortest of those that are kept is on top, to go first.
+        let mut longest = BinaryHeap::with_capacity(limit.min(1_024));
+        self.inner.table.each_mailbox(|place, mailbox| {
+            longest.push(Reverse((mailbox.messages, Reverse((place.index, place.generation)))));
+            if longest.len() > limit {
+                longest.pop();
+            }
+        });
+        let longest = longest.into_sorted_vec().into_iter();
+        let infos = longest.filter_map(|Reverse((_, Reverse((index, generation))))| {
+            self.inner.info(Place { index, generation })
+        });
+        infos.collect()
     }
 
     fn peer_metrics(&self) -> Vec<PeerMetrics> {

@@ -12,3 +12,4 @@ mod nodes;
 mod secrets;
 mod tls;
 mod tools;
+mod top;

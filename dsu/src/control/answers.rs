@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use midflight_process::Status as ProcessState;
-
 use super::Control;
 use crate::code_server::with_sources;
-use crate::protocol::{
-    ProcessStatus, Processes, ProcessesRequest, Start, Started, Status, VersionStatus,
-};
+use crate::protocol::{Start, Started, Status, VersionStatus};
 
 /// Processes started or listed by one request.
-const AT_ONCE_MAX: u32 = 100_000;
+pub(super) const AT_ONCE_MAX: u32 = 100_000;
 
 impl Control {
     pub(super) fn start(&self, request: &Start) -> Started {
@@ -60,31 +56,5 @@ impl Control {
             versions: versions.into_iter().map(version).collect(),
             refused: refused.map(|((name, version), times)| (name, version, times)).collect(),
         }
-    }
-
-    pub(super) fn processes(&self, request: &ProcessesRequest) -> Processes {
-        let node = self.server.node();
-        let limit = request.limit.min(AT_ONCE_MAX) as usize;
-        let processes = node.processes().into_iter().take(limit).map(|info| {
-            let label = info.label;
-            ProcessStatus {
-                pid: info.pid,
-                name: label.as_ref().map(|label| label.name.clone()).unwrap_or_default(),
-                version: label.map_or(0, |label| label.version),
-                names: info.names,
-                mailbox: info.mailbox,
-                status: match info.status {
-                    ProcessState::Waiting => "waiting",
-                    ProcessState::Runnable => "runnable",
-                    ProcessState::Running => "running",
-                    ProcessState::Suspended => "suspended",
-                    ProcessState::Frozen => "frozen",
-                    _ => "unknown",
-                }
-                .to_owned(),
-            }
-        });
-        let processes = processes.collect();
-        Processes { total: node.process_count() as u64, processes }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midflight_process::{Down, ExitReason, Node, Received};
+use midflight_process::{Down, ExitReason, Node, ProcessInfo, Received};
 
 use crate::world::simulate;
 
@@ -83,5 +83,31 @@ fn processes_turns_and_ends_are_counted() {
         assert_eq!((after.runnable, after.mailbox_messages), (0, 0));
         assert!(after.turns - before.turns >= 6, "{after:?}");
         assert!(after.messages_handled - before.messages_handled >= 4, "{after:?}");
+    });
+}
+
+#[test]
+fn the_longest_mailboxes_come_first() {
+    simulate(|world| async move {
+        let a = world.node("a").await;
+        let deaf: Vec<_> =
+            (0..5).map(|_| a.spawn("deaf", |_cx| std::future::pending::<()>()).unwrap()).collect();
+        let longest = [deaf[3], deaf[1], deaf[0]];
+        a.run("sender", move |cx| async move {
+            for (to, count) in longest.into_iter().zip([3_u32, 2, 1]) {
+                for n in 0..count {
+                    cx.send(to, n).await.unwrap();
+                }
+            }
+        })
+        .await
+        .unwrap();
+        a.runtime().sleep(SECOND).await;
+        let pids =
+            |infos: Vec<ProcessInfo>| infos.into_iter().map(|info| info.pid).collect::<Vec<_>>();
+        assert_eq!(pids(a.longest_mailboxes(2)), longest[..2]);
+        assert_eq!(pids(a.longest_mailboxes(4)), [deaf[3], deaf[1], deaf[0], deaf[2]]);
+        assert_eq!(a.longest_mailboxes(100).len(), 5);
+        assert_eq!(pids(a.first_processes(2)), deaf[..2]);
     });
 }
