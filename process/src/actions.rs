@@ -113,30 +113,35 @@ impl Turn<'_> {
         call: Option<CallRef>,
     ) -> Result<(), Unsent> {
         let inner = &self.node.inner;
-        if call.is_none()
-            && payload.len() <= SMALL_MAX
-            && let Route::Local(place) = inner.route(to)
-        {
-            if let Some(mismatch) = inner.known_refusal(&inner.refused, place, ty) {
-                return Err(Unsent::Incompatible(mismatch));
-            }
-            let room =
-                Room { messages: inner.limits.mailbox_messages, bytes: inner.limits.mailbox_bytes };
-            let message = (local(self.place), ty, payload);
-            return match inner.table.deliver_small(place.index, place.generation, message, room) {
-                Some(Err(_no_room)) => Err(Unsent::Full),
-                Some(Ok(true)) => {
-                    inner.queues.push(place.index);
-                    Ok(())
+        let route = inner.route(to);
+        match &route {
+            Route::Local(place) if call.is_none() && payload.len() <= SMALL_MAX => {
+                if let Some(mismatch) = inner.known_refusal(&inner.refused, *place, ty) {
+                    return Err(Unsent::Incompatible(mismatch));
                 }
-                // A dead process's messages go nowhere.
-                Some(Ok(false)) | None => Ok(()),
-            };
+                let limits = &inner.limits;
+                let room = Room { messages: limits.mailbox_messages, bytes: limits.mailbox_bytes };
+                let message = (local(self.place), ty, payload);
+                let table = &inner.table;
+                return match table.deliver_small(place.index, place.generation, message, room) {
+                    Some(Err(_no_room)) => Err(Unsent::Full),
+                    Some(Ok(true)) => {
+                        inner.queues.push(place.index);
+                        Ok(())
+                    }
+                    // A dead process's messages go nowhere.
+                    Some(Ok(false)) | None => Ok(()),
+                };
+            }
+            Route::Remote(peer, _) => inner.behaviour_sends(self.place, peer, call.is_some()),
+            _ => {}
         }
         let content = Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) };
-        inner.try_send(self.place, to, call, content).map_err(|error| match error {
+        inner.send_by(route, self.place, call, content).map_err(|error| match error {
             NotSent::Full(_) => Unsent::Full,
             NotSent::NotConnected(node, _) => Unsent::NotConnected(node),
+            // Behaviours accept every loss.
+            NotSent::Disconnected(_) => Unsent::Never("messages may be lost there".into()),
             NotSent::TooLarge { max } => {
                 Unsent::Never(format!("it is larger than {max} bytes, the transport's limit"))
             }

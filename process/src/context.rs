@@ -58,7 +58,7 @@ impl Context {
     /// call it, to know.
     ///
     /// # Errors
-    /// `Full` and `NotConnected` give the message back.
+    /// `Full`, `NotConnected` and `Disconnected` give the message back.
     pub fn try_send<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
         let inner = &self.node.inner;
         if let Route::Remote(peer, place) = inner.route(to) {
@@ -73,7 +73,8 @@ impl Context {
     ///
     /// # Errors
     /// `Overloaded` when the receiver had no room in time; `Unreachable` when no link to its node
-    /// could be made.
+    /// could be made; `Disconnected` when this process has not accepted that what it sent there before
+    /// may be lost.
     ///
     /// # Cancel safety
     /// A dropped future has not sent the message.

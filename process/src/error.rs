@@ -17,6 +17,10 @@ pub enum TrySendError<M> {
     /// There is no link to the receiver's node. The message comes back.
     #[error("there is no link to the receiver's node")]
     NotConnected(M),
+    /// What this process sent to the receiver's node before may be lost, and it has not accepted that:
+    /// [`Context::reconnect`](crate::Context::reconnect). The message comes back.
+    #[error("messages to the receiver's node may be lost, which has not been accepted (reconnect)")]
+    Disconnected(M),
     /// The message is larger than the transport takes.
     #[error("the message is larger than {max} bytes, the transport's limit")]
     TooLarge {
@@ -51,6 +55,10 @@ pub enum SendError {
         /// Why.
         why: String,
     },
+    /// What this process sent to the receiver's node before may be lost, and it has not accepted that:
+    /// [`Context::reconnect`](crate::Context::reconnect).
+    #[error("messages to the node of {0} may be lost, which has not been accepted (reconnect)")]
+    Disconnected(Pid),
     /// The message is larger than the transport takes.
     #[error("the message is larger than {max} bytes, the transport's limit")]
     TooLarge {
@@ -133,6 +141,7 @@ impl<M: 'static> TrySendError<M> {
         match not_sent {
             NotSent::Full(content) => Self::Full(back(content)),
             NotSent::NotConnected(_, content) => Self::NotConnected(back(content)),
+            NotSent::Disconnected(content) => Self::Disconnected(back(content)),
             NotSent::TooLarge { max } => Self::TooLarge { max },
             NotSent::Encode(error) => Self::Encode(error),
             NotSent::TooManyTypes => Self::TooManyTypes,
@@ -142,30 +151,31 @@ impl<M: 'static> TrySendError<M> {
 }
 
 impl SendError {
+    /// From an error for which waiting does not help; the others are waited out before.
+    pub(crate) fn from_try<M>(error: TrySendError<M>, to: Pid) -> Self {
+        match error {
+            TrySendError::Full(_) => Self::Overloaded(to),
+            TrySendError::NotConnected(_) => {
+                Self::Unreachable { to, why: "there is no link".into() }
+            }
+            TrySendError::Disconnected(_) => Self::Disconnected(to),
+            TrySendError::TooLarge { max } => Self::TooLarge { max },
+            TrySendError::Encode(error) => Self::Encode(error),
+            TrySendError::TooManyTypes => Self::TooManyTypes,
+            TrySendError::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
+        }
+    }
+
     /// From a reason for which waiting does not help.
     pub(crate) fn from_not_sent(not_sent: NotSent, to: Pid) -> Self {
         match not_sent {
             NotSent::Full(_) => Self::Overloaded(to),
             NotSent::NotConnected(..) => Self::Unreachable { to, why: "there is no link".into() },
+            NotSent::Disconnected(_) => Self::Disconnected(to),
             NotSent::TooLarge { max } => Self::TooLarge { max },
             NotSent::Encode(error) => Self::Encode(error),
             NotSent::TooManyTypes => Self::TooManyTypes,
             NotSent::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
-        }
-    }
-}
-
-impl SendError {
-    /// From an error that waiting does not help; the others are waited out before.
-    pub(crate) fn from_try<M>(error: TrySendError<M>, to: Pid) -> Self {
-        match error {
-            TrySendError::TooLarge { max } => Self::TooLarge { max },
-            TrySendError::Encode(error) => Self::Encode(error),
-            TrySendError::TooManyTypes => Self::TooManyTypes,
-            TrySendError::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
-            TrySendError::Full(_) | TrySendError::NotConnected(_) => {
-                unreachable!("waited out before")
-            }
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     /// Nodes met, by number; 0 is this one. Numbers are never reused.
     pub(crate) nodes: RwLock<Vec<NodeId>>,
     pub(crate) closing: AtomicBool,
+    /// See [`Node::accepted_losses`](crate::Node::accepted_losses).
+    pub(crate) accepted_losses: AtomicU64,
     next: AtomicU64,
 }
 
@@ -103,6 +105,7 @@ impl Inner {
             links: Mutex::default(),
             nodes: RwLock::new(vec![parts.id]),
             closing: AtomicBool::new(false),
+            accepted_losses: AtomicU64::new(0),
             next: AtomicU64::new(1),
             id: parts.id,
             name: parts.name,

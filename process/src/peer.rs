@@ -21,6 +21,7 @@ use crate::metrics::{Shown, Traffic};
 use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
 use crate::refused::Refused;
+use crate::senders::Senders;
 use crate::types::{TypeNo, TypeTable};
 use crate::wire::{Hello, Place, Signal, put_signal};
 
@@ -58,6 +59,8 @@ pub(crate) struct Peer {
     accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
     /// What waits for a word from there.
     pub(crate) pending: Pending,
+    /// Who has sent to there.
+    pub(crate) senders: Senders,
     /// Requests from there to start functions, whose arguments have not been read.
     pub(crate) spawning: Account,
     /// What came from there.
@@ -139,6 +142,7 @@ impl Peer {
             waiting: Mutex::default(),
             accounts: Mutex::default(),
             pending: Pending::default(),
+            senders: Senders::default(),
             spawning: Account::default(),
             received: Shown::default(),
             refused: Refused::default(),

@@ -47,6 +47,7 @@ impl Inner {
         self.forget_watchers(peer, watched);
         self.end_remote_links(peer, links, loss);
         self.end_node_monitors(peer, node_monitors, loss);
+        self.tell_senders(peer, loss);
         let from = Sender { node: peer.number, index: 0, generation: 0 };
         let mut calls: Vec<_> = calls.into_iter().collect();
         calls.sort_unstable_by_key(|(call, _)| *call);

@@ -5,11 +5,14 @@
 //! make it anew at once, so that what ends the old one must not meet the new: whoever unlinks ignores
 //! everything about the link until the other side has acknowledged that, as in Erlang/OTP.
 
+mod losses;
 mod monitors;
 
 use crate::ExitReason;
 use crate::envelope::Sender;
 use crate::small_map::SmallMap;
+use losses::Losses;
+pub use losses::ReconnectPolicy;
 pub(crate) use monitors::{Monitors, Watched, Watcher};
 
 /// What a process has to do with the ends of others, and they with its own.
@@ -20,6 +23,7 @@ pub(crate) struct Relations {
     /// By the process at the other end.
     links: SmallMap<Sender, Link>,
     pub(crate) monitors: Monitors,
+    pub(crate) losses: Losses,
 }
 
 /// One end of a link.

@@ -14,6 +14,7 @@ use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::error::TrySendError;
 use crate::inner::Inner;
 use crate::peer::{Peer, WriteOutcome, push_waker};
+use crate::reconnect::MayNot;
 use crate::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
@@ -33,6 +34,8 @@ pub(crate) enum NotSent {
     Full(Content),
     /// There is no link to the receiver's node.
     NotConnected(NodeId, Content),
+    /// The sender has not accepted that what it sent there before may be lost.
+    Disconnected(Content),
     TooLarge {
         max: usize,
     },
@@ -90,9 +93,23 @@ impl Inner {
         call: Option<CallRef>,
         content: Content,
     ) -> Result<(), NotSent> {
-        match self.route(to) {
+        self.send_by(self.route(to), from, call, content)
+    }
+
+    /// As [`Inner::try_send`], by a way that has been looked up.
+    pub(crate) fn send_by(
+        self: &Arc<Self>,
+        route: Route,
+        from: Place,
+        call: Option<CallRef>,
+        content: Content,
+    ) -> Result<(), NotSent> {
+        match route {
             Route::Local(place) => self.send_local(from, place, call, content),
             Route::Remote(peer, place) => self.send_remote(from, &peer, place, call, content),
+            Route::NotConnected(node) if self.has_lost(from, node) => {
+                Err(NotSent::Disconnected(content))
+            }
             Route::NotConnected(node) => Err(NotSent::NotConnected(node, content)),
         }
     }
@@ -131,6 +148,14 @@ impl Inner {
         call: Option<CallRef>,
         content: Content,
     ) -> Result<(), NotSent> {
+        if !peer.senders.knows(from, call.is_some())
+            && let Err(why) = self.first_send(from, peer, call.is_some())
+        {
+            return Err(match why {
+                MayNot::Disconnected => NotSent::Disconnected(content),
+                MayNot::NotConnected => NotSent::NotConnected(peer.id, content),
+            });
+        }
         let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
         if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
             return Err(NotSent::Incompatible(mismatch));
@@ -171,6 +196,14 @@ impl Inner {
         to: Place,
         message: M,
     ) -> Result<(), TrySendError<M>> {
+        if !peer.senders.knows(from, false)
+            && let Err(why) = self.first_send(from, peer, false)
+        {
+            return Err(match why {
+                MayNot::Disconnected => TrySendError::Disconnected(message),
+                MayNot::NotConnected => TrySendError::NotConnected(message),
+            });
+        }
         let ty = self.types.of::<M>().map_err(|_too_many| TrySendError::TooManyTypes)?;
         if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
             return Err(TrySendError::Incompatible(mismatch));

@@ -54,6 +54,12 @@ pub struct Pid {
     pub generation: u32,
 }
 
+impl From<Pid> for NodeId {
+    fn from(pid: Pid) -> Self {
+        pid.node
+    }
+}
+
 impl Schema for Pid {
     fn descriptor() -> Descriptor {
         let fields = vec![
