@@ -10,6 +10,7 @@ use midflight_transport_api::ConnectionId;
 use midflight_transport_api::frame::{CRITICAL, Kind, header, push_extension};
 use midflight_transport_stream::handshake::{self, Introduction, Message, Refusal, VERSIONS};
 
+use crate::targets::driven::{Tree, TreeV1};
 use crate::targets::message::Sample;
 
 /// A name and its bytes.
@@ -24,6 +25,7 @@ pub fn of(target: &str) -> Vec<Seed> {
         "handshake" => handshakes(),
         "extensions" => entries(),
         "schema" => schemas(),
+        "driven" => values(),
         "message" => messages(),
         _ => Vec::new(),
     }
@@ -171,6 +173,22 @@ fn schemas() -> Vec<Seed> {
         ("endless".into(), b"#0\n#0 = A: struct { gone: #0 }\n".to_vec()),
         ("nothings".into(), b"#0\n#0 = A: struct { kept: array<unit, 4294967295> }\n".to_vec()),
     ]
+}
+
+/// Schemas, each with a value of it.
+fn values() -> Vec<Seed> {
+    let seed = |name: &str, schema: &str, value: &[u8]| {
+        (name.to_owned(), [schema.as_bytes(), &[0], value].concat())
+    };
+    let tree = "#0\n#0 = fuzz.Tree@1: struct { kids: seq<#0>, value: i8 }\n";
+    let mut seeds = vec![
+        seed("tree", tree, &[2, 0, 3, 1, 0, 5, 9]),
+        seed("tree-as-it-is", Tree::type_info().schema(), &[8, 1, 2, 0, 0, 1, 3]),
+        seed("tree-in-a-circle", TreeV1::type_info().schema(), &[1, 4, 1, 6, 0, 0]),
+    ];
+    let schema = Sample::type_info().schema();
+    seeds.extend(messages().iter().map(|(name, value)| seed(name, schema, value)));
+    seeds
 }
 
 fn messages() -> Vec<Seed> {

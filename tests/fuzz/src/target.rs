@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use crate::targets::{extensions, frame, handshake, incoming, message, schema};
+use crate::targets::{driven, extensions, frame, handshake, incoming, message, schema};
 
 /// A function over bytes and what may be asked of it.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Target {
 const FRAMES: usize = 130 << 10;
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "frame", run: frame::frame, longest: FRAMES, memory: (64 << 10, 4), words: &[] },
     Target {
         name: "incoming",
@@ -53,6 +53,13 @@ pub const TARGETS: [Target; 6] = [
         run: schema::schema,
         longest: 70 << 10,
         memory: (4 << 20, 256),
+        words: schema::WORDS,
+    },
+    Target {
+        name: "driven",
+        run: driven::driven,
+        longest: 8 << 10,
+        memory: (4 << 20, 512),
         words: schema::WORDS,
     },
     Target {

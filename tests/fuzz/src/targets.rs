@@ -5,6 +5,7 @@
     reason = "a target panics when something is wrong: it is its answer"
 )]
 
+pub mod driven;
 pub mod extensions;
 pub mod frame;
 pub mod handshake;

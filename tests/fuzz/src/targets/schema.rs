@@ -30,6 +30,7 @@ pub const WORDS: &[&str] = &[
     "tuple(",
     "transparent(",
     "reference(",
+    "checked(",
     "array<",
     "option<",
     "seq<",
@@ -51,6 +52,11 @@ pub const WORDS: &[&str] = &[
     "é",
     " default",
     " alias ",
+    " other",
+    "fuzz.Tree@1",
+    "value",
+    "kids",
+    "fuzz.Sample@1",
     "18446744073709551615",
     "unit\n",
     "#0\n#0 = A: unit\n",
@@ -67,7 +73,7 @@ pub fn schema(bytes: &[u8], trail: &mut Trail) {
     };
     assert_eq!(tree.to_string(), text);
     trail.note(("a tree", tree.definitions().len()));
-    let Ok(theirs) = TypeInfo::parse(Sample::NAME, 7, &text) else { return };
+    let Ok(theirs) = TypeInfo::parse(Sample::NAME, Sample::VERSION, &text) else { return };
     for ours in [Sample::type_info(), Later::type_info()] {
         let _ = resolve(ours, &theirs);
         let resolution = resolve(&theirs, ours);
