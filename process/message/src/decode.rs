@@ -28,8 +28,9 @@ pub fn decode_resolved<M: Message>(
         {
             Err(DecodeReason::Refused("the plan is for another type".to_owned()).into())
         }
+        // What fails is read again by the plan, which knows where.
         Resolution::Structural(plan) if plan.verbatim => {
-            decode_reason(bytes).map_err(Failure::from)
+            decode_reason(bytes).or_else(|_| read(plan, bytes))
         }
         Resolution::Structural(plan) | Resolution::Chain(plan) => read(plan, bytes),
         Resolution::Incompatible(mismatch) => {

@@ -4,6 +4,7 @@
 //! behaves as derived code does then reads every value twice: from the bytes by the writer's schema,
 //! and from JSON, where serde's own rules are at home. Both must agree with the prediction.
 
+mod chance;
 mod edit;
 mod model;
 mod reading;
@@ -17,8 +18,9 @@ use proptest::prelude::*;
 use crate::decode::follow;
 use crate::failure::Failure;
 use crate::{MismatchReason, Resolution, Risk, SchemaTree, Type, TypeInfo, resolve};
+use chance::Chance;
 use edit::edited;
-use model::{Chance, Model, model};
+use model::{Model, model};
 use reading::Reading;
 use serde::de::DeserializeSeed;
 use value::{Value, covering, random};
@@ -200,7 +202,7 @@ fn canonical_text_is_a_tree_and_back() {
 /// What a named type is made of; the tests' trees have no other wrappers.
 fn body_of<'a>(tree: &'a SchemaTree, ty: &Type) -> Option<&'a crate::Body<Type>> {
     match ty {
-        Type::Named(number) => Some(&tree.definition(*number).body),
+        Type::Named(number) => Some(&tree.definitions()[*number].body),
         _ => None,
     }
 }

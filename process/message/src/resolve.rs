@@ -186,13 +186,17 @@ impl<'a> Comparison<'a> {
 
     /// Compares what the authors call two types, where both have said something.
     fn names(&self, theirs: &Type, ours: &Type) -> Result<(), Mismatch> {
-        let said = |tree: &SchemaTree, ty: &Type| {
-            tree.claims(ty).map(|claim| claim.to_string()).collect::<Vec<_>>().join(" of ")
+        let [their, our] = [(self.theirs, theirs), (self.ours, ours)];
+        let said = |(tree, ty): (&'a SchemaTree, _)| {
+            tree.claims(ty).map(|claim| (claim.name, claim.version))
         };
-        let [theirs, ours] = [said(self.theirs, theirs), said(self.ours, ours)];
-        if theirs == ours || theirs.is_empty() || ours.is_empty() {
+        let silent = said(their).next().is_none() || said(our).next().is_none();
+        if silent || said(their).eq(said(our)) {
             return Ok(());
         }
+        let [theirs, ours] = [their, our].map(|(tree, ty)| {
+            tree.claims(ty).map(|claim| claim.to_string()).collect::<Vec<_>>().join(" of ")
+        });
         self.mismatch(theirs, ours, MismatchReason::Name)
     }
 

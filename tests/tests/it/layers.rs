@@ -24,7 +24,8 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "midflight-abi",
             "midflight-runtime",
         ],
-        "midflight-cli" | "midflight-tests" | "midflight-bench" | "midflight-fuzz" => return None,
+        "midflight-cli" | "midflight-tests" | "midflight-bench" | "midflight-fuzz"
+        | "midflight-pairs" => return None,
         // Examples and fixtures: a bundle uses the SDK and nothing else of ours.
         _ => &["midflight-abi"],
     })

@@ -1,6 +1,7 @@
 //! One change to a schema, as authors make them.
 
-use super::model::{Chance, KEYS, Model};
+use super::chance::Chance;
+use super::model::{KEYS, Model};
 use crate::{Body, Field, Scalar, Shape, Variant};
 
 /// Makes one change somewhere.

@@ -1,14 +1,14 @@
 //! Values of a schema: drawn at random or to cover it, written as bytes and as JSON.
 
+use midflight_message::{Body, Scalar, SchemaTree, Shape, Type};
 use serde_json::{Value as Json, json};
 
 use super::body_of;
-use super::model::Chance;
-use crate::{Body, Scalar, SchemaTree, Shape, Type};
+use super::chance::Chance;
 
 /// A value, as a reader sees it: newtypes have left no trace.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Unit,
     Bool(bool),
     Int(i128),
@@ -31,7 +31,7 @@ fn put<T: serde::Serialize>(value: T, out: &mut Vec<u8>) {
 
 impl Value {
     /// Writes it as the derived code of its type would with postcard.
-    pub(super) fn write(&self, tree: &SchemaTree, ty: &Type, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, tree: &SchemaTree, ty: &Type, out: &mut Vec<u8>) {
         match (ty, self) {
             (Type::Scalar(scalar), _) => self.write_scalar(*scalar, out),
             (Type::Option(_), Self::Absent) => out.push(0),
@@ -110,7 +110,7 @@ impl Value {
     }
 
     /// Writes it as the derived code of its type would with JSON.
-    pub(super) fn json(&self, tree: &SchemaTree, ty: &Type) -> Json {
+    pub(crate) fn json(&self, tree: &SchemaTree, ty: &Type) -> Json {
         match (ty, self) {
             (Type::Named(_), _) => match (body_of(tree, ty).unwrap(), self) {
                 (Body::Plain(shape), _) => self.json_shape(tree, shape),
@@ -161,9 +161,10 @@ impl Value {
             }
             (Shape::Struct { fields, .. }, Self::Struct(values)) => {
                 let pairs = values.iter().zip(fields);
-                let json = |((name, value), field): (&(String, Self), &crate::Field<Type>)| {
-                    (name.clone(), value.json(tree, &field.ty))
-                };
+                let json =
+                    |((name, value), field): (&(String, Self), &midflight_message::Field<Type>)| {
+                        (name.clone(), value.json(tree, &field.ty))
+                    };
                 Json::Object(pairs.map(json).collect())
             }
             other => panic!("{other:?}"),
@@ -172,7 +173,7 @@ impl Value {
 }
 
 /// Any value of a type.
-pub(super) fn random(tree: &SchemaTree, ty: &Type, chance: &mut Chance) -> Value {
+pub(crate) fn random(tree: &SchemaTree, ty: &Type, chance: &mut Chance) -> Value {
     let many = |bound, item: &Type, chance: &mut Chance| {
         let count = chance.below(bound);
         (0..count).map(|_| random(tree, item, chance)).collect::<Vec<_>>()
@@ -222,7 +223,7 @@ fn random_shape(tree: &SchemaTree, shape: &Shape<Type>, chance: &mut Chance) -> 
             Value::List(items.iter().map(|item| random(tree, item, chance)).collect())
         }
         Shape::Struct { fields, .. } => {
-            let value = |field: &crate::Field<Type>, chance: &mut Chance| {
+            let value = |field: &midflight_message::Field<Type>, chance: &mut Chance| {
                 (field.name.clone(), random(tree, &field.ty, chance))
             };
             Value::Struct(fields.iter().map(|field| value(field, chance)).collect())
@@ -231,7 +232,7 @@ fn random_shape(tree: &SchemaTree, shape: &Shape<Type>, chance: &mut Chance) -> 
 }
 
 /// Values in which, together, every part of the type occurs.
-pub(super) fn covering(tree: &SchemaTree, ty: &Type) -> Vec<Value> {
+pub(crate) fn covering(tree: &SchemaTree, ty: &Type) -> Vec<Value> {
     let each = |item: &Type, wrap: &dyn Fn(Value) -> Value| {
         covering(tree, item).into_iter().map(wrap).collect()
     };
@@ -289,7 +290,7 @@ fn product<'a>(tree: &SchemaTree, types: impl Iterator<Item = &'a Type>) -> Vec<
 }
 
 /// Values that JSON keeps exactly, the extremes among them.
-pub(super) fn samples(scalar: Scalar) -> Vec<Value> {
+pub(crate) fn samples(scalar: Scalar) -> Vec<Value> {
     let ints = |values: &[i128]| values.iter().copied().map(Value::Int).collect();
     match scalar {
         Scalar::Unit => vec![Value::Unit],

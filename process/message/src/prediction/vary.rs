@@ -1,14 +1,15 @@
 //! Values that differ from another in one place: so each condition of a prediction can be met alone.
 
+use midflight_message::{Body, Scalar, SchemaTree, Shape, Type};
+
 use super::body_of;
 use super::value::{Value, covering, samples};
-use crate::{Body, Scalar, SchemaTree, Shape, Type};
 
 /// The longest list that is tried, a bit longer than any the schemas ask for.
 const LONGEST: usize = 5;
 
 /// Every value that differs from this one in one part; those that keep the most of it come first.
-pub(super) fn variations(tree: &SchemaTree, ty: &Type, value: &Value) -> Vec<Value> {
+pub(crate) fn variations(tree: &SchemaTree, ty: &Type, value: &Value) -> Vec<Value> {
     match (ty, value) {
         (Type::Scalar(scalar), _) => {
             let mut all = samples(*scalar);
