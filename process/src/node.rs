@@ -227,21 +227,22 @@ impl Node {
         }
     }
 
-    /// Ends the node: its links are closed politely, its processes end. Idempotent.
+    /// Ends the node: its processes end with [`ExitReason::Shutdown`], its links are closed politely.
+    /// Idempotent.
     pub async fn shutdown(&self) {
         if self.inner.closing.swap(true, Ordering::AcqRel) {
             return;
         }
+        // First, so that those who watch them from elsewhere are told why.
+        self.inner.end_processes();
         self.inner.membership(Input::Leave);
         self.inner.gossip.ring();
         if let Some(end_point) = self.inner.end_point.get() {
             end_point.close().await;
         }
         self.inner.queues.wake_all();
-        for (index, generation) in self.inner.table.pids() {
-            // Bodies hold the node: dropping them here ends the circle.
-            drop(self.inner.table.remove(index, generation));
-        }
+        // What was being started meanwhile.
+        self.inner.end_processes();
     }
 }
 

@@ -292,6 +292,19 @@ fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reas
     bury(inner, place, slot, batch, reason);
 }
 
+impl Inner {
+    /// The node is shut down: all its processes end.
+    pub(crate) fn end_processes(self: &Arc<Self>) {
+        for (index, generation) in self.table.pids() {
+            let Some(mut slot) = self.table.remove(index, generation) else { continue };
+            // Bodies hold the node: dropping them here ends the circle.
+            drop(slot.body.take());
+            let nothing = Batch { inbox: None, handled: Handled::default() };
+            bury(self, Place { index, generation }, slot, nothing, ExitReason::Shutdown);
+        }
+    }
+}
+
 /// Sees to what the emptied cell of a process held, and `batch`, which is older: its calls are
 /// refused, its watchers are told.
 pub(crate) fn bury(

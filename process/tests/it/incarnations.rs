@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midflight_process::{CallError, Down, ExitReason, SendError};
+use midflight_process::{CallError, Context, Down, ExitReason, Exited, SendError};
 
 use crate::world::{World, simulate};
 
@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn a_restarted_node_is_another_and_what_is_sent_to_the_one_before_is_told() {
     simulate(|world| async move {
         let (a, b) = world.pair().await;
-        let server = |cx: midflight_process::Context| async move {
+        let server = |cx: Context| async move {
             loop {
                 cx.expect::<u64>().await;
             }
@@ -27,6 +27,9 @@ fn a_restarted_node_is_another_and_what_is_sent_to_the_one_before_is_told() {
             let _ = told.send(down.reason);
         });
         watched.unwrap();
+        while b.process(old).is_some_and(|info| info.watchers == 0) {
+            world.runtime.sleep(Duration::from_millis(1)).await;
+        }
         b.shutdown().await;
         drop(b);
         let b = world.node("b").await;
@@ -48,6 +51,37 @@ fn a_restarted_node_is_another_and_what_is_sent_to_the_one_before_is_told() {
         .await
         .unwrap();
         let reason = tells.await.unwrap();
-        assert!(matches!(reason, ExitReason::NoConnection(_)), "{reason}");
+        assert_eq!(reason, ExitReason::Shutdown);
+    });
+}
+
+#[test]
+fn a_node_that_is_shut_down_says_so_for_its_processes() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let idle = |cx: Context| async move {
+            let _caller = cx.receive_one::<u64>().await.reply_to;
+            std::future::pending::<()>().await;
+        };
+        let server = b.spawn("server", idle).unwrap();
+        let (told, tells) = futures_channel::oneshot::channel();
+        let watcher = a.spawn("watcher", move |cx| async move {
+            cx.trap_exits(true);
+            cx.monitor(server).await;
+            cx.link(server).await;
+            let call = cx.call::<u64, u64>(server, 1, 3_600 * SECOND).await;
+            let down: Down = cx.expect().await;
+            let exited: Exited = cx.expect().await;
+            let _ = told.send((call.unwrap_err().to_string(), down.reason, exited.reason));
+        });
+        watcher.unwrap();
+        while b.process(server).is_none_or(|info| info.watchers == 0 || info.links == 0) {
+            world.runtime.sleep(Duration::from_millis(1)).await;
+        }
+        world.runtime.sleep(SECOND).await;
+        b.shutdown().await;
+        let (call, down, exited) = tells.await.unwrap();
+        assert!(call.contains("without a reply"), "{call}");
+        assert_eq!((down, exited), (ExitReason::Shutdown, ExitReason::Shutdown));
     });
 }
