@@ -125,6 +125,9 @@ impl Hosted {
                         return flow;
                     }
                 }
+                Delivery::Stray { from, port, content } => {
+                    turn.refuse(from, None, content, Refusal::NoPort { port });
+                }
                 // A reply that nobody waits for any more.
                 _ => {}
             }

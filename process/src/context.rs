@@ -16,7 +16,7 @@ use crate::node::Node;
 use crate::receive::{Receive, Received};
 use crate::registry::RegisterError;
 use crate::reply::read_reply;
-use crate::send::{NotSent, Route};
+use crate::send::{Kind, NotSent, Route};
 use crate::wire::Place;
 
 /// A process's own view of itself and the world. It belongs to one process and is handed to its
@@ -62,7 +62,7 @@ impl Context {
     pub fn try_send<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
         let inner = &self.node.inner;
         if let Route::Remote(peer, place) = inner.route(to) {
-            return inner.send_remote_ref(self.place, &peer, place, message);
+            return inner.send_remote_ref(self.place, &peer, place, None, message);
         }
         let content = Content::Value(Box::new(message));
         inner.try_send(self.place, to, None, content).map_err(TrySendError::from_not_sent)
@@ -93,14 +93,15 @@ impl Context {
     pub(crate) async fn send_waiting(
         &self,
         to: Pid,
-        call: Option<CallRef>,
+        kind: impl Into<Kind>,
         content: Content,
     ) -> Result<(), SendError> {
+        let kind = kind.into();
         let inner = &self.node.inner;
         let deadline = inner.runtime.now() + inner.limits.send_timeout;
         let mut content = Some(content);
         while let Some(attempt) = content.take() {
-            match inner.try_send(self.place, to, call, attempt) {
+            match inner.try_send(self.place, to, kind, attempt) {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Full(given_back)) => {
                     let mut deadline = inner.runtime.sleep_until(deadline);
@@ -112,7 +113,7 @@ impl Context {
                         }
                         inner.wait_for_room(to, cx.waker());
                         let Some(content) = attempt.take() else { return Poll::Ready(Ok(None)) };
-                        match inner.try_send(self.place, to, call, content) {
+                        match inner.try_send(self.place, to, kind, content) {
                             Ok(()) => Poll::Ready(Ok(None)),
                             Err(NotSent::Full(content)) => {
                                 attempt = Some(content);

@@ -58,8 +58,10 @@ pub struct CallRef(pub u64);
 pub(crate) enum Envelope {
     /// A value moved from a process of the same image.
     Value { from: Sender, value: Box<dyn Value> },
-    /// An encoded message in the segment.
-    Small { from: Sender, ty: TypeNo, start: u32, len: u32 },
+    /// An encoded message in the segment; a value for a port when `port` is not 0.
+    Small { from: Sender, port: u32, ty: TypeNo, start: u32, len: u32 },
+    /// A moved value for a port: it says for which.
+    Port { from: Sender, value: Box<dyn Value> },
     /// Everything else.
     Parcel { from: Sender, parcel: Box<Parcel> },
 }
@@ -79,6 +81,8 @@ pub(crate) enum Content {
 pub(crate) enum Parcel {
     /// A large encoded message, by reference.
     Large { ty: TypeNo, bytes: Bytes },
+    /// A large encoded value for a port.
+    Port { port: u32, ty: TypeNo, bytes: Bytes },
     /// A request that wants a reply.
     Call { call: CallRef, content: Content },
     /// The reply to a call.
@@ -155,6 +159,11 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+    /// The receiver has no such port, or has closed it.
+    NoPort {
+        /// The port's number.
+        port: u32,
+    },
 }
 
 impl std::fmt::Display for Refusal {
@@ -169,6 +178,7 @@ impl std::fmt::Display for Refusal {
             Self::Garbled { type_name, detail } => write!(f, "garbled {type_name}: {detail}"),
             Self::NoProcess => f.write_str("no such process"),
             Self::Aborted { reason } => write!(f, "aborted: {reason}"),
+            Self::NoPort { port } => write!(f, "port {port} is closed"),
         }
     }
 }
@@ -176,9 +186,10 @@ impl std::fmt::Display for Refusal {
 impl Envelope {
     pub(crate) const fn from(&self) -> Sender {
         match self {
-            Self::Value { from, .. } | Self::Small { from, .. } | Self::Parcel { from, .. } => {
-                *from
-            }
+            Self::Value { from, .. }
+            | Self::Small { from, .. }
+            | Self::Port { from, .. }
+            | Self::Parcel { from, .. } => *from,
         }
     }
 
@@ -188,11 +199,12 @@ impl Envelope {
         Some(match self {
             Self::Value { value, .. } => Subject::Value(&**value),
             Self::Small { ty, .. } => Subject::Type(*ty),
+            Self::Port { .. } => return None,
             Self::Parcel { parcel, .. } => match &**parcel {
                 Parcel::Large { ty, .. } => Subject::Type(*ty),
                 Parcel::Call { content, .. } => content.subject(),
                 Parcel::Read { value, .. } => Subject::Value(&**value),
-                Parcel::Reply { .. } | Parcel::Exit { .. } => return None,
+                Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Port { .. } => return None,
             },
         })
     }
@@ -203,7 +215,20 @@ impl Envelope {
             Self::Parcel { parcel, .. } => {
                 matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. })
             }
-            Self::Value { .. } | Self::Small { .. } => false,
+            Self::Value { .. } | Self::Small { .. } | Self::Port { .. } => false,
+        }
+    }
+
+    /// Whether a receive has nothing to do with it: a signal, or a value for a port.
+    #[inline]
+    pub(crate) fn is_apart(&self) -> bool {
+        match self {
+            Self::Value { .. } => false,
+            Self::Small { port, .. } => *port != 0,
+            Self::Port { .. } => true,
+            Self::Parcel { parcel, .. } => {
+                self.is_signal() || matches!(**parcel, Parcel::Port { .. })
+            }
         }
     }
 
@@ -211,10 +236,12 @@ impl Envelope {
     /// must never wait (P6).
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
-            Self::Value { .. } => MOVED_WEIGHT,
+            Self::Value { .. } | Self::Port { .. } => MOVED_WEIGHT,
             Self::Small { len, .. } => (1, encoded_weight(*len as usize)),
             Self::Parcel { parcel, .. } => match &**parcel {
-                Parcel::Large { bytes, .. } => (1, encoded_weight(bytes.len())),
+                Parcel::Large { bytes, .. } | Parcel::Port { bytes, .. } => {
+                    (1, encoded_weight(bytes.len()))
+                }
                 Parcel::Call { content, .. } => content.weight(),
                 Parcel::Read { weight, .. } => *weight,
                 Parcel::Reply { .. } | Parcel::Exit { .. } => (0, 0),

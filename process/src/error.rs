@@ -6,6 +6,7 @@ use midflight_message::{EncodeError, Mismatch, Pid};
 
 use crate::envelope::{Content, Refusal};
 use crate::send::NotSent;
+use crate::value::Ported;
 
 /// A message could not be sent now.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +135,10 @@ impl<M: 'static> TrySendError<M> {
         let back = |content: Content| match content {
             Content::Value(value) => match value.into_any().downcast::<M>() {
                 Ok(message) => *message,
-                Err(_) => unreachable!("it was moved in as an M"),
+                Err(other) => match other.downcast::<Ported<M>>() {
+                    Ok(ported) => ported.value,
+                    Err(_) => unreachable!("it was moved in as an M"),
+                },
             },
             Content::Bytes { .. } => unreachable!("it was moved in as a value"),
         };

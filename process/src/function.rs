@@ -12,13 +12,17 @@ use rustc_hash::FxHashMap;
 
 use crate::ExitReason;
 use crate::body::{Body, Flow, Label};
+use crate::channel::refuse_strays;
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal};
 use crate::info::Unreceived;
+use crate::inner::Inner;
 use crate::mailbox::Inbox;
+use crate::ports::{Ports, Stray};
 use crate::reply::ReplyTo;
 use crate::runner::panic_text;
 use crate::shelf::Shelf;
 use crate::turn::{Batch, Handled, Turn};
+use crate::wire::Place;
 
 /// What a function process and its [`Context`](crate::Context) share.
 #[derive(Debug, Default)]
@@ -46,6 +50,11 @@ pub(crate) struct Arrived {
 pub(crate) struct Aside {
     /// Older than all in the inbox.
     pub(crate) shelf: Shelf,
+    pub(crate) ports: Ports,
+    /// The source whose turn it is, for receives that take turns.
+    pub(crate) turn: usize,
+    /// Values that came for no open port.
+    strays: Vec<Stray>,
     /// Who else waits for something to come; see [`Shared::wait`].
     pub(crate) waiting: Vec<Waker>,
     /// The callers of calls that were passed on.
@@ -59,14 +68,16 @@ pub(crate) struct Aside {
 struct Errands {
     waiting: Vec<Waker>,
     relayed: Vec<(ReplyTo, Result<Content, Refusal>)>,
+    strays: Vec<Stray>,
 }
 
 impl Errands {
-    fn run(self) {
+    fn run(self, inner: &Arc<Inner>, me: Place) {
         self.waiting.into_iter().for_each(Waker::wake);
         for (caller, result) in self.relayed {
             caller.relay(result);
         }
+        refuse_strays(inner, me, self.strays);
     }
 }
 
@@ -80,14 +91,15 @@ impl Arrived {
         Errands {
             waiting: std::mem::take(&mut aside.waiting),
             relayed: std::mem::take(&mut aside.relayed),
+            strays: std::mem::take(&mut aside.strays),
         }
     }
 
     /// Takes over a turn's batch. Answers why the process is to end, if it is.
     fn take(&mut self, batch: &mut Batch) -> Option<ExitReason> {
         let mut came = batch.inbox.take()?;
-        let reason = if came.entries.iter().any(Envelope::is_signal) {
-            self.take_signals(&mut came)
+        let reason = if came.entries.iter().any(Envelope::is_apart) {
+            self.take_apart(&mut came)
         } else {
             None
         };
@@ -101,15 +113,24 @@ impl Arrived {
         reason
     }
 
-    /// Takes the replies, and the first demand to end; the others stay, in order.
-    fn take_signals(&mut self, came: &mut Inbox) -> Option<ExitReason> {
+    /// Takes the replies, the values for ports, and the first demand to end; the others stay, in
+    /// order.
+    fn take_apart(&mut self, came: &mut Inbox) -> Option<ExitReason> {
         let mut reason = None;
+        let mut message = self.front + self.inbox.as_ref().map_or(0, |i| i.entries.len() as u64);
         for _ in 0..came.entries.len() {
             let Some(entry) = came.entries.pop_front() else { break };
-            let Envelope::Parcel { from, parcel } = entry else {
+            if !entry.is_apart() {
+                message += 1;
                 came.entries.push_back(entry);
                 continue;
-            };
+            }
+            if !entry.is_signal() {
+                came.let_go(&entry);
+                self.take_value(message, entry, &came.segment);
+                continue;
+            }
+            let Envelope::Parcel { parcel, .. } = entry else { continue };
             match *parcel {
                 // A reply that comes after its deadline has no caller any more.
                 Parcel::Reply { call, result } => {
@@ -122,12 +143,19 @@ impl Arrived {
                     }
                 }
                 Parcel::Exit { reason: first, .. } => reason = reason.or(Some(first)),
-                other => {
-                    came.entries.push_back(Envelope::Parcel { from, parcel: Box::new(other) });
-                }
+                _ => {}
             }
         }
         reason
+    }
+
+    /// Sorts a value to its port.
+    fn take_value(&mut self, message: u64, entry: Envelope, segment: &[u8]) {
+        let aside = self.aside.get_or_insert_default();
+        if let Some(stray) = aside.ports.put(message, entry, segment) {
+            self.handled.add(stray.from, stray.weight);
+            aside.strays.push(stray);
+        }
     }
 
     /// Gives the buffer back when nothing is left in it: an idle process has none.
@@ -194,7 +222,7 @@ impl Body for FunctionBody {
             // Whoever is woken for nothing would have the process woken once more, and so on.
             (told_to_end, if came { arrived.errands() } else { Errands::default() })
         };
-        errands.run();
+        errands.run(&turn.node.inner, turn.place);
         let reason = match told_to_end {
             Some(reason) => reason,
             None => match self.poll(batch, turn) {

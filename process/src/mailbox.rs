@@ -26,12 +26,17 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn push_small(&mut self, from: Sender, ty: TypeNo, payload: &[u8]) {
+        self.push_to(0, from, ty, payload);
+    }
+
+    /// As [`Inbox::push_small`], for a port.
+    pub(crate) fn push_to(&mut self, port: u32, from: Sender, ty: TypeNo, payload: &[u8]) {
         // The bounds of mailboxes and windows keep a segment far below 4 GiB.
         let start = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
         let len = u32::try_from(payload.len()).expect("a small payload is small");
         self.segment.extend_from_slice(payload);
         self.held += payload.len();
-        self.entries.push_back(Envelope::Small { from, ty, start, len });
+        self.entries.push_back(Envelope::Small { from, port, ty, start, len });
     }
 
     /// Puts a small message at `at`.
@@ -49,10 +54,15 @@ impl Inbox {
     /// until others are added.
     pub(crate) fn replace(&mut self, at: usize, entry: Envelope) -> Option<Envelope> {
         let before = std::mem::replace(self.entries.get_mut(at)?, entry);
-        if let Envelope::Small { len, .. } = &before {
+        self.let_go(&before);
+        Some(before)
+    }
+
+    /// The bytes of a small entry that was taken out of `entries` are needed no longer.
+    pub(crate) fn let_go(&mut self, entry: &Envelope) {
+        if let Envelope::Small { len, .. } = entry {
             self.held -= *len as usize;
         }
-        Some(before)
     }
 
     /// Copies the bytes of a small entry that was just taken out.
@@ -69,9 +79,7 @@ impl Inbox {
             0 => self.entries.pop_front(),
             at => self.entries.remove(at),
         }?;
-        if let Envelope::Small { len, .. } = &entry {
-            self.held -= *len as usize;
-        }
+        self.let_go(&entry);
         Some(entry)
     }
 
@@ -111,8 +119,8 @@ impl Inbox {
         let base = u32::try_from(self.segment.len()).expect("a segment is bounded by the mailbox");
         self.segment.append(&mut other.segment);
         self.entries.extend(other.entries.drain(..).map(|entry| match entry {
-            Envelope::Small { from, ty, start, len } => {
-                Envelope::Small { from, ty, start: start + base, len }
+            Envelope::Small { from, port, ty, start, len } => {
+                Envelope::Small { from, port, ty, start: start + base, len }
             }
             entry => entry,
         }));

@@ -34,7 +34,7 @@ impl Inner {
         match self.route(target) {
             Route::Local(place) => {
                 self.set_monitor(watcher, monitor, Watched::Process(target));
-                self.watch(place, local(watcher), monitor);
+                self.watch(place, local(watcher), monitor, 0);
             }
             Route::Remote(peer, place) => {
                 if self.enter_monitor(&peer, monitor, RemoteMonitor { watcher, target, tell }) {
@@ -48,6 +48,42 @@ impl Inner {
             }
         }
         monitor
+    }
+
+    /// As [`Inner::monitor`], of a port of `owner`'s.
+    pub(crate) fn monitor_port(
+        self: &Arc<Self>,
+        watcher: Place,
+        owner: Pid,
+        port: u32,
+    ) -> MonitorRef {
+        let monitor = MonitorRef(self.next());
+        match self.route(owner) {
+            Route::Local(place) => {
+                self.set_monitor(watcher, monitor, Watched::Process(owner));
+                self.watch(place, local(watcher), monitor, port);
+            }
+            Route::Remote(peer, place) => {
+                let remote = RemoteMonitor { watcher, target: owner, tell: None };
+                if self.enter_monitor(&peer, monitor, remote) {
+                    let signal = Signal::MonitorPort { to: place, from: watcher, monitor, port };
+                    self.signal_pair(&peer, watcher, place, signal);
+                }
+            }
+            Route::NotConnected(_) => {
+                self.set_monitor(watcher, monitor, Watched::Process(owner));
+                self.down_unreachable(watcher, owner, monitor, "no link to its node");
+            }
+        }
+        monitor
+    }
+
+    /// A process has closed one of its ports: those who watch it are told.
+    pub(crate) fn close_port(self: &Arc<Self>, owner: Place, port: u32) {
+        let watchers = self.relations_of(owner, |relations| relations.monitors.close_port(port));
+        for watcher in watchers.into_iter().flatten() {
+            self.tell_down(owner, watcher, ExitReason::Normal);
+        }
     }
 
     /// Enters a local process's monitor on one of the peer's. Where that cannot be, it fires at once,
@@ -146,8 +182,9 @@ impl Inner {
         to: Place,
         from: Place,
         monitor: MonitorRef,
+        port: u32,
     ) {
-        if self.watched_by(Some(peer), to, peer.sender(from), monitor) {
+        if self.watched_by(Some(peer), to, peer.sender(from), monitor, port) {
             self.signal_pair(peer, to, from, Signal::Monitoring { to: from, from: to, monitor });
         }
     }
@@ -160,6 +197,7 @@ impl Inner {
         target: Place,
         from: Sender,
         monitor: MonitorRef,
+        port: u32,
     ) -> bool {
         let remote = RemoteWatcher { target, watcher: from.place(), monitor };
         let max = self.limits.monitors_per_peer;
@@ -169,7 +207,7 @@ impl Inner {
             self.tell_down(target, watcher, ExitReason::NoConnection(why));
             return false;
         }
-        self.watch(target, from, monitor)
+        self.watch(target, from, monitor, port)
     }
 
     /// The monitor of a process that was started with it is set there already.
@@ -193,15 +231,17 @@ impl Inner {
         }
     }
 
-    /// Enters a watcher of a local process. A dead one is told of at once; then the answer is false.
+    /// Enters a watcher of a local process, or of its port unless that is 0. A dead one is told of at once; then the answer is false.
     pub(crate) fn watch(
         self: &Arc<Self>,
         target: Place,
         watcher: Sender,
         monitor: MonitorRef,
+        port: u32,
     ) -> bool {
         let watcher = Watcher { watcher, monitor };
-        let watched = self.relate(target, |relations| relations.monitors.watch(watcher)).is_some();
+        let watch = |relations: &mut Relations| relations.monitors.watch(watcher, port);
+        let watched = self.relate(target, watch) == Some(true);
         if !watched {
             self.tell_down(target, watcher, ExitReason::NoProcess);
         }

@@ -34,6 +34,11 @@ impl Shared {
         polled
     }
 
+    /// Whether the process is being polled on this thread, by whatever waker.
+    pub(crate) fn is_polled(self: &Arc<Self>) -> bool {
+        POLLED.get().0 == self.address()
+    }
+
     /// Whether whoever is polled with `cx` is polled again whenever something has come.
     pub(crate) fn is_own(self: &Arc<Self>, cx: &Context<'_>) -> bool {
         POLLED.get() == (self.address(), data(cx.waker()))

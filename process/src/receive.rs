@@ -8,6 +8,7 @@
 mod any;
 mod clause;
 mod letter;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -21,14 +22,14 @@ use midflight_message::{Message, Pid};
 use midflight_runtime::{BoxFuture, Instant};
 
 pub use any::{AnyMessage, ReadError};
-use clause::{Clauses, NoClause, On, OnAny, OnIf, Taken, Wanted};
-pub(crate) use letter::{Letter, Read, Unread, await_schema, encoded, read};
+use clause::{Clauses, NoClause, On, OnAny, OnIf, Span, Taken, Wanted};
+pub(crate) use letter::{AwaitedSchema, Letter, Read, Unread, await_schema, encoded, read};
+use sources::Choice;
 
 use crate::LetterId;
 use crate::context::Context;
 use crate::envelope::{Content, Envelope, Parcel, Sender, encoded_weight};
 use crate::function::Arrived;
-use crate::inner::Inner;
 use crate::reply::ReplyTo;
 use crate::send::MOVED_WEIGHT;
 use crate::shelf::{Arrival, Shelf};
@@ -61,12 +62,14 @@ pub struct Receive<'a, T, C = NoClause> {
     clauses: C,
     /// Every clause has refused the entries before this number.
     seen: u64,
+    /// Which source goes first, where there are several.
+    choice: Choice,
     output: PhantomData<fn() -> T>,
 }
 
 impl<'a, T> Receive<'a, T> {
     pub(crate) const fn new(context: &'a Context) -> Self {
-        Self { context, clauses: NoClause(()), seen: 0, output: PhantomData }
+        Self { context, clauses: NoClause(()), seen: 0, choice: Choice::First, output: PhantomData }
     }
 }
 
@@ -108,8 +111,8 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     }
 
     fn with<D>(self, clauses: impl FnOnce(C) -> D) -> Receive<'a, T, D> {
-        let Self { context, clauses: before, seen, output } = self;
-        Receive { context, clauses: clauses(before), seen, output }
+        let Self { context, clauses: before, seen, choice, output } = self;
+        Receive { context, clauses: clauses(before), seen, choice, output }
     }
 
     /// Waits for as long as it takes.
@@ -148,7 +151,25 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         cx: &mut TaskContext<'_>,
         waiting: &mut Option<Box<AwaitedSchema>>,
     ) -> Poll<T> {
-        while let Some(Found { clause, arrival, lifted, what }) = self.next() {
+        if C::PORTS > 0 {
+            return self.poll_sources(cx, waiting);
+        }
+        let mut seen = self.seen;
+        let polled = self.poll_messages(cx, waiting, (Span::ALL, u64::MAX), &mut seen);
+        self.seen = seen;
+        polled
+    }
+
+    /// Polls some of the clauses for messages, for a message that came before the one with this number.
+    #[inline]
+    fn poll_messages(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        waiting: &mut Option<Box<AwaitedSchema>>,
+        (of, before): (Span, u64),
+        seen: &mut u64,
+    ) -> Poll<T> {
+        while let Some(Found { clause, arrival, lifted, what }) = self.next(of, before, seen) {
             let letter = match self.take_at_once(clause, arrival, what) {
                 Ok(taken) => {
                     self.forget_lifted(lifted, arrival.number);
@@ -156,13 +177,13 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                 }
                 Err(letter) => letter,
             };
-            match self.try_clauses(clause, lifted, letter) {
+            match self.try_clauses(of, clause, lifted, letter) {
                 Tried::Received(taken) => return Poll::Ready(taken),
-                Tried::Next => {}
+                // The entries before it were refused, too.
+                Tried::Next => *seen = arrival.number + 1,
                 Tried::Undecided(from, ty) => {
-                    if self.awaits_schema(cx, waiting, from, ty) {
-                        return Poll::Pending;
-                    }
+                    let inner = &self.context.node.inner;
+                    std::task::ready!(AwaitedSchema::poll(waiting, inner, cx, (from, ty)));
                 }
             }
         }
@@ -198,6 +219,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     #[inline(never)]
     fn try_clauses(
         &mut self,
+        of: Span,
         mut clause: usize,
         lifted: Option<Arc<str>>,
         mut letter: Letter,
@@ -212,11 +234,10 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                 }
                 Taken::Passed(passed) => {
                     letter = passed;
-                    match self.clauses.find(inner, letter.content.subject(), clause + 1) {
+                    let rest = Span { first: clause + 1, end: of.end };
+                    match self.clauses.find(inner, letter.content.subject(), rest) {
                         Some(next) => clause = next,
                         None => {
-                            // The entries before it were refused, too.
-                            self.seen = number + 1;
                             self.put_back(lifted, letter);
                             return Tried::Next;
                         }
@@ -237,52 +258,26 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         }
     }
 
-    /// Asks for a schema and waits for it; false when it has come, or will not.
-    fn awaits_schema(
-        &self,
-        cx: &mut TaskContext<'_>,
-        waiting: &mut Option<Box<AwaitedSchema>>,
-        from: Sender,
-        ty: TypeNo,
-    ) -> bool {
-        let inner = &self.context.node.inner;
-        if waiting.as_ref().is_some_and(|awaited| awaited.ty != ty) {
-            *waiting = None;
-        }
-        let awaited = waiting.get_or_insert_with(|| {
-            inner.request_schema(from, ty);
-            let timer = inner.runtime.sleep(inner.limits.schema_timeout);
-            Box::new(AwaitedSchema { ty, timer })
-        });
-        let overdue = awaited.timer.as_mut().poll(cx).is_ready();
-        if overdue {
-            inner.types.give_up(inner.types.entry(ty).fingerprint);
-        }
-        let waits = !overdue && inner.types.wait_for_schema(ty, cx.waker());
-        if !waits {
-            *waiting = None;
-        }
-        waits
-    }
-
     /// Takes the oldest message out that has not been seen and that a clause may take.
-    fn next(&mut self) -> Option<Found> {
+    #[inline]
+    fn next(&self, of: Span, before: u64, seen: &mut u64) -> Option<Found> {
         let inner = &self.context.node.inner;
         let mut arrived = self.context.shared.arrived.lock();
         let Arrived { inbox, front, aside, handled, .. } = &mut *arrived;
-        if *front > self.seen
+        if *front > *seen
             && let Some(aside) = aside
-            && let Some((found, weight)) = self.shelved(inner, &mut aside.shelf)
+            && let Some((found, weight)) = self.shelved(of, *seen, before, &mut aside.shelf)
         {
             handled.add(found.what.from(), weight);
             return Some(found);
         }
         while let Some(inbox) = inbox
+            && *front < before
             && let Some(entry) = inbox.entries.front()
         {
             count_examined();
             let subject = entry.subject();
-            let clause = subject.and_then(|subject| self.clauses.find(inner, subject, 0));
+            let clause = subject.and_then(|subject| self.clauses.find(inner, subject, of));
             let arrival = Arrival { number: *front, at: Instant::default() };
             *front += 1;
             let entry = inbox.remove(0)?;
@@ -294,9 +289,11 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             };
             handled.add(entry.from(), entry.weight());
             let what = match entry {
-                Envelope::Value { from, value } => What::Value { from, value },
+                Envelope::Value { from, value } | Envelope::Port { from, value } => {
+                    What::Value { from, value }
+                }
                 Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
-                Envelope::Small { from, ty, start, len } => {
+                Envelope::Small { from, ty, start, len, .. } => {
                     let mut bytes = SCRATCH.take();
                     bytes.clear();
                     bytes.extend_from_slice(inbox.small(start, len));
@@ -305,17 +302,26 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             };
             return Some(Found { clause, arrival, lifted: None, what });
         }
-        self.seen = *front;
+        *seen = *front;
         None
     }
 
     /// Takes the oldest entry off the shelf that has not been seen and that a clause may take.
     #[inline(never)]
-    fn shelved(&self, inner: &Inner, shelf: &mut Shelf) -> Option<(Found, (u32, u32))> {
-        let (number, name) = self.oldest_shelved(shelf)?;
+    fn shelved(
+        &self,
+        of: Span,
+        seen: u64,
+        before: u64,
+        shelf: &mut Shelf,
+    ) -> Option<(Found, (u32, u32))> {
+        let (number, name) = self.oldest_shelved(of, seen, shelf)?;
+        if number >= before {
+            return None;
+        }
         count_examined();
         let subject = shelf.get(&name, number).and_then(Envelope::subject)?;
-        let clause = self.clauses.find(inner, subject, 0)?;
+        let clause = self.clauses.find(&self.context.node.inner, subject, of)?;
         let mut bytes = SCRATCH.take();
         let taken = if C::LOOKS {
             shelf.lift(&name, number, &mut bytes)
@@ -326,19 +332,21 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         let weight = entry.weight();
         let what = match entry {
             Envelope::Small { from, ty, .. } => What::Small { from, ty, bytes },
-            Envelope::Value { from, value } => What::Value { from, value },
+            Envelope::Value { from, value } | Envelope::Port { from, value } => {
+                What::Value { from, value }
+            }
             Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
         };
         Some((Found { clause, arrival, lifted: C::LOOKS.then_some(name), what }, weight))
     }
 
     /// The number and the type's name of that entry.
-    fn oldest_shelved(&self, shelf: &Shelf) -> Option<(u64, Arc<str>)> {
+    fn oldest_shelved(&self, of: Span, seen: u64, shelf: &Shelf) -> Option<(u64, Arc<str>)> {
         let mut oldest: Option<(u64, Arc<str>)> = None;
-        self.clauses.wanted(&mut |wanted| {
+        self.clauses.wanted(of, &mut |wanted| {
             let first = match wanted {
-                Wanted::Called(name) => shelf.first(name, self.seen),
-                Wanted::Any => shelf.first_of_any(self.seen),
+                Wanted::Called(name) => shelf.first(name, seen),
+                Wanted::Any => shelf.first_of_any(seen),
             };
             if let Some((number, name)) = first
                 && oldest.as_ref().is_none_or(|(before, _)| number < *before)
@@ -379,7 +387,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
 
 thread_local! {
     /// Where a small message lies while it is decoded.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    pub(crate) static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A message that a clause may take.
@@ -415,12 +423,6 @@ enum Tried<T> {
     Next,
     /// It is somebody's, when this schema has come.
     Undecided(Sender, TypeNo),
-}
-
-/// A schema that is on its way, and how long it is waited for.
-struct AwaitedSchema {
-    ty: TypeNo,
-    timer: BoxFuture<()>,
 }
 
 impl<T, C> std::fmt::Debug for Receive<'_, T, C> {

@@ -19,7 +19,9 @@ use crate::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
 use crate::value::Value;
-use crate::wire::{CALL_HEAD, MESSAGE_HEAD, Place, Signal, put_call, put_message, put_reply};
+use crate::wire::{
+    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port, put_reply,
+};
 
 /// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
 pub(crate) const SMALL_MAX: usize = 4 * 1_024;
@@ -43,6 +45,33 @@ pub(crate) enum NotSent {
     TooManyTypes,
     /// The receiver has said that it cannot read this type.
     Incompatible(Box<Mismatch>),
+}
+
+/// As what a content is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    /// A request that wants a reply.
+    Call(CallRef),
+    /// A value for a port of the receiver's; a moved one is a [`Ported`](crate::value::Ported).
+    Port(u32),
+}
+
+impl Kind {
+    /// Bytes of its frame's head.
+    const fn head(self) -> usize {
+        match self {
+            Self::Message => MESSAGE_HEAD,
+            Self::Call(_) => CALL_HEAD,
+            Self::Port(_) => PORT_HEAD,
+        }
+    }
+}
+
+impl From<Option<CallRef>> for Kind {
+    fn from(call: Option<CallRef>) -> Self {
+        call.map_or(Self::Message, Self::Call)
+    }
 }
 
 /// The way to a process.
@@ -85,15 +114,15 @@ impl Inner {
         Some(Room { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes })
     }
 
-    /// Sends a message or, with `call`, a request, if the receiver has room.
+    /// Sends a message, a request or a value for a port, if the receiver has room.
     pub(crate) fn try_send(
         self: &Arc<Self>,
         from: Place,
         to: Pid,
-        call: Option<CallRef>,
+        kind: impl Into<Kind>,
         content: Content,
     ) -> Result<(), NotSent> {
-        self.send_by(self.route(to), from, call, content)
+        self.send_by(self.route(to), from, kind, content)
     }
 
     /// As [`Inner::try_send`], by a way that has been looked up.
@@ -101,12 +130,13 @@ impl Inner {
         self: &Arc<Self>,
         route: Route,
         from: Place,
-        call: Option<CallRef>,
+        kind: impl Into<Kind>,
         content: Content,
     ) -> Result<(), NotSent> {
+        let kind = kind.into();
         match route {
-            Route::Local(place) => self.send_local(from, place, call, content),
-            Route::Remote(peer, place) => self.send_remote(from, &peer, place, call, content),
+            Route::Local(place) => self.send_local(from, place, kind, content),
+            Route::Remote(peer, place) => self.send_remote(from, &peer, place, kind, content),
             Route::NotConnected(node) if self.has_lost(from, node) => {
                 Err(NotSent::Disconnected(content))
             }
@@ -118,7 +148,7 @@ impl Inner {
         self: &Arc<Self>,
         from: Place,
         to: Place,
-        call: Option<CallRef>,
+        kind: Kind,
         content: Content,
     ) -> Result<(), NotSent> {
         if !self.refused.is_empty()
@@ -127,12 +157,12 @@ impl Inner {
         {
             return Err(NotSent::Incompatible(mismatch));
         }
-        let entry = entry(local(from), call, content);
+        let entry = entry(local(from), kind, content);
         match self.deliver(to, entry, self.room()) {
             Ok(()) => Ok(()),
-            Err(NotDelivered::Full(entry)) => Err(NotSent::Full(content_of(entry).1)),
+            Err(NotDelivered::Full(entry)) => Err(NotSent::Full(content_of(entry))),
             Err(NotDelivered::Dead(_)) => {
-                if let Some(call) = call {
+                if let Kind::Call(call) = kind {
                     self.reply(to, local(from), call, Err(Refusal::NoProcess));
                 }
                 Ok(())
@@ -145,11 +175,12 @@ impl Inner {
         from: Place,
         peer: &Arc<Peer>,
         to: Place,
-        call: Option<CallRef>,
+        kind: Kind,
         content: Content,
     ) -> Result<(), NotSent> {
-        if !peer.senders.knows(from, call.is_some())
-            && let Err(why) = self.first_send(from, peer, call.is_some())
+        let is_call = matches!(kind, Kind::Call(_));
+        if !peer.senders.knows(from, is_call)
+            && let Err(why) = self.first_send(from, peer, is_call)
         {
             return Err(match why {
                 MayNot::Disconnected => NotSent::Disconnected(content),
@@ -160,7 +191,7 @@ impl Inner {
         if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
             return Err(NotSent::Incompatible(mismatch));
         }
-        if let Some(call) = call
+        if let Kind::Call(call) = kind
             && !peer.pending.add_call(call, from)
         {
             return Err(NotSent::NotConnected(peer.id, content));
@@ -168,17 +199,17 @@ impl Inner {
         let lane = peer.lane(from, to);
         let large = large_of(&content);
         let mut head = |buffer: &mut Vec<u8>| {
-            match call {
-                None => put_message(buffer, to, from, ty.0),
-                Some(call) => put_call(buffer, to, from, ty.0, call),
+            match kind {
+                Kind::Message => put_message(buffer, to, from, ty.0),
+                Kind::Call(call) => put_call(buffer, to, from, ty.0, call),
+                Kind::Port(port) => put_port(buffer, to, from, ty.0, port),
             }
             encode_small(&content, buffer)
         };
-        let head_len = if call.is_some() { CALL_HEAD } else { MESSAGE_HEAD };
-        let credit = Some(Charge { process: to, head: head_len });
+        let credit = Some(Charge { process: to, head: kind.head() });
         let request = Request { lane, ty: Some(ty), credit, large, head: &mut head };
         let staged = stage(self, peer, request);
-        if let (Err(_), Some(call)) = (&staged, call) {
+        if let (Err(_), Kind::Call(call)) = (&staged, kind) {
             peer.pending.take_call(call);
         }
         staged.map_err(|error| match error {
@@ -194,6 +225,7 @@ impl Inner {
         from: Place,
         peer: &Arc<Peer>,
         to: Place,
+        port: Option<u32>,
         message: M,
     ) -> Result<(), TrySendError<M>> {
         if !peer.senders.knows(from, false)
@@ -209,11 +241,15 @@ impl Inner {
             return Err(TrySendError::Incompatible(mismatch));
         }
         let mut head = |buffer: &mut Vec<u8>| {
-            put_message(buffer, to, from, ty.0);
+            match port {
+                None => put_message(buffer, to, from, ty.0),
+                Some(port) => put_port(buffer, to, from, ty.0, port),
+            }
             encode(&message, buffer)
         };
         let lane = peer.lane(from, to);
-        let credit = Some(Charge { process: to, head: MESSAGE_HEAD });
+        let head_len = if port.is_some() { PORT_HEAD } else { MESSAGE_HEAD };
+        let credit = Some(Charge { process: to, head: head_len });
         let request = Request { lane, ty: Some(ty), credit, large: None, head: &mut head };
         stage(self, peer, request).map_err(|error| match error {
             NotStaged::Full => TrySendError::Full(message),
@@ -355,26 +391,28 @@ pub(crate) const fn local(place: Place) -> Sender {
 }
 
 /// The mailbox entry for a content.
-pub(crate) fn entry(from: Sender, call: Option<CallRef>, content: Content) -> Envelope {
-    match (call, content) {
-        (Some(call), content) => {
-            Envelope::Parcel { from, parcel: Box::new(Parcel::Call { call, content }) }
-        }
-        (None, Content::Value(value)) => Envelope::Value { from, value },
-        (None, Content::Bytes { ty, bytes }) => {
-            Envelope::Parcel { from, parcel: Box::new(Parcel::Large { ty, bytes }) }
+pub(crate) fn entry(from: Sender, kind: impl Into<Kind>, content: Content) -> Envelope {
+    let parcel = |parcel| Envelope::Parcel { from, parcel: Box::new(parcel) };
+    match (kind.into(), content) {
+        (Kind::Call(call), content) => parcel(Parcel::Call { call, content }),
+        (Kind::Message, Content::Value(value)) => Envelope::Value { from, value },
+        (Kind::Message, Content::Bytes { ty, bytes }) => parcel(Parcel::Large { ty, bytes }),
+        (Kind::Port(_), Content::Value(value)) => Envelope::Port { from, value },
+        (Kind::Port(port), Content::Bytes { ty, bytes }) => {
+            parcel(Parcel::Port { port, ty, bytes })
         }
     }
 }
 
-/// The call and content of an entry that [`entry`] has made.
-pub(crate) fn content_of(entry: Envelope) -> (Option<CallRef>, Content) {
+/// The content of an entry that [`entry`] has made.
+pub(crate) fn content_of(entry: Envelope) -> Content {
     match entry {
-        Envelope::Value { value, .. } => (None, Content::Value(value)),
+        Envelope::Value { value, .. } | Envelope::Port { value, .. } => Content::Value(value),
         Envelope::Parcel { parcel, .. } => match *parcel {
-            Parcel::Large { ty, bytes } => (None, Content::Bytes { ty, bytes }),
-            Parcel::Call { call, content } => (Some(call), content),
-            Parcel::Read { call, value, .. } => (call, Content::Value(value)),
+            Parcel::Large { ty, bytes } | Parcel::Port { ty, bytes, .. } => {
+                Content::Bytes { ty, bytes }
+            }
+            Parcel::Call { content, .. } => content,
             other => unreachable!("`entry` makes no {other:?}"),
         },
         Envelope::Small { .. } => unreachable!("`entry` makes no small entries"),

@@ -25,7 +25,7 @@ const EMPTY_BYTES_MAX: usize = 4_096;
 
 /// An entry that is being looked at, without lock, by a predicate.
 const LIFTED: Envelope =
-    Envelope::Small { from: Sender::NOBODY, ty: TypeNo(u32::MAX), start: 0, len: 0 };
+    Envelope::Small { from: Sender::NOBODY, port: 0, ty: TypeNo(u32::MAX), start: 0, len: 0 };
 
 /// Where and when an entry arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl Queue {
         let at = if newest { self.arrivals.len() } else { self.place(arrival.number) };
         self.arrivals.insert(at, arrival);
         match entry {
-            Envelope::Small { from, ty, start, len } => {
+            Envelope::Small { from, ty, start, len, .. } => {
                 let bytes = &segment[start as usize..start as usize + len as usize];
                 self.inbox.insert_small(at, from, ty, bytes);
             }

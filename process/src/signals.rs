@@ -42,6 +42,7 @@ impl Inner {
                 }
             }
             Signal::Monitor { .. }
+            | Signal::MonitorPort { .. }
             | Signal::Monitoring { .. }
             | Signal::Demonitor { .. }
             | Signal::Down { .. }
@@ -73,7 +74,10 @@ impl Inner {
     fn take_relation(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
         let sender = |from: Place| peer.sender(from);
         match signal {
-            Signal::Monitor { to, from, monitor } => self.monitor_came(peer, to, from, monitor),
+            Signal::Monitor { to, from, monitor } => self.monitor_came(peer, to, from, monitor, 0),
+            Signal::MonitorPort { to, from, monitor, port } => {
+                self.monitor_came(peer, to, from, monitor, port);
+            }
             Signal::Monitoring { to, monitor, .. } => peer.pending.confirm_monitor(monitor, to),
             Signal::Demonitor { to, from, monitor } => self.unwatch(to, sender(from), monitor),
             Signal::Down { to, from, monitor, reason } => {

@@ -156,7 +156,10 @@ impl Sink {
             Ok(Frame::Signal(signal)) => self.signal(signal),
             Ok(_) if self.peer.is_none() => self.violation("a message before the handshake"),
             Ok(Frame::Message { to, from, ty, payload }) => {
-                self.message(to, from, ty, payload, large.as_ref());
+                self.message(to, (from, ty, 0), payload, large.as_ref());
+            }
+            Ok(Frame::Port { to, from, ty, port, payload }) => {
+                self.message(to, (from, ty, port), payload, large.as_ref());
             }
             Ok(Frame::Call { to, from, ty, call, payload }) => {
                 let Some((from, ty)) = self.known(from, ty) else { return };
@@ -206,17 +209,27 @@ impl Sink {
         Some((Sender { node: number, index, generation }, *ty))
     }
 
-    fn message(&mut self, to: Place, from: Place, ty: u32, payload: &[u8], large: Option<&Bytes>) {
+    fn message(
+        &mut self,
+        to: Place,
+        (from, ty, port): (Place, u32, u32),
+        payload: &[u8],
+        large: Option<&Bytes>,
+    ) {
         let Some((from, ty)) = self.known(from, ty) else { return };
         if to != self.run_to {
             self.end_run();
             self.run_to = to;
         }
         if payload.len() <= SMALL_MAX {
-            self.run.push_small(from, ty, payload);
+            self.run.push_to(port, from, ty, payload);
         } else {
-            let parcel = Box::new(Parcel::Large { ty, bytes: keep(payload, large) });
-            self.run.entries.push_back(Envelope::Parcel { from, parcel });
+            let bytes = keep(payload, large);
+            let parcel = match port {
+                0 => Parcel::Large { ty, bytes },
+                port => Parcel::Port { port, ty, bytes },
+            };
+            self.run.entries.push_back(Envelope::Parcel { from, parcel: Box::new(parcel) });
         }
     }
 

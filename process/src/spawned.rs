@@ -198,7 +198,7 @@ async fn run(
         return ExitReason::Normal;
     }
     let peer = answer.peer();
-    let watch = |monitor| inner.watched_by(peer.as_ref(), context.place, from, monitor);
+    let watch = |monitor| inner.watched_by(peer.as_ref(), context.place, from, monitor, 0);
     let watched = head.monitor.is_none_or(watch);
     if !watched || head.link && !inner.link_came(context.place, from, peer.as_ref()) {
         answer.refuse(NotSpawned::Aborted);

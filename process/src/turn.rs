@@ -124,6 +124,15 @@ pub enum Delivery<'a> {
     },
     /// The process is to end.
     Exit(ExitReason),
+    /// A value for a port, which a body that makes none refuses ([`Refusal::NoPort`]).
+    Stray {
+        /// Who sent it.
+        from: Origin,
+        /// The port's number.
+        port: u32,
+        /// What.
+        content: View<'a>,
+    },
 }
 
 /// Where a message came from, in the node's own form.
@@ -138,11 +147,18 @@ impl Batch {
         self.handled.add(entry.from(), entry.weight());
         Some(match entry {
             Envelope::Value { from, value } => message(from, View::Value(value), None),
-            Envelope::Small { from, ty, start, len } => {
+            Envelope::Small { from, port, ty, start, len } if port != 0 => {
+                stray(from, port, View::Bytes(ty, inbox.small(start, len)))
+            }
+            Envelope::Port { from, value } => {
+                stray(from, value.port().unwrap_or_default(), View::Value(value))
+            }
+            Envelope::Small { from, ty, start, len, .. } => {
                 message(from, View::Bytes(ty, inbox.small(start, len)), None)
             }
             Envelope::Parcel { from, parcel } => match *parcel {
                 Parcel::Large { ty, bytes } => message(from, View::Large(ty, bytes), None),
+                Parcel::Port { port, ty, bytes } => stray(from, port, View::Large(ty, bytes)),
                 Parcel::Call { call, content } => {
                     message(from, content.into(), Some(Caller { from, call }))
                 }
@@ -171,6 +187,10 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.inbox.as_ref().is_none_or(|inbox| inbox.entries.is_empty())
     }
+}
+
+const fn stray(from: Sender, port: u32, content: View<'_>) -> Delivery<'_> {
+    Delivery::Stray { from: Origin(from), port, content }
 }
 
 const fn message(from: Sender, content: View<'_>, caller: Option<Caller>) -> Delivery<'_> {

@@ -35,6 +35,8 @@ pub enum RefusalKind {
     Garbled,
     /// The receiver does not live, or ended.
     Gone,
+    /// The receiver has no such port, or has closed it.
+    NoPort,
 }
 
 impl RefusalKind {
@@ -46,6 +48,7 @@ impl RefusalKind {
             Refusal::NotAccepted { .. } => Self::NotAccepted,
             Refusal::Garbled { .. } => Self::Garbled,
             Refusal::NoProcess | Refusal::Aborted { .. } => Self::Gone,
+            Refusal::NoPort { .. } => Self::NoPort,
         }
     }
 
@@ -57,6 +60,7 @@ impl RefusalKind {
             Self::NotAccepted => "not accepted",
             Self::Garbled => "garbled",
             Self::Gone => "gone",
+            Self::NoPort => "no port",
         }
     }
 }
@@ -70,7 +74,9 @@ impl Undelivered {
             Refusal::NotAccepted { type_name, .. } | Refusal::Garbled { type_name, .. } => {
                 (type_name.clone(), None)
             }
-            Refusal::NoProcess | Refusal::Aborted { .. } => (String::new(), None),
+            Refusal::NoProcess | Refusal::Aborted { .. } | Refusal::NoPort { .. } => {
+                (String::new(), None)
+            }
         };
         Self { to, type_name, field, kind: RefusalKind::of(refusal), reason: refusal.to_string() }
     }

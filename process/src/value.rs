@@ -17,6 +17,11 @@ pub trait Value: Any + Send {
     /// When the value's own `Serialize` refuses.
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// The port it is for, when it is for one.
+    fn port(&self) -> Option<u32> {
+        None
+    }
+
     /// The value, to be downcast.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
 
@@ -31,6 +36,34 @@ impl<M: Message> Value for M {
 
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
         encode(self, into)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A value on its way to a port.
+pub(crate) struct Ported<M> {
+    pub(crate) port: u32,
+    pub(crate) value: M,
+}
+
+impl<M: Message> Value for Ported<M> {
+    fn type_info(&self) -> &'static TypeInfo {
+        M::type_info()
+    }
+
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
+        encode(&self.value, into)
+    }
+
+    fn port(&self) -> Option<u32> {
+        Some(self.port)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -24,9 +24,12 @@ const CALL: u8 = 2;
 const REPLY: u8 = 3;
 const SIGNAL: u8 = 4;
 const SPAWN: u8 = 5;
+const PORT: u8 = 6;
 
 /// Bytes of a message's head.
 pub(crate) const MESSAGE_HEAD: usize = 1 + 8 + 8 + 4;
+/// Bytes of a port value's head.
+pub(crate) const PORT_HEAD: usize = MESSAGE_HEAD + 4;
 /// Bytes of a call's head.
 pub(crate) const CALL_HEAD: usize = MESSAGE_HEAD + 8;
 
@@ -63,6 +66,13 @@ pub(crate) enum Frame<'a> {
         from: Place,
         ty: u32,
         call: CallRef,
+        payload: &'a [u8],
+    },
+    Port {
+        to: Place,
+        from: Place,
+        ty: u32,
+        port: u32,
         payload: &'a [u8],
     },
     Signal(Signal),
@@ -156,6 +166,8 @@ pub(crate) enum Signal {
     Gossip(#[serde(with = "octets")] Vec<u8>),
     /// An earlier life of the receiver's name claims to have begun later than the receiver's.
     Outranked { started: u64 },
+    /// As `Monitor`, of a port of `to`'s.
+    MonitorPort { to: Place, from: Place, monitor: MonitorRef, port: u32 },
 }
 
 /// How a node presents itself.
@@ -215,6 +227,12 @@ pub(crate) fn put_message(buffer: &mut Vec<u8>, to: Place, from: Place, ty: u32)
 pub(crate) fn put_call(buffer: &mut Vec<u8>, to: Place, from: Place, ty: u32, call: CallRef) {
     put_head(buffer, CALL, to, from, ty);
     buffer.extend_from_slice(&call.0.to_le_bytes());
+}
+
+/// Puts the head of a value for a port of `to`'s; a port's number is never 0.
+pub(crate) fn put_port(buffer: &mut Vec<u8>, to: Place, from: Place, ty: u32, port: u32) {
+    put_head(buffer, PORT, to, from, ty);
+    buffer.extend_from_slice(&port.to_le_bytes());
 }
 
 pub(crate) fn put_reply(buffer: &mut Vec<u8>, to: Place, from: Place, ty: u32, call: CallRef) {
@@ -280,6 +298,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Frame<'_>, WireError> {
     if kind == MESSAGE {
         return Ok(Frame::Message { to, from, ty, payload });
     }
+    if kind == PORT {
+        let (port, payload) =
+            payload.split_first_chunk().ok_or(WireError("a value without its port"))?;
+        return match u32::from_le_bytes(*port) {
+            0 => Err(WireError("a value for no port")),
+            port => Ok(Frame::Port { to, from, ty, port, payload }),
+        };
+    }
     let (call, payload) =
         payload.split_first_chunk().ok_or(WireError("a call without its number"))?;
     let call = CallRef(u64::from_le_bytes(*call));
@@ -309,6 +335,24 @@ mod tests {
         assert_eq!(bytes, golden);
         let call = Frame::Call { to: TO, from: FROM, ty: 5, call: CallRef(6), payload: b"x" };
         assert_eq!(read(&golden), Ok(call));
+    }
+
+    #[test]
+    fn golden_bytes_of_a_value_for_a_port() {
+        let mut bytes = Vec::new();
+        put_port(&mut bytes, TO, FROM, 5, 6);
+        assert_eq!(bytes.len(), PORT_HEAD);
+        bytes.extend_from_slice(b"x");
+        let golden =
+            [6, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, b'x'];
+        assert_eq!(bytes, golden);
+        let port = Frame::Port { to: TO, from: FROM, ty: 5, port: 6, payload: b"x" };
+        assert_eq!(read(&golden), Ok(port));
+        for end in 0..PORT_HEAD {
+            assert!(read(&golden[..end]).is_err(), "{end}");
+        }
+        bytes[MESSAGE_HEAD] = 0;
+        assert!(read(&bytes).is_err(), "no port has the number 0");
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod resolve_parts;
 mod scan;
 mod schema;
 mod schema_impls;
+mod send_port;
 mod shape;
 mod stated;
 mod text;
@@ -80,6 +81,7 @@ pub use process_ref::ProcessRef;
 pub use render::Render;
 pub use resolve::resolve;
 pub use schema::Schema;
+pub use send_port::SendPort;
 pub use shape::{Body, Definition, Field, Shape, Variant};
 #[doc(hidden)]
 pub use stated::Stated;

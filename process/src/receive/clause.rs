@@ -1,6 +1,7 @@
 //! The clauses of a receive.
 
 use std::marker::PhantomData;
+use std::task::{Context as TaskContext, Poll};
 
 use midflight_message::{Message, decode};
 
@@ -9,7 +10,9 @@ use super::any::AnyMessage;
 use super::letter::{Letter, Looked, Read, read_written};
 use crate::context::Context;
 use crate::envelope::{Refusal, Sender, Subject};
+use crate::function::Arrived;
 use crate::inner::Inner;
+use crate::ports::Order;
 use crate::reply::ReplyTo;
 use crate::types::TypeNo;
 use crate::value::Value;
@@ -32,17 +35,36 @@ pub(super) enum Wanted {
     Any,
 }
 
+/// Clauses in a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) first: usize,
+    /// Behind the last.
+    pub(super) end: usize,
+}
+
+impl Span {
+    pub(super) const ALL: Self = Self { first: 0, end: usize::MAX };
+
+    const fn has(self, clause: usize) -> bool {
+        self.first <= clause && clause < self.end
+    }
+}
+
 /// The clauses of a receive, numbered in the order in which they were added.
 pub(super) trait Clauses<T> {
     const COUNT: usize;
     /// Whether a clause must look into a message to know whether it wants it.
     const LOOKS: bool;
 
-    /// The first clause, from `least` on, that may take what it goes by.
-    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize>;
+    /// How many of them are ports.
+    const PORTS: usize;
 
-    /// Calls `each` with what each clause may take.
-    fn wanted(&self, each: &mut dyn FnMut(Wanted));
+    /// The first of these clauses that may take what it goes by.
+    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize>;
+
+    /// Calls `each` with what each of these clauses may take.
+    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted));
 
     /// Reads a letter as the clause's type.
     fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T>;
@@ -64,6 +86,15 @@ pub(super) trait Clauses<T> {
         from: Sender,
         small: (TypeNo, &[u8]),
     ) -> Option<T>;
+
+    /// Whether a clause is a port.
+    fn is_port(clause: usize) -> bool;
+
+    /// Takes a value of the clause that is this port.
+    fn poll_port(&mut self, clause: usize, cx: &mut TaskContext<'_>) -> Poll<T>;
+
+    /// When the oldest value of all its ports came, and of which clause it is.
+    fn oldest_value(&self, arrived: &Arrived) -> Option<(Order, usize)>;
 }
 
 /// A receive that has no clause yet.
@@ -73,12 +104,25 @@ pub struct NoClause(pub(super) ());
 impl<T> Clauses<T> for NoClause {
     const COUNT: usize = 0;
     const LOOKS: bool = false;
+    const PORTS: usize = 0;
 
-    fn find(&self, _: &Inner, _: Subject<'_>, _: usize) -> Option<usize> {
+    fn find(&self, _: &Inner, _: Subject<'_>, _: Span) -> Option<usize> {
         None
     }
 
-    fn wanted(&self, _: &mut dyn FnMut(Wanted)) {}
+    fn wanted(&self, _: Span, _: &mut dyn FnMut(Wanted)) {}
+
+    fn is_port(_: usize) -> bool {
+        false
+    }
+
+    fn poll_port(&mut self, _: usize, _: &mut TaskContext<'_>) -> Poll<T> {
+        Poll::Pending
+    }
+
+    fn oldest_value(&self, _: &Arrived) -> Option<(Order, usize)> {
+        None
+    }
 
     fn take(&mut self, _: usize, _: &Context, _: Letter) -> Taken<T> {
         unreachable!("`find` finds nothing")
@@ -139,6 +183,23 @@ impl<C, P, F> std::fmt::Debug for OnAny<C, P, F> {
     }
 }
 
+/// Of a clause for messages: what is said of ports is said of those before it.
+macro_rules! delegate_ports {
+    () => {
+        fn is_port(clause: usize) -> bool {
+            C::is_port(clause)
+        }
+
+        fn poll_port(&mut self, clause: usize, cx: &mut TaskContext<'_>) -> Poll<T> {
+            self.before.poll_port(clause, cx)
+        }
+
+        fn oldest_value(&self, arrived: &Arrived) -> Option<(Order, usize)> {
+            self.before.oldest_value(arrived)
+        }
+    };
+}
+
 fn is_called<M: Message>(inner: &Inner, subject: Subject<'_>) -> bool {
     match subject {
         Subject::Value(value) => value.as_any().is::<M>() || value.type_info().name() == M::NAME,
@@ -168,18 +229,23 @@ fn hand<T, M: Message>(
 impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On<C, M, F> {
     const COUNT: usize = C::COUNT + 1;
     const LOOKS: bool = C::LOOKS;
+    const PORTS: usize = C::PORTS;
 
     #[inline]
-    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize> {
+    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
         self.before
-            .find(inner, subject, least)
-            .or_else(|| (C::COUNT >= least && is_called::<M>(inner, subject)).then_some(C::COUNT))
+            .find(inner, subject, of)
+            .or_else(|| (of.has(C::COUNT) && is_called::<M>(inner, subject)).then_some(C::COUNT))
     }
 
-    fn wanted(&self, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(each);
-        each(Wanted::Called(M::NAME));
+    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(of, each);
+        if of.has(C::COUNT) {
+            each(Wanted::Called(M::NAME));
+        }
     }
+
+    delegate_ports!();
 
     fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
         if clause < C::COUNT {
@@ -239,17 +305,22 @@ where
 {
     const COUNT: usize = C::COUNT + 1;
     const LOOKS: bool = true;
+    const PORTS: usize = C::PORTS;
 
-    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize> {
+    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
         self.before
-            .find(inner, subject, least)
-            .or_else(|| (C::COUNT >= least && is_called::<M>(inner, subject)).then_some(C::COUNT))
+            .find(inner, subject, of)
+            .or_else(|| (of.has(C::COUNT) && is_called::<M>(inner, subject)).then_some(C::COUNT))
     }
 
-    fn wanted(&self, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(each);
-        each(Wanted::Called(M::NAME));
+    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(of, each);
+        if of.has(C::COUNT) {
+            each(Wanted::Called(M::NAME));
+        }
     }
+
+    delegate_ports!();
 
     fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
         if clause < C::COUNT {
@@ -297,16 +368,21 @@ where
 {
     const COUNT: usize = C::COUNT + 1;
     const LOOKS: bool = true;
+    const PORTS: usize = C::PORTS;
 
-    fn find(&self, inner: &Inner, subject: Subject<'_>, least: usize) -> Option<usize> {
-        let before = self.before.find(inner, subject, least);
-        before.or_else(|| (C::COUNT >= least).then_some(C::COUNT))
+    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
+        let before = self.before.find(inner, subject, of);
+        before.or_else(|| (of.has(C::COUNT)).then_some(C::COUNT))
     }
 
-    fn wanted(&self, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(each);
-        each(Wanted::Any);
+    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(of, each);
+        if of.has(C::COUNT) {
+            each(Wanted::Any);
+        }
     }
+
+    delegate_ports!();
 
     fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
         if clause < C::COUNT {

@@ -1,9 +1,10 @@
 //! A message that was taken out of the inbox to be read, and reading it.
 
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use midflight_message::{Message, Resolution, decode_resolved};
+use midflight_runtime::BoxFuture;
 
 use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender, Written};
 use crate::inner::Inner;
@@ -36,8 +37,8 @@ impl Letter {
             }
             Parcel::Large { ty, bytes } => letter(None, Content::Bytes { ty, bytes }),
             Parcel::Call { call, content } => letter(Some(call), content),
-            Parcel::Reply { .. } | Parcel::Exit { .. } => {
-                unreachable!("signals are taken out when they arrive")
+            Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Port { .. } => {
+                unreachable!("what is no message is taken out when it arrives")
             }
         }
     }
@@ -157,6 +158,41 @@ pub(crate) fn read_written<M: Message>(
 
 fn unreadable<M: Message>(content: Content, detail: String) -> Read<M> {
     Read::Unreadable(content, Refusal::Garbled { type_name: M::NAME.into(), detail })
+}
+
+/// A schema that is on its way, and how long it is waited for.
+pub(crate) struct AwaitedSchema {
+    ty: TypeNo,
+    timer: BoxFuture<()>,
+}
+
+impl AwaitedSchema {
+    /// Asks a sender's node for the schema of a type and waits for it; ready when it has come, or will
+    /// not.
+    pub(crate) fn poll(
+        waiting: &mut Option<Box<Self>>,
+        inner: &Arc<Inner>,
+        cx: &mut Context<'_>,
+        (from, ty): (Sender, TypeNo),
+    ) -> Poll<()> {
+        if waiting.as_ref().is_some_and(|awaited| awaited.ty != ty) {
+            *waiting = None;
+        }
+        let awaited = waiting.get_or_insert_with(|| {
+            inner.request_schema(from, ty);
+            let timer = inner.runtime.sleep(inner.limits.schema_timeout);
+            Box::new(Self { ty, timer })
+        });
+        let overdue = awaited.timer.as_mut().poll(cx).is_ready();
+        if overdue {
+            inner.types.give_up(inner.types.entry(ty).fingerprint);
+        }
+        if !overdue && inner.types.wait_for_schema(ty, cx.waker()) {
+            return Poll::Pending;
+        }
+        *waiting = None;
+        Poll::Ready(())
+    }
 }
 
 /// Waits until the schema of a type is known, or cannot be had in time.

@@ -1,6 +1,7 @@
 //! The monitors of one process: those it has set, and those that others have set on it. Pure.
 
 use midflight_message::{NodeId, Pid};
+use rustc_hash::FxHashSet;
 
 use crate::MonitorRef;
 use crate::envelope::Sender;
@@ -10,7 +11,10 @@ use crate::small_map::SmallMap;
 #[derive(Debug, Default)]
 pub(crate) struct Monitors {
     set: SmallMap<MonitorRef, Watched>,
-    watchers: SmallMap<Watcher, ()>,
+    /// With the number of the port that is watched, 0 for the process itself.
+    watchers: SmallMap<Watcher, u32>,
+    /// The process's open ports.
+    ports: Option<Box<FxHashSet<u32>>>,
 }
 
 /// What a monitor watches.
@@ -44,9 +48,34 @@ impl Monitors {
         self.set.iter().map(|(monitor, watched)| (*monitor, *watched))
     }
 
-    /// Somebody watches the process.
-    pub(crate) fn watch(&mut self, watcher: Watcher) {
-        self.watchers.insert(watcher, ());
+    /// Somebody watches the process, or one of its ports (0: none). Answers false when that is not
+    /// open.
+    pub(crate) fn watch(&mut self, watcher: Watcher, port: u32) -> bool {
+        let open = port == 0 || self.ports.as_ref().is_some_and(|open| open.contains(&port));
+        if open {
+            self.watchers.insert(watcher, port);
+        }
+        open
+    }
+
+    /// The process has made a channel.
+    pub(crate) fn open_port(&mut self, port: u32) {
+        self.ports.get_or_insert_default().insert(port);
+    }
+
+    /// It has closed one. Answers who is to be told, in order.
+    pub(crate) fn close_port(&mut self, port: u32) -> Vec<Watcher> {
+        let Some(open) = &mut self.ports else { return Vec::new() };
+        open.remove(&port);
+        if open.is_empty() {
+            self.ports = None;
+        }
+        let watchers = self.watchers.iter().filter(|(_, watched)| **watched == port);
+        let watchers: Vec<_> = watchers.map(|(watcher, _)| *watcher).collect();
+        for watcher in &watchers {
+            self.watchers.remove(watcher);
+        }
+        watchers
     }
 
     /// Somebody watches it no longer.
@@ -56,7 +85,7 @@ impl Monitors {
 
     /// Who watches the process, in order.
     pub(crate) fn watchers(&self) -> impl Iterator<Item = Watcher> {
-        self.watchers.iter().map(|(watcher, ())| *watcher)
+        self.watchers.iter().map(|(watcher, _)| *watcher)
     }
 
     /// How often it is watched.
@@ -85,10 +114,15 @@ mod tests {
             watcher: Sender { node: 0, index: 1, generation: 0 },
             monitor: MonitorRef(monitor),
         };
-        monitors.watch(watcher(2));
-        monitors.watch(watcher(1));
+        assert!(monitors.watch(watcher(2), 0) && monitors.watch(watcher(1), 0));
         assert!(monitors.watchers().eq([watcher(1), watcher(2)]));
         assert!(monitors.unwatch(watcher(1)) && !monitors.unwatch(watcher(1)));
         assert_eq!(monitors.watcher_count(), 1);
+        assert!(!monitors.watch(watcher(3), 5), "there is no port 5");
+        monitors.open_port(5);
+        assert!(monitors.watch(watcher(3), 5) && monitors.watch(watcher(4), 5));
+        assert!(monitors.unwatch(watcher(4)));
+        assert_eq!(monitors.close_port(5), [watcher(3)]);
+        assert!(monitors.watchers().eq([watcher(2)]) && !monitors.watch(watcher(3), 5));
     }
 }

@@ -4,6 +4,7 @@
 
 mod call_on;
 mod calls;
+mod channels;
 mod exits;
 mod groups;
 mod incarnations;
@@ -22,6 +23,7 @@ mod order;
 mod processes;
 mod receive;
 mod silent;
+mod sources;
 mod spawn_on;
 mod supervisors;
 mod world;

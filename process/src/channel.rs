@@ -1,0 +1,178 @@
+//! Typed channels: a process makes one, receives from it, and gives its sending end to others.
+//!
+//! A channel's values travel as messages to its owner do, on the lane of the pair, in order with
+//! them and under the same credit: what lies unreceived in a port fills the mailbox as a message
+//! does. A value for a port that is closed while its owner lives is refused as a message that cannot
+//! be read is (V1). One for an owner that has ended goes where a message to it goes. Whoever wants
+//! to know watches the port.
+
+mod source;
+
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use midflight_message::{Message, SendPort};
+use midflight_runtime::BoxFuture;
+
+use crate::MonitorRef;
+use crate::context::Context;
+use crate::envelope::Content;
+use crate::error::{SendError, TrySendError};
+use crate::function::Arrived;
+use crate::ports::Order;
+use crate::send::{Kind, Route};
+use crate::value::Ported;
+pub(crate) use source::refuse_strays;
+use source::{Map, Merge, Port, Source};
+
+/// The receiving end of a channel, or of several merged into one. It belongs to the process that made
+/// the channel; dropped, it is closed, and what was not received is refused.
+pub struct ReceivePort<T> {
+    source: Box<dyn Source<T>>,
+}
+
+impl Context {
+    /// Makes a channel for values of type `M`.
+    ///
+    /// # Panics
+    /// When the process has made 2³² − 1 channels before.
+    #[must_use]
+    pub fn channel<M: Message>(&self) -> (SendPort<M>, ReceivePort<M>) {
+        let number = self.shared.arrived.lock().aside().ports.open();
+        let number = number.expect("a process has made as many channels as it may: 2³² − 1");
+        self.node.inner.relate(self.place, |relations| relations.monitors.open_port(number));
+        let port = Port::new(self.node.inner.clone(), self.place, self.shared.clone(), number);
+        (SendPort::new(self.me(), number), ReceivePort { source: Box::new(port) })
+    }
+
+    /// As [`Context::try_send`], for a value to a port.
+    ///
+    /// # Errors
+    /// As [`Context::try_send`].
+    pub fn try_send_port<M: Message>(
+        &self,
+        port: &SendPort<M>,
+        value: M,
+    ) -> Result<(), TrySendError<M>> {
+        let (inner, number) = (&self.node.inner, port.number());
+        if let Route::Remote(peer, place) = inner.route(port.owner()) {
+            return inner.send_remote_ref(self.place, &peer, place, Some(number), value);
+        }
+        let content = Content::Value(Box::new(Ported { port: number, value }));
+        let sent = inner.try_send(self.place, port.owner(), Kind::Port(number), content);
+        sent.map_err(TrySendError::from_not_sent)
+    }
+
+    /// As [`Context::send`], for a value to a port.
+    ///
+    /// # Errors
+    /// As [`Context::send`].
+    ///
+    /// # Cancel safety
+    /// A dropped future has not sent the value.
+    pub async fn send_port<M: Message>(
+        &self,
+        port: &SendPort<M>,
+        value: M,
+    ) -> Result<(), SendError> {
+        match self.try_send_port(port, value) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(value) | TrySendError::NotConnected(value)) => {
+                let (owner, number) = (port.owner(), port.number());
+                let content = Content::Value(Box::new(Ported { port: number, value }));
+                Box::pin(self.send_waiting(owner, Kind::Port(number), content)).await
+            }
+            Err(error) => Err(SendError::from_try(error, port.owner())),
+        }
+    }
+
+    /// Watches a port: one [`Down`](crate::Down) with this monitor comes when its owner closes it
+    /// (`Normal`) or ends (with the owner's reason), has done so (`NoProcess`), or is out of reach.
+    /// [`Context::demonitor`] takes it back.
+    pub async fn monitor_port<M>(&self, port: &SendPort<M>) -> MonitorRef {
+        let inner = &self.node.inner;
+        if let Route::NotConnected(node) = inner.route(port.owner()) {
+            // Out of reach: the monitor says so.
+            let _ = self.node.connect_node(node).await;
+        }
+        inner.monitor_port(self.place, port.owner(), port.number())
+    }
+}
+
+impl<T: 'static> ReceivePort<T> {
+    /// Receives the oldest value; waits for one as long as it takes.
+    ///
+    /// # Cancel safety
+    /// A dropped future has received nothing.
+    ///
+    /// # Panics
+    /// In another process than the one that made the channel, once that has ended.
+    pub fn receive(&mut self) -> impl Future<Output = T> {
+        std::future::poll_fn(|cx| self.poll(cx))
+    }
+
+    /// As [`ReceivePort::receive`], for `timeout` at the most; zero takes what is there.
+    ///
+    /// # Cancel safety
+    /// A dropped future has received nothing.
+    ///
+    /// # Panics
+    /// As [`ReceivePort::receive`].
+    pub fn receive_timeout(&mut self, timeout: Duration) -> impl Future<Output = Option<T>> {
+        let mut timer: Option<BoxFuture<()>> = None;
+        std::future::poll_fn(move |cx| {
+            if let Poll::Ready(value) = self.poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            if timeout.is_zero() {
+                return Poll::Ready(None);
+            }
+            if timer.is_none() {
+                timer = self.source.runtime().map(|runtime| runtime.sleep(timeout));
+            }
+            // Of no ports at all nothing is ever received.
+            match &mut timer {
+                Some(timer) => timer.as_mut().poll(cx).map(|()| None),
+                None => Poll::Ready(None),
+            }
+        })
+    }
+
+    /// Several ports as one, which gives what the first of them has that has something.
+    #[must_use]
+    pub fn merge_biased(ports: impl IntoIterator<Item = Self>) -> Self {
+        Self::merge(ports, false)
+    }
+
+    /// Several ports as one, which looks first at the one behind the one that gave something last.
+    #[must_use]
+    pub fn merge_round_robin(ports: impl IntoIterator<Item = Self>) -> Self {
+        Self::merge(ports, true)
+    }
+
+    fn merge(ports: impl IntoIterator<Item = Self>, in_turns: bool) -> Self {
+        let ports = ports.into_iter().map(|port| port.source).collect();
+        Self { source: Box::new(Merge::new(ports, in_turns)) }
+    }
+
+    /// A port that gives what `change` makes of each value.
+    #[must_use]
+    pub fn map<U: 'static>(self, change: impl FnMut(T) -> U + Send + 'static) -> ReceivePort<U> {
+        ReceivePort { source: Box::new(Map::new(self.source, change)) }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<T> {
+        self.source.poll_take(cx)
+    }
+
+    /// When the oldest of what is there came.
+    pub(crate) fn oldest(&self, arrived: &Arrived) -> Option<Order> {
+        self.source.oldest(arrived)
+    }
+}
+
+impl<T> std::fmt::Debug for ReceivePort<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReceivePort")
+    }
+}

@@ -1,0 +1,255 @@
+//! Where the values of a receive port come from: a port, several of them, or what is made of one.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use midflight_message::{Message, decode};
+use midflight_runtime::Handle;
+
+use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
+use crate::function::{Arrived, Aside, Shared};
+use crate::inner::Inner;
+use crate::ports::{Order, Stray};
+use crate::receive::{AwaitedSchema, Read, SCRATCH, Unread, read};
+use crate::unread::refuse;
+use crate::value::Ported;
+use crate::wire::Place;
+
+/// Something that gives values.
+pub(super) trait Source<T>: Send {
+    /// Takes a value, or sees that whoever polls is woken when one may be there.
+    fn poll_take(&mut self, cx: &mut TaskContext<'_>) -> Poll<T>;
+
+    /// When the oldest of what is there came.
+    fn oldest(&self, arrived: &Arrived) -> Option<Order>;
+
+    /// The node's runtime; `None` where nothing can come.
+    fn runtime(&self) -> Option<&Handle>;
+}
+
+/// A port of a process. Dropped, it is closed.
+pub(super) struct Port<M> {
+    inner: Arc<Inner>,
+    owner: Place,
+    shared: Arc<Shared>,
+    number: u32,
+    waiting: Option<Box<AwaitedSchema>>,
+    takes: PhantomData<fn() -> M>,
+}
+
+/// A value that was taken out of a port.
+struct Taken {
+    order: Order,
+    from: Sender,
+    content: Content,
+    weight: (u32, u32),
+}
+
+impl<M: Message> Port<M> {
+    pub(super) const fn new(
+        inner: Arc<Inner>,
+        owner: Place,
+        shared: Arc<Shared>,
+        number: u32,
+    ) -> Self {
+        Self { inner, owner, shared, number, waiting: None, takes: PhantomData }
+    }
+
+    /// Takes the oldest value; undecoded, unless it is known to be an `M`.
+    fn take(&self) -> Option<Result<M, Taken>> {
+        let mut bytes = SCRATCH.take();
+        let mut arrived = self.shared.arrived.lock();
+        let is_open = |aside: &&mut Box<Aside>| aside.ports.is_open(self.number);
+        let Some(aside) = arrived.aside.as_mut().filter(is_open) else {
+            drop(arrived);
+            panic!("the process that made this channel has ended");
+        };
+        let taken = aside.ports.take(self.number, &mut bytes);
+        let Some((order, entry)) = taken else {
+            SCRATCH.set(bytes);
+            return None;
+        };
+        let (from, weight) = (entry.from(), entry.weight());
+        arrived.handled.add(from, weight);
+        drop(arrived);
+        let content = match entry {
+            Envelope::Port { value, .. } | Envelope::Value { value, .. } => {
+                SCRATCH.set(bytes);
+                if !(*value).as_any().is::<Ported<M>>() {
+                    Content::Value(value)
+                } else if let Ok(ported) = value.into_any().downcast::<Ported<M>>() {
+                    return Some(Ok(ported.value));
+                } else {
+                    unreachable!("its type has just been asked for")
+                }
+            }
+            Envelope::Small { ty, .. } => {
+                if self.inner.types.is_same::<M>(ty)
+                    && let Ok(value) = decode::<M>(&bytes)
+                {
+                    SCRATCH.set(bytes);
+                    return Some(Ok(value));
+                }
+                Content::Bytes { ty, bytes: bytes.into() }
+            }
+            Envelope::Parcel { parcel, .. } => match *parcel {
+                Parcel::Port { ty, bytes, .. } => Content::Bytes { ty, bytes },
+                other => unreachable!("{other:?} is no value for a port"),
+            },
+        };
+        Some(Err(Taken { order, from, content, weight }))
+    }
+
+    /// Reads what [`Port::take`] could not; `Ready(None)`: look at the next.
+    fn read(&mut self, cx: &mut TaskContext<'_>, taken: Taken) -> Poll<Option<M>> {
+        let Taken { order, from, content, weight } = taken;
+        match read::<M>(&self.inner, content) {
+            Read::Message(value) => Poll::Ready(Some(value)),
+            Read::Unreadable(content, refusal) => {
+                let unread = Unread { from, call: None, content, reader: Some(M::VERSION) };
+                refuse(&self.inner, self.owner, unread, refusal);
+                Poll::Ready(None)
+            }
+            Read::Undecided(content, ty) => {
+                {
+                    let mut arrived = self.shared.arrived.lock();
+                    arrived.handled.undo(from, weight);
+                    arrived.aside().ports.put_back(self.number, order, from, content);
+                }
+                match AwaitedSchema::poll(&mut self.waiting, &self.inner, cx, (from, ty)) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+        }
+    }
+}
+
+impl<M: Message> Source<M> for Port<M> {
+    fn poll_take(&mut self, cx: &mut TaskContext<'_>) -> Poll<M> {
+        let mut waits = self.shared.is_own(cx);
+        loop {
+            match self.take() {
+                Some(taken) => {
+                    if !self.shared.is_polled() {
+                        // Its own turn gives the senders their room back.
+                        self.inner.wake(self.owner);
+                    }
+                    match taken {
+                        Ok(value) => return Poll::Ready(value),
+                        Err(taken) => {
+                            if let Some(value) = std::task::ready!(self.read(cx, taken)) {
+                                return Poll::Ready(value);
+                            }
+                        }
+                    }
+                }
+                None if waits => return Poll::Pending,
+                None => {
+                    // Looked at once more: what came in between is not missed.
+                    self.shared.wait(cx);
+                    waits = true;
+                }
+            }
+        }
+    }
+
+    fn oldest(&self, arrived: &Arrived) -> Option<Order> {
+        arrived.aside.as_ref()?.ports.oldest(self.number)
+    }
+
+    fn runtime(&self) -> Option<&Handle> {
+        Some(&self.inner.runtime)
+    }
+}
+
+impl<M> Drop for Port<M> {
+    fn drop(&mut self) {
+        let left = {
+            let mut arrived = self.shared.arrived.lock();
+            let Some(aside) = &mut arrived.aside else { return };
+            let left = aside.ports.close(self.number);
+            for stray in &left {
+                arrived.handled.add(stray.from, stray.weight);
+            }
+            left
+        };
+        refuse_strays(&self.inner, self.owner, left);
+        // A process that panics is about to end, with a reason that its watchers are told.
+        if !std::thread::panicking() {
+            self.inner.close_port(self.owner, self.number);
+        }
+    }
+}
+
+/// Refuses values that no port takes.
+pub(crate) fn refuse_strays(inner: &Arc<Inner>, owner: Place, strays: Vec<Stray>) {
+    for Stray { from, port, content, .. } in strays {
+        let unread = Unread { from, call: None, content, reader: None };
+        refuse(inner, owner, unread, Refusal::NoPort { port });
+    }
+}
+
+/// Several sources as one.
+pub(super) struct Merge<T> {
+    sources: Vec<Box<dyn Source<T>>>,
+    in_turns: bool,
+    /// Where to look first.
+    first: usize,
+}
+
+impl<T> Merge<T> {
+    pub(super) fn new(sources: Vec<Box<dyn Source<T>>>, in_turns: bool) -> Self {
+        Self { sources, in_turns, first: 0 }
+    }
+}
+
+impl<T> Source<T> for Merge<T> {
+    fn poll_take(&mut self, cx: &mut TaskContext<'_>) -> Poll<T> {
+        let count = self.sources.len();
+        for at in (0..count).map(|step| (self.first + step) % count) {
+            if let Poll::Ready(value) = self.sources[at].poll_take(cx) {
+                if self.in_turns {
+                    self.first = (at + 1) % count;
+                }
+                return Poll::Ready(value);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn oldest(&self, arrived: &Arrived) -> Option<Order> {
+        self.sources.iter().filter_map(|source| source.oldest(arrived)).min()
+    }
+
+    fn runtime(&self) -> Option<&Handle> {
+        self.sources.first()?.runtime()
+    }
+}
+
+/// What a function makes of another source's values.
+pub(super) struct Map<S, F> {
+    source: Box<dyn Source<S>>,
+    change: F,
+}
+
+impl<S, F> Map<S, F> {
+    pub(super) fn new(source: Box<dyn Source<S>>, change: F) -> Self {
+        Self { source, change }
+    }
+}
+
+impl<S, T, F: FnMut(S) -> T + Send> Source<T> for Map<S, F> {
+    fn poll_take(&mut self, cx: &mut TaskContext<'_>) -> Poll<T> {
+        self.source.poll_take(cx).map(&mut self.change)
+    }
+
+    fn oldest(&self, arrived: &Arrived) -> Option<Order> {
+        self.source.oldest(arrived)
+    }
+
+    fn runtime(&self) -> Option<&Handle> {
+        self.source.runtime()
+    }
+}
