@@ -296,6 +296,10 @@ fn what_was_unlinked_has_no_effect() {
                     cx.send(target, End::WithError).await.unwrap();
                     cx.unlink(target);
                 }
+                // The signal of one that is dead already comes in this very turn, before the unlink.
+                let dead = Pid { generation: u32::MAX, ..obedient(&there) };
+                cx.link(dead).await;
+                cx.unlink(dead);
                 for again in [false, true] {
                     let target = obedient(&there);
                     cx.trap_exits(false);
