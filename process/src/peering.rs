@@ -5,14 +5,31 @@ use std::sync::Arc;
 use midflight_transport_api::LinkLoss;
 
 use crate::ExitReason;
+use crate::account::Window;
 use crate::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::inner::Inner;
 use crate::membership::Input;
 use crate::metrics::count;
 use crate::peer::Peer;
 use crate::pending::Waiting;
+use crate::wire::{Hello, PROTOCOL};
 
 impl Inner {
+    /// How this node presents itself on a new link.
+    pub(crate) fn hello(&self) -> Hello {
+        let mut nonce = [0; 32];
+        self.runtime.fill_random(&mut nonce);
+        Hello {
+            protocol: PROTOCOL,
+            features: 0,
+            cluster: self.cluster.clone(),
+            member: self.gossip.kernel.lock().own().clone(),
+            authenticated: self.secret.is_some(),
+            nonce,
+            window: Window::of(&self.limits),
+        }
+    }
+
     /// A peer is verified and welcomes us.
     pub(crate) fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");

@@ -12,7 +12,6 @@ use midflight_transport_api::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::account::Window;
 use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender, encoded_weight};
 use crate::handshake::{Action, Handshake};
 use crate::inner::Inner;
@@ -77,7 +76,7 @@ impl Sink {
     fn begin(inner: Arc<Inner>, link: Arc<dyn Link>) -> Self {
         let state = Arc::new(LinkState::new(link.clone()));
         inner.links.lock().add(link.id(), state.clone());
-        let handshake = Handshake::new(own_hello(&inner), inner.secret.clone());
+        let handshake = Handshake::new(inner.hello(), inner.secret.clone());
         let control = link.open().ok();
         let sink = Self {
             run: inner.table.pool.take(),
@@ -432,20 +431,6 @@ impl LinkSink for Sink {
         if let Some(peer) = &self.peer {
             peer.received.show(self.traffic);
         }
-    }
-}
-
-fn own_hello(inner: &Inner) -> Hello {
-    let mut nonce = [0; 32];
-    inner.runtime.fill_random(&mut nonce);
-    Hello {
-        protocol: wire::PROTOCOL,
-        features: 0,
-        cluster: inner.cluster.clone(),
-        member: inner.gossip.kernel.lock().own().clone(),
-        authenticated: inner.secret.is_some(),
-        nonce,
-        window: Window::of(&inner.limits),
     }
 }
 
