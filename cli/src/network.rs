@@ -68,6 +68,12 @@ impl HostPort {
         self.host().parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
     }
 
+    /// Whether it says loopback in so many words, with nobody asked.
+    pub(crate) fn is_loopback_literally(&self) -> bool {
+        let host = self.host();
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// Whether only this machine can reach it: every address the host stands for is loopback.
     pub(crate) async fn is_loopback(&self) -> bool {
         let bare = self.host();

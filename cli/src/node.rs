@@ -9,6 +9,7 @@ use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
 use tokio::io::AsyncReadExt as _;
 
+use crate::access::{self, RoleOf};
 use crate::args::{Wire, WireName};
 use crate::error::{Error, says_no};
 use crate::metrics::Page;
@@ -41,6 +42,14 @@ pub(crate) struct Args {
     /// The file with the cluster's secret; over TCP a node without one listens on loopback alone
     #[arg(long, value_name = "FILE", env = "MIDFLIGHT_SECRET_FILE")]
     secret_file: Option<PathBuf>,
+    /// Lets peers on this machine start functions and bring and deploy code over plain TCP, which takes
+    /// TLS elsewhere; the node then listens, and joins others, on loopback alone
+    #[arg(long)]
+    trust_loopback: bool,
+    /// What a peer may do here: some of send, exit, inspect, spawn, publish and deploy, with commas, or
+    /// all, or none; `*` for NAME is everybody who is not named [default: *=all]
+    #[arg(long, value_name = "NAME=ROLES", num_args = 1..)]
+    role: Vec<RoleOf>,
     /// The folder for code [default: nodes/NAME in the user's data folder]
     #[arg(long, value_name = "DIR", env = "MIDFLIGHT_DATA")]
     data: Option<PathBuf>,
@@ -68,6 +77,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
             args.listen.port(),
         )));
     }
+    access::check(&args.listen, &args.join, args.trust_loopback).await?;
     let name = name(&runtime, &args)?;
     let network = Network::open(&runtime, &args.wire, &name).await?;
     let dialled = args.advertise.as_ref().unwrap_or(&args.listen);
@@ -131,6 +141,7 @@ async fn start(
     if let Some(advertise) = &args.advertise {
         builder = builder.advertise(advertise.address(transport)?);
     }
+    let builder = access::grant(builder, &args.role, args.trust_loopback);
     let started =
         control::guarded(builder, transport, secret).start(transport, runtime.clone()).await;
     let node =

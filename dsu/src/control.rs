@@ -4,6 +4,7 @@
 //! for nothing but this node's own files: what talks to others, checks or runs code is done by a
 //! process of its own.
 
+mod access;
 mod answers;
 mod deploy;
 mod fetch;
@@ -75,7 +76,9 @@ impl CodeServer {
         let pid = self.node().spawn(CONTROL, move |cx| async move {
             loop {
                 let request = next(&cx).await;
-                control.take(request).await;
+                if let Some(request) = control.allowed(request) {
+                    control.take(request).await;
+                }
             }
         })?;
         self.node().register(CONTROL, pid)?;

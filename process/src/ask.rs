@@ -15,6 +15,7 @@ use crate::inner::Inner;
 use crate::node::Node;
 use crate::peer::Peer;
 use crate::registry::RegisterError;
+use crate::roles::NotAllowed;
 use crate::wire::{Place, Signal};
 
 /// What a node may be asked.
@@ -40,6 +41,7 @@ pub(crate) enum Answer {
     Unregister(bool),
     Process(Option<Box<ProcessInfo>>),
     Stats(NodeStats),
+    NotAllowed(NotAllowed),
 }
 
 /// A question to another node has no answer.
@@ -52,6 +54,14 @@ pub enum AskError {
     /// The link was lost, or no answer came in time.
     #[error("no answer from node {0}")]
     NoAnswer(NodeId),
+    /// This node may not ask that there.
+    #[error("node {node}: {source}")]
+    NotAllowed {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        source: NotAllowed,
+    },
 }
 
 impl Inner {
@@ -85,7 +95,10 @@ impl Node {
         let _given_up = GivenUp { peer: &peer, request };
         self.inner.signal(&peer, &Signal::Ask { request, question });
         let answer = timeout(&*self.inner.runtime, self.inner.limits.connect_timeout, told).await;
-        answer.map_err(|_elapsed| no_answer())?.map_err(|_lost| no_answer())
+        match answer.map_err(|_elapsed| no_answer())?.map_err(|_lost| no_answer())? {
+            Answer::NotAllowed(source) => Err(AskError::NotAllowed { node, source }),
+            answer => Ok(answer),
+        }
     }
 }
 

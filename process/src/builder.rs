@@ -13,6 +13,7 @@ use crate::inner::{Inner, Parts};
 use crate::limits::Limits;
 use crate::member::Member;
 use crate::node::{IntoExitReason, Node};
+use crate::roles::{Access, Roles};
 use crate::sink::Acceptor;
 use crate::{gossip, runner};
 
@@ -27,6 +28,7 @@ pub struct NodeBuilder {
     needs: Needs,
     proven_names: bool,
     limits: Limits,
+    access: Access,
     functions: FunctionTable,
     /// The first function that could not be registered.
     refused: Option<FunctionError>,
@@ -64,6 +66,7 @@ impl Node {
             needs: Needs::default(),
             proven_names: false,
             limits: Limits::default(),
+            access: Access::default(),
             functions: FunctionTable::default(),
             refused: None,
         }
@@ -109,6 +112,30 @@ impl NodeBuilder {
     pub const fn proven_names(mut self) -> Self {
         self.needs.peer_identity = true;
         self.proven_names = true;
+        self
+    }
+
+    /// What the peer of this name may do here. Where the transport proves who a peer is, that is the name;
+    /// elsewhere it is what the peer calls itself, which only the cluster's secret vouches for.
+    pub fn roles(mut self, peer: impl Into<String>, roles: Roles) -> Self {
+        self.access.named.insert(peer.into(), roles);
+        self
+    }
+
+    /// What peers may do here that [`roles`](Self::roles) does not name (default: everything).
+    pub fn other_roles(mut self, roles: Roles) -> Self {
+        self.access.others = roles;
+        self
+    }
+
+    /// Takes the links to peers at such addresses for as good as encrypted and proven, so that their
+    /// peers may spawn, publish and deploy. Of a link that a peer has made, the address is what the peer
+    /// says: this is for a node that listens where only the machine's own users can reach it.
+    pub fn trust_links(
+        mut self,
+        trusts: impl Fn(&Address) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.access.trusts = Some(Arc::new(trusts));
         self
     }
 
@@ -179,6 +206,7 @@ impl NodeBuilder {
             secret: self.secret,
             proven_names: self.proven_names,
             limits: self.limits,
+            access: self.access,
             runtime,
             functions: self.functions,
         }));

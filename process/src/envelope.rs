@@ -5,6 +5,7 @@ use midflight_message::Mismatch;
 use serde::{Deserialize, Serialize};
 
 use crate::LetterId;
+use crate::roles::NotAllowed;
 use crate::send::MOVED_WEIGHT;
 use crate::types::TypeNo;
 use crate::value::Value;
@@ -164,6 +165,8 @@ pub enum Refusal {
         /// The port's number.
         port: u32,
     },
+    /// The sender's node may not do this on the receiver's.
+    NotAllowed(NotAllowed),
 }
 
 impl std::fmt::Display for Refusal {
@@ -177,6 +180,7 @@ impl std::fmt::Display for Refusal {
             ),
             Self::Garbled { type_name, detail } => write!(f, "garbled {type_name}: {detail}"),
             Self::NoProcess => f.write_str("no such process"),
+            Self::NotAllowed(no) => no.fmt(f),
             Self::Aborted { reason } => write!(f, "aborted: {reason}"),
             Self::NoPort { port } => write!(f, "port {port} is closed"),
         }

@@ -5,6 +5,8 @@ use std::fmt;
 use midflight_message::{Message, NodeId, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
+use crate::roles::NotAllowed;
+
 /// Why a process ended, or why it cannot be watched any longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[non_exhaustive]
@@ -23,6 +25,8 @@ pub enum ExitReason {
     NoProcess,
     /// The link to its node was lost, or none could be made. It may live on.
     NoConnection(String),
+    /// Its node does not let this one link to its processes. It may live on.
+    NotAllowed(NotAllowed),
 }
 
 impl fmt::Display for ExitReason {
@@ -35,6 +39,7 @@ impl fmt::Display for ExitReason {
             Self::Shutdown => f.write_str("shutdown"),
             Self::NoProcess => f.write_str("no such process"),
             Self::NoConnection(text) => write!(f, "no connection: {text}"),
+            Self::NotAllowed(no) => no.fmt(f),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::peer::Peer;
 use crate::queues::Queues;
 use crate::refused::Refused;
 use crate::registry::Registry;
+use crate::roles::Access;
 use crate::table::Table;
 use crate::types::TypeTable;
 use crate::wire::Place;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     /// Whether a peer must be called what the transport has proven.
     pub(crate) proven_names: bool,
     pub(crate) limits: Limits,
+    pub(crate) access: Access,
     pub(crate) runtime: Handle,
     pub(crate) end_point: OnceLock<Arc<dyn EndPoint>>,
     pub(crate) table: Table,
@@ -70,6 +72,7 @@ pub(crate) struct Parts {
     /// Whether a peer must be called what the transport has proven.
     pub(crate) proven_names: bool,
     pub(crate) limits: Limits,
+    pub(crate) access: Access,
     pub(crate) runtime: Handle,
     pub(crate) functions: FunctionTable,
 }
@@ -113,6 +116,7 @@ impl Inner {
             secret: parts.secret,
             proven_names: parts.proven_names,
             limits: parts.limits,
+            access: parts.access,
             runtime: parts.runtime,
         }
     }

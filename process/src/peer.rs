@@ -21,6 +21,7 @@ use crate::metrics::{Shown, Traffic};
 use crate::overflow::{Kept, Overflow};
 use crate::pending::Pending;
 use crate::refused::Refused;
+use crate::roles::Granted;
 use crate::senders::Senders;
 use crate::types::{TypeNo, TypeTable};
 use crate::wire::{Hello, Place, Signal, put_signal};
@@ -40,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) address: Option<String>,
     /// How it presented itself when the link was made.
     pub(crate) card: Card,
+    /// What it may do here.
+    pub(crate) granted: Granted,
     pub(crate) link: Arc<dyn Link>,
     /// The longest message both sides take, in bytes.
     pub(crate) message_max: usize,
@@ -111,6 +114,7 @@ impl Peer {
     pub(crate) fn new(
         number: u32,
         hello: Hello,
+        granted: Granted,
         link: Arc<dyn Link>,
         control: ConnectionId,
         lanes: Vec<ConnectionId>,
@@ -129,6 +133,7 @@ impl Peer {
             name: member.name.clone(),
             address: member.address.clone(),
             card: member,
+            granted,
             link,
             message_max,
             window: hello.window,

@@ -9,6 +9,7 @@ use crate::envelope::{CallRef, Content, Refusal, Sender};
 use crate::error::CallError;
 use crate::inner::Inner;
 use crate::receive::{Read, await_schema, read};
+use crate::roles::NotAllowed;
 use crate::wire::Place;
 
 /// Who waits for a reply. It can be kept, and answered later. Dropped without a reply, it tells the
@@ -46,6 +47,12 @@ impl ReplyTo {
 }
 
 impl ReplyTo {
+    /// Tells the caller that its node may not have this done here.
+    pub fn not_allowed(mut self, no: NotAllowed) {
+        self.replied = true;
+        self.inner.reply(self.me, self.caller, self.call, Err(Refusal::NotAllowed(no)));
+    }
+
     /// Tells the caller that there is no reply, and why.
     pub(crate) fn abort(mut self, reason: String) {
         self.replied = true;

@@ -12,23 +12,21 @@ use midflight_transport_api::{
 };
 use rustc_hash::FxHashMap;
 
+use crate::admission::NotAdmitted;
 use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender, encoded_weight};
 use crate::handshake::{Action, Handshake};
 use crate::inner::Inner;
 use crate::link::LinkState;
 use crate::mailbox::Inbox;
-use crate::membership::Card;
 use crate::metrics::{Traffic, count};
 use crate::node::Node;
 use crate::peer::Peer;
+use crate::roles::{NotAllowed, Role};
 use crate::send::SMALL_MAX;
-use crate::spawned::{Answer, Request, SpawnHead};
+use crate::spawned::{Answer, NotSpawned, Request, SpawnHead};
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
 use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
-
-/// The least a link must take in one message: what nodes say to each other must fit.
-const MESSAGE_MAX_LEAST: usize = 64 * 1_024;
 
 /// Takes the links of the node's endpoint.
 pub(crate) struct Acceptor(pub(crate) Weak<Inner>);
@@ -161,6 +159,9 @@ impl Sink {
                 self.message(to, (from, ty, port), payload, large.as_ref());
             }
             Ok(Frame::Call { to, from, ty, call, payload }) => {
+                if let Some((peer, no)) = self.may_not(Role::Send) {
+                    return self.inner.refuse_call(&peer, (to, from), payload.len(), call, no);
+                }
                 let Some((from, ty)) = self.known(from, ty) else { return };
                 let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
                 self.end_run();
@@ -192,6 +193,9 @@ impl Sink {
         let Some(answer) = Answer::there(self.inner.clone(), peer, &head, weight) else {
             return self.violation("more functions to be started than may be under way");
         };
+        if let Some((_, no)) = self.may_not(Role::Spawn) {
+            return answer.refuse(NotSpawned::NotAllowed(no));
+        }
         let content = Content::Bytes { ty, bytes: argument };
         let node = Node { inner: self.inner.clone() };
         node.start_function(Request { from, head, content }, answer);
@@ -208,6 +212,12 @@ impl Sink {
         Some((Sender { node: number, index, generation }, *ty))
     }
 
+    /// The peer and why it may not do something; none when it may.
+    fn may_not(&self, role: Role) -> Option<(Arc<Peer>, NotAllowed)> {
+        let peer = self.peer.as_ref()?;
+        peer.granted.check(role).err().map(|no| (peer.clone(), no))
+    }
+
     fn message(
         &mut self,
         to: Place,
@@ -215,6 +225,9 @@ impl Sink {
         payload: &[u8],
         large: Option<&Bytes>,
     ) {
+        if let Some((peer, no)) = self.may_not(Role::Send) {
+            return self.inner.refuse_message(&peer, to, from, payload.len(), no);
+        }
         let Some((from, ty)) = self.known(from, ty) else { return };
         if to != self.run_to {
             self.end_run();
@@ -321,6 +334,7 @@ impl Sink {
                     self.inner.ask_schema(&peer, no);
                 }
             }
+            (signal, Some(peer)) if !self.inner.lets_signal(&peer, &signal) => self.end_run(),
             (signal, Some(peer)) => {
                 // Signals keep their place among the pair's messages.
                 self.end_run();
@@ -349,49 +363,10 @@ impl Sink {
     }
 
     fn verified(&mut self, hello: Hello) {
-        let inner = &self.inner;
-        if inner.peers.read().len() >= inner.limits.peers {
-            return self.refuse("this node has as many peers as it may", true);
+        match self.inner.admit(&self.link, self.control, hello) {
+            Ok(peer) => self.peer = Some(Arc::new(peer)),
+            Err(NotAdmitted { why, tell }) => self.refuse(&why, tell),
         }
-        let identity = self.link.peer().identity.as_deref();
-        if inner.proven_names && identity != Some(&hello.member.name) {
-            let (name, proven) = (&hello.member.name, identity.unwrap_or("nobody"));
-            let why = format!("the peer calls itself `{name}`, and is proven to be `{proven}`");
-            return self.refuse(&why, true);
-        }
-        if inner.peers.read().contains_key(&hello.member.id) {
-            return self.refuse("this node has a link to that incarnation already", true);
-        }
-        if self.is_taken(&hello.member) {
-            let name = &hello.member.name;
-            let why =
-                format!("another node called `{name}` is in the cluster: give yours another name");
-            return self.refuse(&why, true);
-        }
-        let inner = &self.inner;
-        let lanes: Result<Vec<_>, _> = (0..inner.limits.lanes).map(|_| self.link.open()).collect();
-        let (Some(control), Ok(lanes)) = (self.control, lanes) else {
-            return self.refuse("no connections left on the link", false);
-        };
-        let Some(number) = inner.number(hello.member.id) else {
-            return self.refuse("this node has met too many others", true);
-        };
-        let peer = Peer::new(number, hello, self.link.clone(), control, lanes);
-        if peer.message_max < MESSAGE_MAX_LEAST {
-            let max = peer.message_max;
-            let why =
-                format!("the link takes messages of {max} bytes, nodes need {MESSAGE_MAX_LEAST}");
-            return self.refuse(&why, true);
-        }
-        self.peer = Some(Arc::new(peer));
-    }
-
-    /// Whether a living member has this one's name: operators tell nodes apart by it.
-    fn is_taken(&self, member: &Card) -> bool {
-        let namesake = |id, name: &str| id != member.id && name == member.name;
-        let peers = self.inner.peers.read();
-        let among_peers = peers.values().any(|p| p.address.is_some() && namesake(p.id, &p.name));
-        member.address.is_some() && (among_peers || namesake(self.inner.id, &self.inner.name))
     }
 
     fn welcome(&mut self) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use midflight_message::{EncodeError, Mismatch, NodeId, Pid};
 
 use crate::envelope::Refusal;
+use crate::roles::NotAllowed;
 use crate::spawned::NotSpawned;
 
 /// A registered function was not started.
@@ -85,6 +86,14 @@ pub enum SpawnOnError {
     /// The process was ended before the function ran.
     #[error("the process was ended on node {0} before its function ran")]
     Aborted(NodeId),
+    /// This node may not start functions there.
+    #[error("node {node}: {source}")]
+    NotAllowed {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        source: NotAllowed,
+    },
 }
 
 impl SpawnOnError {
@@ -107,6 +116,7 @@ impl SpawnOnError {
             NotSpawned::NameTaken { name, owner } => Self::NameTaken { name, owner },
             NotSpawned::BadName(len) => Self::BadName(len as usize),
             NotSpawned::Aborted => Self::Aborted(node),
+            NotSpawned::NotAllowed(source) => Self::NotAllowed { node, source },
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::peer::Peer;
 use crate::pending::Expected;
 use crate::registry::{NAME_MAX, RegisterError};
 use crate::reply::{ReplyTo, read_when_known};
+use crate::roles::NotAllowed;
 use crate::turn::{Batch, Turn};
 use crate::wire::{Place, Signal};
 use crate::{ExitReason, MonitorRef};
@@ -54,6 +55,7 @@ pub(crate) enum NotSpawned {
     NameTaken { name: String, owner: Pid },
     BadName(u32),
     Aborted,
+    NotAllowed(NotAllowed),
 }
 
 /// A request that has come.
@@ -95,7 +97,7 @@ impl Answer {
         Some(Self { inner, to, unless: NotSpawned::Full })
     }
 
-    fn refuse(mut self, why: NotSpawned) {
+    pub(crate) fn refuse(mut self, why: NotSpawned) {
         self.unless = why;
     }
 

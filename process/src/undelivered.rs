@@ -37,6 +37,8 @@ pub enum RefusalKind {
     Gone,
     /// The receiver has no such port, or has closed it.
     NoPort,
+    /// The sender's node may not do this on the receiver's.
+    NotAllowed,
 }
 
 impl RefusalKind {
@@ -49,6 +51,7 @@ impl RefusalKind {
             Refusal::Garbled { .. } => Self::Garbled,
             Refusal::NoProcess | Refusal::Aborted { .. } => Self::Gone,
             Refusal::NoPort { .. } => Self::NoPort,
+            Refusal::NotAllowed(_) => Self::NotAllowed,
         }
     }
 
@@ -61,6 +64,7 @@ impl RefusalKind {
             Self::Garbled => "garbled",
             Self::Gone => "gone",
             Self::NoPort => "no port",
+            Self::NotAllowed => "not allowed",
         }
     }
 }
@@ -74,9 +78,10 @@ impl Undelivered {
             Refusal::NotAccepted { type_name, .. } | Refusal::Garbled { type_name, .. } => {
                 (type_name.clone(), None)
             }
-            Refusal::NoProcess | Refusal::Aborted { .. } | Refusal::NoPort { .. } => {
-                (String::new(), None)
-            }
+            Refusal::NoProcess
+            | Refusal::Aborted { .. }
+            | Refusal::NoPort { .. }
+            | Refusal::NotAllowed(_) => (String::new(), None),
         };
         Self { to, type_name, field, kind: RefusalKind::of(refusal), reason: refusal.to_string() }
     }

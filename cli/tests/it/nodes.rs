@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::tools::{LONG, NodeProcess, bundle, run, runtime, until};
+use crate::tools::{LONG, NodeProcess, bundle, run, runtime, trusted_key, until};
 
 #[tokio::test]
 async fn from_a_crate_to_a_running_version() {
@@ -136,4 +136,23 @@ async fn processes_are_started_by_hand_and_go_with_their_version() {
         let versions: Vec<_> = counters.map(|process| process["version"].clone()).collect();
         assert_eq!(versions, vec![version; 3 * version], "all run in the version pushed last");
     }
+}
+
+#[tokio::test]
+async fn who_may_not_bring_code_is_told_what_it_takes() {
+    let v1 = bundle("counter-v1").await;
+    let v1 = v1.to_str().unwrap();
+    let trust = ["--trust", &trusted_key()];
+    let plain = NodeProcess::start_guarded("127.0.0.1:0", "a", &trust).await;
+    let refused = run(&["push", v1, "--wait", "--node", &plain.address]).await;
+    refused.expect(4, &["publish", "--trust-loopback"]);
+    let seen = plain.status(&[]).await;
+    assert_eq!(seen["versions"], serde_json::json!([]), "to look is allowed");
+
+    let roles = ["--trust-loopback", "--role", "*=inspect,send,publish"];
+    let guarded =
+        NodeProcess::start_guarded("127.0.0.1:0", "b", &[&trust[..], &roles].concat()).await;
+    let refused = run(&["push", v1, "--wait", "--node", &guarded.address]).await;
+    refused.expect(4, &["deploy", "--role"]);
+    assert_eq!(guarded.status(&[]).await["versions"], serde_json::json!([]));
 }

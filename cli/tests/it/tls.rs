@@ -173,7 +173,7 @@ async fn certificates_are_enough_beyond_loopback() {
     let refused = refused_node("a", &[&certs.flags()[..], &["--listen", &beyond]].concat()).await;
     refused.expect(4, &[OTHER_HOST, "localhost", "--advertise", "--renew --node a --host"]);
     certs.make(&["--node", "a", "--host", OTHER_HOST, "--renew"]).await;
-    let a = NodeProcess::start_at(&beyond, "a", &certs.flags()).await;
+    let a = NodeProcess::start_guarded(&beyond, "a", &certs.flags()).await;
     certs.status(&a.address).await.expect(0, &[]);
 }
 

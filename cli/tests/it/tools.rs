@@ -134,6 +134,11 @@ impl NodeProcess {
     }
 
     pub(crate) async fn start_at(listen: &str, name: &str, more: &[&str]) -> Self {
+        Self::start_guarded(listen, name, &[&["--trust-loopback"], more].concat()).await
+    }
+
+    /// As the others, but over TCP nobody is trusted with code.
+    pub(crate) async fn start_guarded(listen: &str, name: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = midflight(["node", "--name", name, "--listen", listen, "--data"]);
         command.arg(folder.path().join("data")).args(more).stdout(Stdio::piped());

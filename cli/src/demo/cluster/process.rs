@@ -98,7 +98,7 @@ impl Proof {
     /// What a node is told on its command line. Nothing comes from the environment by accident.
     fn flags(&self) -> Vec<&OsStr> {
         match self {
-            Self::Secret(file) => ["--transport", "tcp", "--secret-file"]
+            Self::Secret(file) => ["--transport", "tcp", "--trust-loopback", "--secret-file"]
                 .map(OsStr::new)
                 .into_iter()
                 .chain([file.as_os_str()])

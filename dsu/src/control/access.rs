@@ -1,0 +1,79 @@
+//! Who may ask the control process for what (P9).
+
+use midflight_process::{NotAllowed, Pid, Received, ReplyTo, Role};
+
+use super::{Control, Request};
+
+impl Control {
+    /// Hands a request on when its sender may ask for it; tells the sender when it may not.
+    pub(super) fn allowed(&self, request: Request) -> Option<Request> {
+        let role = request.role();
+        match self.may(request.from(), role) {
+            Ok(()) => Some(request),
+            Err(no) => {
+                tracing::warn!(from = ?request.from(), %role, "not allowed");
+                if let Some(reply_to) = request.into_reply_to() {
+                    reply_to.not_allowed(no);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whoever asks from outside any process cannot be told apart from others, and may nothing.
+    fn may(&self, from: Option<Pid>, role: Role) -> Result<(), NotAllowed> {
+        let from = from.ok_or(NotAllowed { role, link: false })?;
+        self.server.node().may(from.node, role)
+    }
+}
+
+/// The same for every kind of request.
+macro_rules! of_each {
+    ($request:expr, $received:pat => $answer:expr) => {
+        match $request {
+            Request::Offer($received) => $answer,
+            Request::Chunk($received) => $answer,
+            Request::Fetch($received) => $answer,
+            Request::Claim($received) => $answer,
+            Request::Release($received) => $answer,
+            Request::Stage($received) => $answer,
+            Request::Activate($received) => $answer,
+            Request::Deactivate($received) => $answer,
+            Request::Deploy($received) => $answer,
+            Request::Start($received) => $answer,
+            Request::Status($received) => $answer,
+            Request::Processes($received) => $answer,
+            Request::Letters($received) => $answer,
+            Request::Numbers($received) => $answer,
+        }
+    };
+}
+
+impl Request {
+    /// What it takes. A bundle is signed, and to bring one is still not to run it.
+    const fn role(&self) -> Role {
+        match self {
+            Self::Offer(_) | Self::Chunk(_) => Role::Publish,
+            Self::Claim(_)
+            | Self::Release(_)
+            | Self::Stage(_)
+            | Self::Activate(_)
+            | Self::Deactivate(_)
+            | Self::Deploy(_)
+            | Self::Start(_) => Role::Deploy,
+            Self::Fetch(_)
+            | Self::Status(_)
+            | Self::Processes(_)
+            | Self::Letters(_)
+            | Self::Numbers(_) => Role::Inspect,
+        }
+    }
+
+    const fn from(&self) -> Option<Pid> {
+        of_each!(self, Received { from, .. } => *from)
+    }
+
+    fn into_reply_to(self) -> Option<ReplyTo> {
+        of_each!(self, Received { reply_to, .. } => reply_to)
+    }
+}

@@ -1,0 +1,131 @@
+//! What a peer may not do is not done, and it is told (P9).
+
+use std::time::Duration;
+
+use midflight_process::{
+    AskError, CallError, Context, ExitReason, Exited, Function, Node, NotAllowed, Refusal,
+    RefusalKind, Role, Roles, SpawnOnError, Undelivered,
+};
+
+use crate::world::{World, simulate};
+
+const SECOND: Duration = Duration::from_secs(1);
+const IDLE: Function<()> = Function::new("test.idle");
+
+async fn idle(cx: Context, _: ()) {
+    cx.expect::<String>().await;
+}
+
+/// Two linked nodes; the second has these roles on the first, which has a function.
+async fn pair(world: &World, roles: &[Role]) -> (Node, Node) {
+    let roles: Roles = roles.iter().copied().collect();
+    let guarded = Node::builder("guarded").listen(World::address("guarded")).roles("peer", roles);
+    let guarded = world.start(guarded).await;
+    guarded.functions().register(&IDLE, idle).unwrap();
+    let peer = world.node("peer").await;
+    peer.connect(&World::address("guarded")).await.unwrap();
+    (guarded, peer)
+}
+
+fn no(role: Role) -> NotAllowed {
+    NotAllowed { role, link: false }
+}
+
+#[test]
+fn who_may_not_send_is_told_in_the_messages_place() {
+    simulate(|world| async move {
+        let (guarded, peer) = pair(&world, &[Role::Inspect]).await;
+        let target = guarded.spawn("target", |cx| async move { idle(cx, ()).await }).unwrap();
+        peer.run("sender", move |cx| async move {
+            // More than may be under way: what was refused takes no room.
+            for _ in 0..3_000 {
+                cx.send(target, 7_u64).await.unwrap();
+                let told: Undelivered = cx.expect().await;
+                assert_eq!((told.to, told.kind), (target, RefusalKind::NotAllowed));
+            }
+            let called = cx.call::<u64, u64>(target, 7, SECOND).await.unwrap_err();
+            let CallError::Refused { refusal: Refusal::NotAllowed(refused), .. } = called else {
+                panic!("{called}");
+            };
+            assert_eq!(refused, no(Role::Send));
+        })
+        .await
+        .unwrap();
+        assert_eq!(guarded.process(target).unwrap().mailbox, 0);
+    });
+}
+
+#[test]
+fn who_may_not_end_processes_can_neither_exit_nor_kill_nor_link_nor_name() {
+    simulate(|world| async move {
+        let (guarded, peer) = pair(&world, &[Role::Send, Role::Inspect]).await;
+        let target = guarded.spawn("target", |cx| async move { idle(cx, ()).await }).unwrap();
+        peer.run("ender", move |cx| async move {
+            cx.trap_exits(true);
+            cx.exit(target, ExitReason::Error("to be ended".into())).await;
+            assert_eq!(cx.expect::<Undelivered>().await.kind, RefusalKind::NotAllowed);
+            cx.kill(target, "to be ended").await;
+            assert_eq!(cx.expect::<Undelivered>().await.kind, RefusalKind::NotAllowed);
+            cx.link(target).await;
+            let exited: Exited = cx.expect().await;
+            assert_eq!(exited.reason, ExitReason::NotAllowed(no(Role::Exit)));
+            let named = cx.node().register_on(target.node, "mine", target).await;
+            assert!(named.unwrap_err().to_string().contains("exit"));
+            let unnamed = cx.node().unregister_on(target.node, "mine").await;
+            assert!(matches!(unnamed, Err(AskError::NotAllowed { source, .. }) if source == no(Role::Exit)));
+            assert!(cx.node().info_of(target).await.unwrap().is_some(), "inspect it may");
+        })
+        .await
+        .unwrap();
+        assert!(guarded.process(target).is_some());
+        assert_eq!(guarded.whereis("mine"), None);
+    });
+}
+
+#[test]
+fn who_may_not_inspect_or_spawn_is_told_so() {
+    simulate(|world| async move {
+        let (guarded, peer) = pair(&world, &[Role::Send]).await;
+        let there = guarded.id();
+        let target = guarded.spawn("target", |cx| async move { idle(cx, ()).await }).unwrap();
+        peer.run("asker", move |cx| async move {
+            let seen = cx.node().info_of(target).await;
+            assert!(matches!(seen, Err(AskError::NotAllowed { source, .. }) if source == no(Role::Inspect)));
+            let seen = cx.node().stats_of(there).await;
+            assert!(matches!(seen, Err(AskError::NotAllowed { source, .. }) if source == no(Role::Inspect)));
+            for _ in 0..3_000 {
+                let started = cx.spawn_on(there, IDLE, ()).await;
+                assert!(matches!(started, Err(SpawnOnError::NotAllowed { source, .. }) if source == no(Role::Spawn)));
+            }
+            cx.send(target, 7_u64).await.unwrap();
+            assert_eq!(cx.expect_timeout::<Undelivered>(SECOND).await, None, "send it may");
+        })
+        .await
+        .unwrap();
+        assert_eq!(guarded.process_count(), 1);
+        assert!(guarded.may(peer.id(), Role::Send).is_ok());
+        assert_eq!(guarded.may(peer.id(), Role::Deploy), Err(no(Role::Deploy)));
+    });
+}
+
+#[test]
+fn roles_go_by_name_and_the_others_have_theirs() {
+    simulate(|world| async move {
+        let builder = Node::builder("guarded").listen(World::address("guarded"));
+        let builder = builder.roles("friend", Roles::all()).other_roles(Roles::none());
+        let guarded = world.start(builder).await;
+        let (friend, stranger) = (world.node("friend").await, world.node("stranger").await);
+        for peer in [&friend, &stranger] {
+            peer.connect(&World::address("guarded")).await.unwrap();
+        }
+        for role in Role::ALL {
+            assert_eq!(guarded.may(friend.id(), role), Ok(()));
+            assert_eq!(guarded.may(stranger.id(), role), Err(no(role)));
+            assert_eq!(friend.may(guarded.id(), role), Ok(()), "each node decides for itself");
+        }
+        friend.disconnect(guarded.id());
+        while guarded.may(friend.id(), Role::Send).is_ok() {
+            world.runtime.sleep(Duration::from_micros(1)).await;
+        }
+    });
+}
