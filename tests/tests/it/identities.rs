@@ -1,6 +1,8 @@
 //! Who a node is over TLS: its certificate says so, and its name may say nothing else.
 
-use midflight_process::{JoinError, Node, StartError};
+use std::time::Duration;
+
+use midflight_process::{JoinError, MemberEvent, Node, StartError};
 use midflight_runtime::TokioRuntime;
 use midflight_transport_api::{Address, OpenErrorKind};
 use midflight_transport_tcp::{Credentials, TcpConfig, TcpTransport, TlsTransport};
@@ -47,6 +49,59 @@ async fn a_node_is_called_what_its_certificate_says() {
     // Whoever dials a liar finds out as well.
     a.connect(&liar.address().unwrap()).await.unwrap_err();
     assert_eq!(a.peers().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_is_on_the_tls_links_and_no_udp_socket_is_opened() {
+    let authority = authority();
+    let (a, b, c) = (
+        node(&authority, "a", "a").await,
+        node(&authority, "b", "b").await,
+        node(&authority, "c", "c").await,
+    );
+    let at = a.address().unwrap();
+    b.connect(&at).await.unwrap();
+    c.connect(&at).await.unwrap();
+    // Nobody has told c of b but a, and nobody has sent a message.
+    let patience = Duration::from_secs(30);
+    let wanted = b.id();
+    let learnt = c.run("watcher", move |cx| async move {
+        let mut known = cx.watch_members().iter().any(|member| member.id == wanted);
+        while !known {
+            let event = cx.expect_timeout::<MemberEvent>(patience).await.unwrap();
+            known = matches!(event, MemberEvent::Up(member) if member.id == wanted);
+        }
+    });
+    learnt.await.unwrap();
+    let metrics = c.metrics();
+    let from_a = metrics.peers.iter().find(|peer| peer.id == a.id()).unwrap();
+    assert_eq!(from_a.received.messages, 0);
+    assert!(from_a.received.bytes > 0, "it came on the link");
+    assert_eq!(udp_sockets(), Vec::<String>::new());
+    // The same look sees one that is there.
+    let _udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert_eq!(udp_sockets().len(), usize::from(cfg!(target_os = "linux")));
+}
+
+/// This process's UDP sockets, by the system's own account; none where it has no such account.
+fn udp_sockets() -> Vec<String> {
+    let own: Vec<_> = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|to| {
+            let to = to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+            Some(to.to_owned())
+        })
+        .collect();
+    let tables = ["/proc/self/net/udp", "/proc/self/net/udp6"];
+    let tables = tables.iter().filter_map(|table| std::fs::read_to_string(table).ok());
+    tables
+        .flat_map(|table| table.lines().map(str::to_owned).collect::<Vec<_>>())
+        // The tenth column is the socket's number.
+        .filter_map(|line| line.split_whitespace().nth(9).map(str::to_owned))
+        .filter(|number| own.contains(number))
+        .collect()
 }
 
 #[tokio::test]
