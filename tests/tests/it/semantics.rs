@@ -101,6 +101,50 @@ fn every_citation_is_a_test_that_exists() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Every promise with a mutant, by `tests/mutants/*.patch`: its test is cited here and what it changes is
+/// still there. `tests/mutants.sh` shows that the test fails with it.
+#[test]
+fn promises_without_a_mutant_are_called_unproven() {
+    let (packages, cases) = (packages(), suite_cases());
+    let (mut unproven, mut wrong) = (Vec::new(), Vec::new());
+    for section in sections() {
+        let path = format!("tests/mutants/{}.patch", section.name);
+        let Ok(patch) = std::fs::read_to_string(repository().join(&path)) else {
+            unproven.push(section.name);
+            continue;
+        };
+        let line = |label: &str| patch.lines().find_map(|line| line.strip_prefix(label));
+        let test = line("Test: ").unwrap_or_default();
+        if !quoted(section.part("Shown by:").unwrap_or_default()).any(|cited| cited == test) {
+            wrong.push(format!("{path}: `{test}` is not cited under {}", section.name));
+        }
+        if let Err(why) = find(test, &packages, &cases) {
+            wrong.push(format!("{path}: `{test}` {why}"));
+        }
+        let source = line("--- a/").map(|path| repository().join(path));
+        let source = source.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let (_, changes) = patch.split_once("\n@@").unwrap_or_default();
+        let before: String = changes.lines().skip(1).filter_map(unchanged_or_removed).collect();
+        if before.is_empty() || !source.contains(&before) {
+            wrong.push(format!("{path} does not apply any more"));
+        }
+    }
+    let page = std::fs::read_to_string(repository().join("SEMANTICS.md")).unwrap();
+    let (_, list) = page.split_once("Unproven: no mutant breaks ").unwrap_or_default();
+    let (list, _) = list.split_once(".\n").unwrap_or_default();
+    let named: Vec<_> = list.split([',', ' ', '\n']).filter(|name| !name.is_empty()).collect();
+    if named != unproven {
+        wrong.push(format!("SEMANTICS.md must call unproven: {}", unproven.join(", ")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A line of a patch as it is before the patch.
+fn unchanged_or_removed(line: &str) -> Option<String> {
+    let (first, rest) = line.split_at_checked(1)?;
+    matches!(first, " " | "-").then(|| format!("{rest}\n"))
+}
+
 #[test]
 fn what_is_no_test_is_not_found() {
     let (packages, cases) = (packages(), suite_cases());
