@@ -5,6 +5,7 @@
 mod call_on;
 mod calls;
 mod channels;
+mod cloud_haskell;
 mod exits;
 mod groups;
 mod impostor;

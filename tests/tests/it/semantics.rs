@@ -48,7 +48,7 @@ fn sections() -> Vec<Section> {
 }
 
 /// What is between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
@@ -163,7 +163,7 @@ fn what_is_no_test_is_not_found() {
 }
 
 /// The folder of each package of the workspace.
-fn packages() -> BTreeMap<String, String> {
+pub(crate) fn packages() -> BTreeMap<String, String> {
     let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().unwrap();
     let folder = |package: &cargo_metadata::Package| {
         let folder = package.manifest_path.parent().unwrap().as_std_path();
@@ -173,7 +173,7 @@ fn packages() -> BTreeMap<String, String> {
 }
 
 /// The names in the lists of the transport suite and of the attacks on TCP: macros make tests of them.
-fn suite_cases() -> Vec<String> {
+pub(crate) fn suite_cases() -> Vec<String> {
     let of = |path: &str, before: &str, after: &str| {
         let lists = std::fs::read_to_string(repository().join(path)).unwrap();
         let lists = lists.split(before).skip(1).filter_map(|list| list.split_once(after));
@@ -186,7 +186,11 @@ fn suite_cases() -> Vec<String> {
     [suite, attacks].concat()
 }
 
-fn find(cited: &str, packages: &BTreeMap<String, String>, cases: &[String]) -> Result<(), String> {
+pub(crate) fn find(
+    cited: &str,
+    packages: &BTreeMap<String, String>,
+    cases: &[String],
+) -> Result<(), String> {
     let parts: Vec<_> = cited.split("::").collect();
     let [package, modules @ .., test] = &parts[..] else { return Err("is no citation".into()) };
     let folder = packages.get(*package).ok_or("names no package of the workspace")?;
