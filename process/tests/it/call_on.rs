@@ -8,7 +8,7 @@ use midflight_process::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::world::{World, simulate};
+use super::world::{World, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -146,6 +146,7 @@ fn a_panic_is_an_error_at_the_caller_and_ends_nobody_else() {
     });
 }
 
+simulated! {
 #[test]
 fn a_worker_ends_with_its_callers_interest() {
     simulate(|world| async move {
@@ -184,6 +185,7 @@ fn a_worker_ends_with_its_callers_interest() {
             assert_eq!(left.filter(|label| label.name == "test.stuck").count(), 0);
         }
     });
+}
 }
 
 /// The worker that has reported ends; `caller` is killed first.

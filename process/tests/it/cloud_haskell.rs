@@ -7,7 +7,7 @@ use midflight_process::message::{Message, SendPort};
 use midflight_process::{Context, Down, ExitReason, Function};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 

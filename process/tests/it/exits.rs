@@ -6,7 +6,7 @@ use midflight_process::message::Message;
 use midflight_process::{Context, Down, ExitReason, Exited, Node, NodeId, Pid, Received};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::{QUIET, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -110,7 +110,7 @@ fn who_traps_exits_gets_them_as_messages() {
                     cx.send(target, end).await.unwrap();
                     let exited: Exited = cx.expect().await;
                     assert_eq!(exited, Exited { from: target, reason });
-                    assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None, "told twice");
+                    assert_eq!(cx.expect_timeout::<Exited>(QUIET).await, None, "told twice");
                 }
                 // By `exit`, from another and from itself, the normal reason too.
                 let me = cx.me();
@@ -232,7 +232,7 @@ fn a_link_to_who_is_dead_or_out_of_reach_ends_at_once() {
                 let exited: Exited = cx.expect().await;
                 assert_eq!(exited.from, nowhere);
                 assert!(matches!(exited.reason, ExitReason::NoConnection(_)));
-                assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None);
+                assert_eq!(cx.expect_timeout::<Exited>(QUIET).await, None);
             })
             .await
             .unwrap();
@@ -257,13 +257,13 @@ fn a_lost_link_between_nodes_is_an_exit_signal_on_both_sides() {
                 let exited: Exited = cx.expect().await;
                 assert_eq!(exited.from, me);
                 assert!(matches!(exited.reason, ExitReason::NoConnection(_)));
-                assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None);
+                assert_eq!(cx.expect_timeout::<Exited>(QUIET).await, None);
                 cx.expect::<String>().await;
             });
             let far = far.unwrap();
             cx.expect::<String>().await;
             // What is under way when a link is cut is lost, the link to the target with it.
-            assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None);
+            assert_eq!(cx.expect_timeout::<Exited>(QUIET).await, None);
             assert!(there.disconnect(target.node));
             let mut from = Vec::new();
             for _ in 0..2 {
@@ -273,7 +273,7 @@ fn a_lost_link_between_nodes_is_an_exit_signal_on_both_sides() {
             }
             assert_eq!(from.len(), 2);
             assert!(from.contains(&far) && from.contains(&target));
-            assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None, "told twice");
+            assert_eq!(cx.expect_timeout::<Exited>(QUIET).await, None, "told twice");
             // The target did not trap.
             assert!(b.process(target).is_none());
             assert!(b.process(far).is_some());
@@ -379,7 +379,7 @@ fn children_are_linked_and_watched_from_their_first_moment() {
                 next_reason(&cx).await,
                 Some(ExitReason::Shutdown | ExitReason::NoProcess)
             ));
-            assert_eq!(cx.expect_timeout::<Exited>(SECOND).await, None);
+            assert_eq!(cx.expect_timeout::<Exited>(QUIET).await, None);
             // A child dies with its parent.
             let me = cx.me();
             let parent = cx.spawn("parent", move |cx| async move {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::{Context, Down, Function, NodeId, SpawnOptions, Status};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const IDLE: Function<()> = Function::new("test.idle");

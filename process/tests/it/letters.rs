@@ -8,7 +8,7 @@ use midflight_process::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -8,7 +8,7 @@ use midflight_process::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::{QUIET, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ fn after_a_break_a_sender_is_told_once_and_sends_no_more_until_it_reconnects() {
             // … also over a link that others have made.
             cx.node().connect_node(b.id()).await.unwrap();
             assert!(matches!(cx.try_send(notes, 2_u64), Err(TrySendError::Disconnected(2))));
-            assert_eq!(cx.expect_timeout::<Disconnected>(SECOND).await, None, "told twice");
+            assert_eq!(cx.expect_timeout::<Disconnected>(QUIET).await, None, "told twice");
             // Whoever had sent nothing is not concerned.
             let fresh =
                 cx.node().run("fresh", move |cx| async move { cx.send(other, 7_u64).await });
@@ -91,7 +91,7 @@ fn who_accepts_losses_is_not_told_and_goes_on() {
             }
             let Seen(seen) = cx.call(notes, (), SECOND).await.unwrap();
             assert_eq!(seen, [0, 1, 2, 3, 4]);
-            assert_eq!(cx.expect_timeout::<Disconnected>(SECOND).await, None);
+            assert_eq!(cx.expect_timeout::<Disconnected>(QUIET).await, None);
             assert_eq!(cx.node().accepted_losses(), 5);
             // Accepting holds for a loss from before, too.
             cx.reconnect_policy(ReconnectPolicy::Ask);
@@ -116,7 +116,7 @@ fn calls_are_told_of_their_own_end_and_signals_need_no_reconnect() {
         a.run("caller", move |cx| async move {
             cx.call::<_, Seen>(notes, (), SECOND).await.unwrap();
             assert!(cx.node().disconnect(b.id()));
-            assert_eq!(cx.expect_timeout::<Disconnected>(SECOND).await, None, "it only called");
+            assert_eq!(cx.expect_timeout::<Disconnected>(QUIET).await, None, "it only called");
             cx.call::<_, Seen>(notes, (), SECOND).await.unwrap();
             cx.send(notes, 1_u64).await.unwrap();
             assert!(cx.node().disconnect(b.id()));

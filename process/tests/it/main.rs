@@ -2,6 +2,11 @@
 //! interleaving is worth fearing.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+/// Cases that only the simulator can run: `tests/transports` has the others over sockets.
+macro_rules! simulated {
+    ($($item:item)*) => { $($item)* };
+}
+
 mod call_on;
 mod calls;
 mod channels;

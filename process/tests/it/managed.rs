@@ -10,7 +10,7 @@ use midflight_process::supervisor::{Child, NoStart, Strategy, Supervisor};
 use midflight_process::{CallError, Context, Down, ExitReason, Node, Pid, Refusal, Undelivered};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
@@ -174,6 +174,7 @@ fn calls_and_casts_by_pid_and_by_name_here_and_afar() {
     });
 }
 
+simulated! {
 #[test]
 fn replies_come_later_or_never() {
     scenario(|cx, other| async move {
@@ -321,6 +322,7 @@ fn a_hibernating_process_handles_nothing_and_loses_nothing() {
         assert_eq!(cx.now(), before);
     });
 }
+}
 
 #[test]
 fn exit_signals_are_handled_by_their_reason() {
@@ -366,6 +368,7 @@ fn exit_signals_are_handled_by_their_reason() {
     });
 }
 
+simulated! {
 #[test]
 fn the_idle_time_out_and_other_timers() {
     scenario(|cx, _| async move {
@@ -493,6 +496,7 @@ fn a_flood_does_not_drown_a_call() {
             assert_eq!(server.call(&cx, Total).await.unwrap(), 900);
         }
     });
+}
 }
 
 #[test]
@@ -622,6 +626,7 @@ fn a_start_waits_for_the_state() {
     });
 }
 
+simulated! {
 #[test]
 fn a_supervised_one_comes_back_with_its_first_state() {
     scenario(|cx, _| async move {
@@ -647,4 +652,5 @@ fn a_supervised_one_comes_back_with_its_first_state() {
         assert_eq!(supervisor.shut_down(&cx).await, ExitReason::Shutdown);
         assert_eq!(cx.node().whereis("right"), None);
     });
+}
 }

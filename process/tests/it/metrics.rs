@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::{Down, ExitReason, Node, ProcessInfo, Received};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 

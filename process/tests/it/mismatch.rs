@@ -6,7 +6,7 @@ use midflight_process::message::{Message, Schema};
 use midflight_process::{CallError, Node, RefusalKind, SendError, TrySendError, Undelivered};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -7,9 +7,7 @@ use midflight_process::{
     SendToNameError,
 };
 
-use crate::world::{World, simulate};
-
-const SECOND: Duration = Duration::from_secs(1);
+use super::world::{QUIET, World, simulate};
 
 /// A process that waits for a text and ends.
 fn idle(node: &Node) -> Pid {
@@ -170,7 +168,7 @@ fn what_is_sent_to_a_name_arrives_in_order_and_an_unknown_name_is_an_error() {
                 assert!(matches!(unknown, SendToNameError::NoName { .. }), "{unknown}");
                 let nowhere = cx.send_to_name(NodeId(7), "counts", 1_u64).await.unwrap_err();
                 assert!(matches!(nowhere, SendToNameError::Ask(_)), "{nowhere}");
-                assert_eq!(cx.expect_timeout::<Down>(SECOND).await, None);
+                assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None);
             })
             .await
             .unwrap();

@@ -7,8 +7,8 @@ use midflight_process::message::Message;
 use midflight_process::{AnyMessage, CallError, Context, Pid, ReadError, Received, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::processes::{Ping, Pong};
-use crate::world::{run, simulate};
+use super::processes::{Ping, Pong};
+use super::world::{QUIET, run, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,7 +99,7 @@ fn zero_finds_the_one_wanted_behind_ten_thousand() {
             };
             let node = world.node_with("a", limits).await;
             node.run("receiver", |cx| async move {
-                assert_eq!(cx.expect_timeout::<Add>(SECOND).await, None);
+                assert_eq!(cx.expect_timeout::<Add>(QUIET).await, None);
                 let me = cx.me();
                 for n in 0..10_000_u64 {
                     cx.send(me, n).await.unwrap();
@@ -317,6 +317,7 @@ fn messages_of_all_types_come_in_their_order() {
     });
 }
 
+simulated! {
 #[test]
 fn what_lies_unreceived_shows_by_type_and_age() {
     simulate(|world| async move {
@@ -347,6 +348,7 @@ fn what_lies_unreceived_shows_by_type_and_age() {
         assert_eq!((lying[1].0, lying[1].1), ("u64", 3));
         assert!(lying[0].2 <= SECOND && lying[1].2 > 3 * SECOND, "{lying:?}");
     });
+}
 }
 
 #[test]

@@ -6,7 +6,7 @@ use midflight_process::message::Message;
 use midflight_process::{Context, ReceivePort, Received, SendPort};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 

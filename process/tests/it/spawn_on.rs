@@ -14,7 +14,7 @@ use midflight_process::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::world::{World, run, simulate};
+use super::world::{QUIET, World, run, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -170,7 +170,7 @@ fn a_monitor_is_there_before_the_process_runs() {
                 let down: Down = cx.expect().await;
                 assert_eq!((Some(down.monitor), down.process), (spawned.monitor, spawned.pid));
                 assert_eq!(down.reason, ExitReason::Error("at once".into()));
-                assert_eq!(cx.expect_timeout::<Down>(SECOND).await, None, "told twice");
+                assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None, "told twice");
             })
             .await
             .unwrap();
@@ -216,6 +216,7 @@ fn a_linked_process_and_its_spawner_end_together_and_hear_of_it_at_once() {
     });
 }
 
+simulated! {
 #[test]
 fn a_linked_child_does_not_outlive_a_spawner_that_gave_up_died_or_is_out_of_reach() {
     simulate(|world| async move {
@@ -268,6 +269,7 @@ fn a_linked_child_does_not_outlive_a_spawner_that_gave_up_died_or_is_out_of_reac
         }
     });
 }
+}
 
 #[test]
 fn an_unknown_function_and_another_argument_are_errors_at_the_caller() {
@@ -289,7 +291,7 @@ fn an_unknown_function_and_another_argument_are_errors_at_the_caller() {
             }
             let nowhere = cx.spawn_on(NodeId(9), UNKNOWN, 1).await.unwrap_err();
             assert!(matches!(nowhere, SpawnOnError::Unreachable { .. }), "{nowhere}");
-            assert_eq!(cx.expect_timeout::<Down>(SECOND).await, None, "a monitor of nobody");
+            assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None, "a monitor of nobody");
         })
         .await
         .unwrap();
@@ -385,6 +387,7 @@ fn a_full_node_and_a_taken_name_are_errors_at_the_caller() {
     });
 }
 
+simulated! {
 #[test]
 fn large_arguments_arrive_up_to_the_transports_limit_and_many_wait_their_turn() {
     for seed in 0..2 {
@@ -428,6 +431,7 @@ fn large_arguments_arrive_up_to_the_transports_limit_and_many_wait_their_turn() 
         });
     }
 }
+}
 
 #[test]
 fn what_does_not_encode_is_the_callers_error() {
@@ -466,6 +470,7 @@ async fn only_begin<F: Future>(future: F) {
     .await;
 }
 
+simulated! {
 #[test]
 fn the_child_runs_though_its_spawner_gave_up_or_died() {
     simulate(|world| async move {
@@ -516,7 +521,7 @@ fn a_spawn_that_was_given_up_leaves_nothing_in_the_mailbox() {
                     assert_eq!(Some(cx.expect::<Down>().await.monitor), monitor);
                 }
             }
-            assert_eq!(cx.expect_timeout::<Down>(SECOND).await, None);
+            assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None);
         })
         .await
         .unwrap();
@@ -540,12 +545,13 @@ fn a_thousand_spawners_that_end_at_once_have_a_thousand_children() {
                 for _ in 0..1_000 {
                     cx.expect::<Here>().await;
                 }
-                assert_eq!(cx.expect_timeout::<Here>(SECOND).await, None);
+                assert_eq!(cx.expect_timeout::<Here>(QUIET).await, None);
             })
             .await
             .unwrap();
         });
     }
+}
 }
 
 #[test]
@@ -596,6 +602,7 @@ fn an_answer_that_does_not_come_in_time_is_an_error() {
     });
 }
 
+simulated! {
 #[test]
 fn bad_functions_stop_the_node_from_starting() {
     simulate(|world| async move {
@@ -608,4 +615,5 @@ fn bad_functions_stop_the_node_from_starting() {
         let many = many.limits(Limits { functions: 0, ..Limits::default() });
         assert!(many.start(&transport, world.runtime.clone()).await.is_err());
     });
+}
 }

@@ -12,7 +12,7 @@ use midflight_process::supervisor::{
 };
 use midflight_process::{Context, Down, ExitReason, Exited, Function, Node, NodeId, Pid};
 
-use crate::world::simulate;
+use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -171,6 +171,7 @@ fn children_are_added_started_stopped_and_deleted_from_here_and_afar() {
     });
 }
 
+simulated! {
 #[test]
 fn children_are_restarted_as_their_kind_says() {
     use Restart::{Intrinsic, Permanent, Temporary, Transient};
@@ -242,6 +243,7 @@ fn a_killed_child_is_restarted() {
         assert_eq!(reason(&cx, second).await, ExitReason::Shutdown);
     });
 }
+}
 
 #[test]
 fn starts_that_come_to_nothing() {
@@ -300,6 +302,7 @@ fn starts_that_come_to_nothing() {
     });
 }
 
+simulated! {
 #[test]
 fn a_start_that_takes_too_long_leaves_nothing_behind() {
     scenario(|cx, _| async move {
@@ -324,11 +327,13 @@ fn a_start_that_takes_too_long_leaves_nothing_behind() {
         assert_eq!(state(supervisor, &cx, "slow").await, None);
     });
 }
+}
 
 #[derive(Debug, serde::Serialize, serde::Deserialize, midflight_process::message::Message)]
 #[message(name = "test.Born", version = 1)]
 struct Born(Pid);
 
+simulated! {
 #[test]
 fn children_are_ended_as_they_ask_to_be() {
     scenario(|cx, _| async move {
@@ -616,6 +621,7 @@ fn dynamic_children_are_made_of_one_template() {
         assert_eq!(supervisor.count_children(&cx).await.unwrap().specs, 10);
     });
 }
+}
 
 /// A child that other nodes have, too.
 const COUNTER: Function<u64> = Function::new("test.counter");
@@ -648,7 +654,7 @@ fn a_child_whose_node_dies_comes_back_on_another() {
     simulate(|world| async move {
         let (a, b) = world.pair().await;
         let c = world.node("c").await;
-        a.connect(&crate::world::World::address("c")).await.unwrap();
+        a.connect(&super::world::World::address("c")).await.unwrap();
         for node in [&b, &c] {
             give_counter(node);
         }

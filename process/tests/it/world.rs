@@ -2,14 +2,22 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use midflight_process::{Limits, Node, NodeBuilder, Secret};
 use midflight_runtime::{Handle, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
 
+/// For how long nothing may come where nothing is expected.
+pub(crate) const QUIET: Duration = Duration::from_secs(1);
 /// Steps a scenario may take.
 const STEPS_MAX: u64 = 5_000_000;
+
+/// Whether something took as long as it should: here, to the nanosecond.
+pub(crate) fn took(passed: Duration, should: Duration) -> bool {
+    passed == should
+}
 
 #[derive(Clone)]
 pub(crate) struct World {

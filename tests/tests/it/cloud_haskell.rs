@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::semantics::{find, packages, quoted, suite_cases};
+use crate::semantics::{Tests, find, quoted};
 use crate::tidy::{files, repository};
 
 /// Words in the column "ours" that are Rust's or its usual crates'.
@@ -58,12 +58,12 @@ fn public_words() -> BTreeSet<String> {
 
 /// What is wrong with a page.
 fn wrong_in(page: &str) -> Vec<String> {
-    let (packages, cases, public) = (packages(), suite_cases(), public_words());
+    let (tests, public) = (Tests::of_the_repository(), public_words());
     let mut wrong = Vec::new();
     for (heading, left, right) in rows(page) {
         for quoted in quoted(&right) {
             if quoted.starts_with("midflight-") && quoted.contains("::") {
-                if let Err(why) = find(quoted, &packages, &cases) {
+                if let Err(why) = find(quoted, &tests) {
                     wrong.push(format!("{left}: `{quoted}` {why}"));
                 }
             } else if heading == "theirs" {

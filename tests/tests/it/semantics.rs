@@ -79,8 +79,7 @@ fn every_guarantee_is_there_once_and_says_what_shows_it() {
 
 #[test]
 fn every_citation_is_a_test_that_exists() {
-    let packages = packages();
-    let cases = suite_cases();
+    let tests = Tests::of_the_repository();
     let mut wrong = Vec::new();
     for section in sections() {
         for cited in quoted(section.part("Shown by:").unwrap_or_default()) {
@@ -88,7 +87,7 @@ fn every_citation_is_a_test_that_exists() {
             if cited.starts_with("cargo ") {
                 continue;
             }
-            if let Err(why) = find(cited, &packages, &cases) {
+            if let Err(why) = find(cited, &tests) {
                 wrong.push(format!("{}: `{cited}` {why}", section.name));
             }
         }
@@ -147,7 +146,7 @@ fn unchanged_or_removed(line: &str) -> Option<String> {
 
 #[test]
 fn what_is_no_test_is_not_found() {
-    let (packages, cases) = (packages(), suite_cases());
+    let tests = Tests::of_the_repository();
     let here = "midflight-tests::semantics::";
     for (cited, is_good) in [
         (format!("{here}what_is_no_test_is_not_found"), true),
@@ -158,12 +157,26 @@ fn what_is_no_test_is_not_found() {
         (String::from("midflight-nowhere::semantics::what_is_no_test_is_not_found"), false),
         (String::from("just words"), false),
     ] {
-        assert_eq!(find(&cited, &packages, &cases).is_ok(), is_good, "{cited}");
+        assert_eq!(find(&cited, &tests).is_ok(), is_good, "{cited}");
+    }
+}
+
+/// What citations are looked for in.
+pub(crate) struct Tests {
+    packages: BTreeMap<String, String>,
+    cases: Vec<String>,
+    /// Every file with its text.
+    texts: Vec<(String, String)>,
+}
+
+impl Tests {
+    pub(crate) fn of_the_repository() -> Self {
+        Self { packages: packages(), cases: suite_cases(), texts: files("rs") }
     }
 }
 
 /// The folder of each package of the workspace.
-pub(crate) fn packages() -> BTreeMap<String, String> {
+fn packages() -> BTreeMap<String, String> {
     let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().unwrap();
     let folder = |package: &cargo_metadata::Package| {
         let folder = package.manifest_path.parent().unwrap().as_std_path();
@@ -173,7 +186,7 @@ pub(crate) fn packages() -> BTreeMap<String, String> {
 }
 
 /// The names in the lists of the transport suite and of the attacks on TCP: macros make tests of them.
-pub(crate) fn suite_cases() -> Vec<String> {
+fn suite_cases() -> Vec<String> {
     let of = |path: &str, before: &str, after: &str| {
         let lists = std::fs::read_to_string(repository().join(path)).unwrap();
         let lists = lists.split(before).skip(1).filter_map(|list| list.split_once(after));
@@ -186,11 +199,9 @@ pub(crate) fn suite_cases() -> Vec<String> {
     [suite, attacks].concat()
 }
 
-pub(crate) fn find(
-    cited: &str,
-    packages: &BTreeMap<String, String>,
-    cases: &[String],
-) -> Result<(), String> {
+/// What is wrong with a citation.
+pub(crate) fn find(cited: &str, tests: &Tests) -> Result<(), String> {
+    let Tests { packages, cases, texts } = tests;
     let parts: Vec<_> = cited.split("::").collect();
     let [package, modules @ .., test] = &parts[..] else { return Err("is no citation".into()) };
     let folder = packages.get(*package).ok_or("names no package of the workspace")?;
@@ -198,18 +209,18 @@ pub(crate) fn find(
         return Err("names no module".into());
     }
     let mut found = false;
-    for (path, text) in files("rs") {
+    for (path, text) in texts {
         // Of packages in one another's folder the innermost has the file.
-        let owner = packages.values().filter(|folder| Path::new(&path).starts_with(folder));
+        let owner = packages.values().filter(|folder| Path::new(path).starts_with(folder));
         if owner.max_by_key(|folder| folder.len()) != Some(folder) {
             continue;
         }
-        let stem = path.strip_suffix(".rs").unwrap_or(&path);
+        let stem = path.strip_suffix(".rs").unwrap_or(path);
         let has = |module: &&str| stem.split('/').any(|part| part == *module);
         if modules.iter().all(has) {
             let of_a_list = path.contains("/conformance/") || path.contains("/hostile/");
             let is_case = of_a_list && cases.iter().any(|case| case == test);
-            found |= has_test(&text, test) || (is_case && text.contains(&format!("fn {test}(")));
+            found |= has_test(text, test) || (is_case && text.contains(&format!("fn {test}(")));
         }
     }
     if found { Ok(()) } else { Err("does not exist".into()) }

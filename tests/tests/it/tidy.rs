@@ -31,7 +31,7 @@ const SLEEPS: [(&str, &str); 13] = [
         "the suite's clock: heartbeats are about real time",
     ),
     ("process/src/receive/tests.rs", "virtual time"),
-    ("process/tests/it/", "virtual time"),
+    ("process/tests/it/", "virtual time; over sockets, to look again or to let a while pass"),
     ("process/tests/programs/", "virtual time"),
     ("tests/tests/it/deploy.rs", "virtual time"),
     ("tests/tests/it/hosted/", "virtual time"),

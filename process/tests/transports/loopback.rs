@@ -1,0 +1,114 @@
+//! Worlds of nodes on the loopback.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_process::{Limits, Node, NodeBuilder, Secret};
+use midflight_runtime::{Handle, TokioRuntime, timeout};
+use midflight_transport_api::{Address, Transport};
+use midflight_transport_tcp::{Credentials, TcpConfig, TcpTransport, TlsTransport};
+
+/// For how long nothing may come where nothing is expected. The simulator waits longer: there it costs
+/// nothing.
+pub(crate) const QUIET: Duration = Duration::from_millis(100);
+/// Time for one case: far more than any takes, since the machine may be busy.
+const CASE_MAX: Duration = Duration::from_secs(120);
+
+thread_local! {
+    /// The scheme of this case's addresses, and where the nodes of its names listen. A case is a test,
+    /// and a test a thread.
+    static PLACES: RefCell<(&'static str, HashMap<String, Address>)> = RefCell::default();
+}
+
+/// Whether something took as long as it should: not less, and how much more is up to the machine.
+pub(crate) fn took(passed: Duration, should: Duration) -> bool {
+    passed >= should
+}
+
+#[derive(Clone)]
+pub(crate) struct World {
+    transport: Arc<dyn Transport>,
+    pub(crate) runtime: Handle,
+}
+
+impl World {
+    /// Where the node of that name listens, or may, when there has been none.
+    pub(crate) fn address(name: &str) -> Address {
+        PLACES.with_borrow(|(scheme, known)| {
+            known.get(name).cloned().unwrap_or_else(|| Address::new(scheme, "127.0.0.1:0").unwrap())
+        })
+    }
+
+    pub(crate) async fn node(&self, name: &str) -> Node {
+        self.start(Node::builder(name).listen(Self::address(name))).await
+    }
+
+    pub(crate) async fn node_with(&self, name: &str, limits: Limits) -> Node {
+        self.start(Node::builder(name).listen(Self::address(name)).limits(limits)).await
+    }
+
+    pub(crate) async fn node_with_secret(&self, name: &str, secret: &str) -> Node {
+        let secret = Secret::new(secret.as_bytes()).unwrap();
+        self.start(Node::builder(name).listen(Self::address(name)).secret(secret)).await
+    }
+
+    pub(crate) async fn start(&self, builder: NodeBuilder) -> Node {
+        let node = builder.start(&*self.transport, self.runtime.clone()).await.unwrap();
+        let (name, address) = (node.name().to_owned(), node.address().unwrap());
+        PLACES.with_borrow_mut(|(_, known)| known.insert(name, address));
+        node
+    }
+
+    /// Two nodes with a link between them.
+    pub(crate) async fn pair(&self) -> (Node, Node) {
+        let (a, b) = (self.node("a").await, self.node("b").await);
+        a.connect(&Self::address("b")).await.unwrap();
+        (a, b)
+    }
+}
+
+pub(crate) fn tcp<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
+    run("tcp", scenario, |config, runtime| Arc::new(TcpTransport::new(config, runtime)));
+}
+
+pub(crate) fn tls<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
+    run("tls", scenario, |config, runtime| {
+        Arc::new(TlsTransport::new(config, credentials(), runtime).unwrap())
+    });
+}
+
+fn run<F: Future<Output = ()>>(
+    scheme: &'static str,
+    scenario: impl Fn(World) -> F,
+    transport: impl FnOnce(TcpConfig, Handle) -> Arc<dyn Transport>,
+) {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let tokio = tokio.unwrap();
+    let runtime = TokioRuntime::on(tokio.handle().clone());
+    PLACES.set((scheme, HashMap::new()));
+    let world = World {
+        transport: transport(TcpConfig::default(), runtime.clone()),
+        runtime: runtime.clone(),
+    };
+    let case = timeout(&*runtime, CASE_MAX, scenario(world));
+    tokio.block_on(case).expect("the case ends in its time");
+}
+
+/// One certificate for all nodes of this machine, by its own authority.
+fn credentials() -> Credentials {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = ["node", "localhost", "127.0.0.1"].map(String::from);
+    let certificate =
+        CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap().pem();
+    let (authority, key) = (authority.pem(), key.serialize_pem());
+    Credentials::from_pem(authority.as_bytes(), certificate.as_bytes(), key.as_bytes()).unwrap()
+}
