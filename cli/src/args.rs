@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
-use crate::{build, certs, dead_letters, demo, inspect, node, ps, push, start, status, top};
+use crate::{build, certs, dead_letters, demo, inspect, node, ps, push, start, status, top, trace};
 
 /// Erlang-style processes whose code is replaced while they run.
 ///
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Ps(ps::Args),
     /// Shows what a node does, again and again
     Top(top::Args),
+    /// Traces a process of a node: what it sends, takes in, and what becomes of it
+    Trace(trace::Args),
     /// Shows how a node is: its peers, and the versions it runs
     Status(status::Args),
     /// Shows the messages that nobody could take, and sends them again

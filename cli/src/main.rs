@@ -28,6 +28,7 @@ mod start;
 mod status;
 mod tls;
 mod top;
+mod trace;
 mod trust;
 mod upload;
 mod user_data;
@@ -71,6 +72,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
         Command::Top(args) => top::run(runtime, args).await,
+        Command::Trace(args) => trace::run(runtime, args).await,
         Command::Status(args) => status::run(runtime, args).await,
         Command::DeadLetters(args) => dead_letters::run(runtime, args).await,
         Command::Certs(args) => certs::run(&runtime, &args),

@@ -11,6 +11,7 @@ mod fetch;
 mod lease;
 mod letters;
 mod numbers;
+mod traces;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
     Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, LettersRequest, NumbersRequest,
-    Offer, ProcessesRequest, Release, Stage, Start, StatusRequest, Wanted,
+    Offer, ProcessesRequest, Release, Stage, Start, StatusRequest, TraceRequest, Wanted,
 };
 use lease::Leases;
 
@@ -55,6 +56,7 @@ enum Request {
     Processes(Received<ProcessesRequest>),
     Letters(Received<LettersRequest>),
     Numbers(Received<NumbersRequest>),
+    Trace(Received<TraceRequest>),
 }
 
 /// What the control process and its helpers share.
@@ -102,6 +104,7 @@ async fn next(cx: &Context) -> Request {
         .on(Request::Processes)
         .on(Request::Letters)
         .on(Request::Numbers)
+        .on(Request::Trace)
         .forever()
         .await
 }
@@ -131,6 +134,9 @@ impl Control {
             }
             Request::Numbers(Received { reply_to, .. }) => {
                 self.beside("count processes", reply_to, numbers::numbers);
+            }
+            Request::Trace(Received { message, from, reply_to, .. }) => {
+                reply(reply_to, self.trace(&message, from));
             }
             Request::Letters(Received { message, reply_to, .. }) => {
                 let control = self.clone();

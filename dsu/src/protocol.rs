@@ -5,12 +5,14 @@
 
 mod letters;
 mod numbers;
+mod trace;
 
 use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
+pub use trace::{TraceReply, TraceRequest};
 
 /// The name of every node's control process.
 pub const CONTROL: &str = "midflight.control";

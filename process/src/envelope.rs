@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::LetterId;
 use crate::roles::NotAllowed;
 use crate::send::MOVED_WEIGHT;
+use crate::trace::TraceContext;
 use crate::types::TypeNo;
 use crate::value::Value;
 use crate::wire::Place;
@@ -91,6 +92,8 @@ pub(crate) enum Parcel {
     /// Ends the process. One that came over a `link` goes nowhere when the process has unlinked itself
     /// meanwhile.
     Exit { reason: crate::ExitReason, link: bool },
+    /// The context of the message behind it. Taken out before the turn in which that is taken.
+    Mark(TraceContext),
     /// A message that was decoded for a predicate, which did not want it.
     Read {
         call: Option<CallRef>,
@@ -208,7 +211,10 @@ impl Envelope {
                 Parcel::Large { ty, .. } => Subject::Type(*ty),
                 Parcel::Call { content, .. } => content.subject(),
                 Parcel::Read { value, .. } => Subject::Value(&**value),
-                Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Port { .. } => return None,
+                Parcel::Reply { .. }
+                | Parcel::Exit { .. }
+                | Parcel::Port { .. }
+                | Parcel::Mark(_) => return None,
             },
         })
     }
@@ -217,7 +223,7 @@ impl Envelope {
     pub(crate) fn is_signal(&self) -> bool {
         match self {
             Self::Parcel { parcel, .. } => {
-                matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. })
+                matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Mark(_))
             }
             Self::Value { .. } | Self::Small { .. } | Self::Port { .. } => false,
         }
@@ -248,7 +254,7 @@ impl Envelope {
                 }
                 Parcel::Call { content, .. } => content.weight(),
                 Parcel::Read { weight, .. } => *weight,
-                Parcel::Reply { .. } | Parcel::Exit { .. } => (0, 0),
+                Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Mark(_) => (0, 0),
             },
         }
     }

@@ -16,6 +16,7 @@ use crate::peer::Peer;
 use crate::pending::NoLink;
 use crate::relations::{HERE, Relations, Verdict};
 use crate::send::{Route, local};
+use crate::trace::{self, Traced};
 use crate::wire::{Place, Signal};
 use crate::{ExitReason, Exited};
 
@@ -90,6 +91,7 @@ impl Inner {
 
     /// Links `me` to `target`. Where that cannot be, the exit signal comes at once.
     pub(crate) fn link(self: &Arc<Self>, me: Place, target: Pid) {
+        trace::note(self, me, || Traced::Linked { to: target });
         match self.route(target) {
             Route::Local(place) if place == me => {}
             Route::Local(place) => {
@@ -124,6 +126,7 @@ impl Inner {
         let place = Place { index: target.index, generation: target.generation };
         let node = if target.node == self.id { Some(0) } else { self.known_number(target.node) };
         let Some(node) = node else { return };
+        trace::note(self, me, || Traced::Unlinked { from: target });
         let other = Sender { node, index: place.index, generation: place.generation };
         let number = self.next();
         let mut told = None;

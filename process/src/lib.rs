@@ -98,6 +98,7 @@ mod spawned;
 mod stage;
 pub mod supervisor;
 mod table;
+pub mod trace;
 mod turn;
 mod types;
 mod undelivered;

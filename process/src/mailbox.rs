@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 
 use crate::envelope::{Envelope, Parcel, SMALL_OVERHEAD, Sender};
+use crate::trace::TraceContext;
 use crate::types::TypeNo;
 
 /// Bytes of entries that were taken out which a segment may keep.
@@ -193,6 +194,50 @@ impl Mailbox {
             inbox.entries.push_front(head);
         }
         inbox
+    }
+
+    /// Takes the oldest entry alone, and the context that lies before it.
+    #[cold]
+    pub(crate) fn take_next(
+        &mut self,
+        spare: impl FnOnce() -> Box<Inbox>,
+    ) -> (Option<TraceContext>, Box<Inbox>) {
+        let mut inbox = spare();
+        let mut context = None;
+        while let Some(entry) = self.pop(&mut inbox) {
+            match entry {
+                Envelope::Parcel { parcel, .. } if matches!(*parcel, Parcel::Mark(_)) => {
+                    if let Parcel::Mark(mark) = *parcel {
+                        context = Some(mark);
+                    }
+                }
+                entry => {
+                    inbox.entries.push_back(entry);
+                    break;
+                }
+            }
+        }
+        (context, inbox)
+    }
+
+    /// Takes the oldest entry; the bytes of a small one go into `inbox`'s segment.
+    fn pop(&mut self, inbox: &mut Inbox) -> Option<Envelope> {
+        if let Some(head) = self.head.take() {
+            return Some(head);
+        }
+        let rest = self.rest.as_mut()?;
+        let entry = rest.remove(0)?;
+        let entry = match entry {
+            Envelope::Small { from, port, ty, start, len } => {
+                inbox.push_to(port, from, ty, rest.small(start, len));
+                inbox.entries.pop_back()?
+            }
+            entry => entry,
+        };
+        if rest.entries.is_empty() {
+            self.rest = None;
+        }
+        Some(entry)
     }
 
     /// Drops the exit signals that came over a link to `from`: it has been unlinked.

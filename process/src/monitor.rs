@@ -16,6 +16,7 @@ use crate::peer::Peer;
 use crate::pending::{RemoteMonitor, RemoteWatcher};
 use crate::relations::{Relations, Watched, Watcher};
 use crate::send::{Route, local};
+use crate::trace::{self, Traced};
 use crate::value::Value;
 use crate::wire::{Place, Signal};
 use crate::{Down, ExitReason, MonitorRef, NodeDown};
@@ -31,6 +32,7 @@ impl Inner {
         tell: Option<oneshot::Sender<()>>,
     ) -> MonitorRef {
         let monitor = MonitorRef(self.next());
+        trace::note(self, watcher, || Traced::Monitored { target });
         match self.route(target) {
             Route::Local(place) => {
                 self.set_monitor(watcher, monitor, Watched::Process(target));

@@ -12,6 +12,7 @@ use crate::pending::RemoteMonitor;
 use crate::registry::{NAME_MAX, Owner, RegisterError};
 use crate::relations::Watched;
 use crate::send::Route;
+use crate::trace::{self, Traced};
 use crate::wire::{Place, Signal};
 use std::sync::Arc;
 
@@ -182,7 +183,11 @@ impl Inner {
             return Err(RegisterError::BadName(name.len()));
         }
         let had = match self.route(pid) {
-            Route::Local(place) => self.register_local(name, pid, place, again)?,
+            Route::Local(place) => {
+                let had = self.register_local(name, pid, place, again)?;
+                trace::note(self, place, || Traced::Registered { name: name.to_owned() });
+                had
+            }
             Route::Remote(peer, place) => {
                 let monitor = MonitorRef(self.next());
                 let watched = RemoteMonitor { watcher: Place::NOBODY, target: pid, tell: None };

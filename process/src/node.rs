@@ -19,6 +19,7 @@ use crate::inner::Inner;
 use crate::member::{Member, MemberState};
 use crate::membership::Input;
 use crate::slot::Run;
+use crate::trace;
 use crate::wire::{Place, Signal};
 
 /// A running node. Clones are the same node. Make one with [`Node::builder`](crate::NodeBuilder).
@@ -89,6 +90,7 @@ impl Node {
         }
         let pid = self.reserve()?;
         let place = Place { index: pid.index, generation: pid.generation };
+        trace::spawned(&self.inner, pid);
         prepare(place);
         self.fill(pid, self.function_body(name, place, function));
         Ok(pid)
@@ -144,7 +146,9 @@ impl Node {
         let inserted = self.inner.table.insert(body, Run::Queued);
         let (index, generation) = inserted.map_err(|_full| SpawnError)?;
         self.inner.queues.push(index);
-        Ok(self.inner.local_pid(Place { index, generation }))
+        let pid = self.inner.local_pid(Place { index, generation });
+        trace::spawned(&self.inner, pid);
+        Ok(pid)
     }
 
     /// Runs `function` as a process and waits for what it answers. `None`: the process ended

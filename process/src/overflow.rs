@@ -14,6 +14,7 @@ const CROWDED: usize = 8 << 20;
 /// A frame that waits.
 pub(crate) struct Kept {
     pub(crate) lane: Lane,
+    pub(crate) extensions: Vec<u8>,
     pub(crate) head: Vec<u8>,
     pub(crate) ty: Option<TypeNo>,
     pub(crate) large: Option<Bytes>,
@@ -60,9 +61,9 @@ impl Overflow {
     }
 
     pub(crate) fn keep(&mut self, frame: &mut Staged<'_>) {
-        let Staged { lane, head, ty, large, charged } = frame;
-        let (head, large) = (head.to_vec(), large.take());
-        let kept = Kept { lane: *lane, head, ty: *ty, large, charged: *charged };
+        let Staged { lane, extensions, head, ty, large, charged } = frame;
+        let (extensions, head, large) = (extensions.to_vec(), head.to_vec(), large.take());
+        let kept = Kept { lane: *lane, extensions, head, ty: *ty, large, charged: *charged };
         *self.bytes(kept.charged) += kept.size();
         let row = self.row(kept.lane);
         self.rows[row].push_back(kept);
@@ -118,7 +119,7 @@ impl Kept {
 
     /// Never 0.
     fn size(&self) -> usize {
-        64 + self.head.len() + self.large.as_ref().map_or(0, Bytes::len)
+        64 + self.extensions.len() + self.head.len() + self.large.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -137,7 +138,8 @@ mod tests {
 
     fn staged(lane: usize, large: bool) -> Staged<'static> {
         let large = large.then_some(LARGE);
-        Staged { lane: Lane::Data(lane), head: b"head", ty: None, large, charged: true }
+        let (lane, extensions, head) = (Lane::Data(lane), &b""[..], &b"head"[..]);
+        Staged { lane, extensions, head, ty: None, large, charged: true }
     }
 
     /// Many lanes that each keep something are crowded together, and no lane is always the last.

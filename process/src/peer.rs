@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
-use midflight_message::NodeId;
+use midflight_message::{NodeId, Pid};
 use midflight_transport_api::{ConnectionId, Link, Outgoing, Room, SendError, SendErrorKind};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -103,6 +103,8 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Staged<'a> {
     pub(crate) lane: Lane,
+    /// Entries of extensions, mostly none.
+    pub(crate) extensions: &'a [u8],
     pub(crate) head: &'a [u8],
     pub(crate) ty: Option<TypeNo>,
     pub(crate) large: Option<Bytes>,
@@ -230,6 +232,7 @@ impl Peer {
             None,
             &mut [Staged {
                 lane: Lane::Control,
+                extensions: &[],
                 head: &head,
                 ty: None,
                 large: None,
@@ -252,8 +255,9 @@ impl Peer {
         let written = self.link.write(Room::Small, &mut |outgoing| {
             for frame in &mut *frames {
                 if overflow.lets_pass(frame, outgoing) {
-                    let large = frame.large.take();
-                    batch.append(outgoing, types, frame.lane, frame.head, frame.ty, large);
+                    let (large, ty) = (frame.large.take(), frame.ty);
+                    let head = (frame.extensions, frame.head);
+                    batch.append(outgoing, types, frame.lane, head, ty, large);
                 } else {
                     overflow.keep(frame);
                 }
@@ -281,8 +285,8 @@ impl Peer {
         let Out { announced, overflow, .. } = &mut *out;
         let mut batch = Batch { peer: self, announced, error: None };
         let written = self.link.write(Room::Small, &mut |outgoing| {
-            overflow.drain(outgoing, |outgoing, Kept { lane, head, ty, large, .. }| {
-                batch.append(outgoing, Some(types), lane, &head, ty, large);
+            overflow.drain(outgoing, |outgoing, Kept { lane, extensions, head, ty, large, .. }| {
+                batch.append(outgoing, Some(types), lane, (&extensions, &head), ty, large);
             });
         });
         if batch.outcome(written) == WriteOutcome::Lost {
@@ -327,6 +331,11 @@ impl Peer {
         self.is_lost.load(Ordering::Acquire)
     }
 
+    /// One of its processes.
+    pub(crate) const fn pid(&self, place: Place) -> Pid {
+        Pid { node: self.id, index: place.index, generation: place.generation }
+    }
+
     fn connection(&self, lane: Lane) -> ConnectionId {
         match lane {
             Lane::Control => self.control,
@@ -348,7 +357,7 @@ impl Batch<'_> {
         outgoing: &mut Outgoing,
         types: Option<&TypeTable>,
         lane: Lane,
-        head: &[u8],
+        (extensions, head): (&[u8], &[u8]),
         ty: Option<TypeNo>,
         large: Option<Bytes>,
     ) {
@@ -360,8 +369,8 @@ impl Batch<'_> {
             appended = outgoing.message(connection, &announcement(types, ty));
         }
         let appended = appended.and_then(|()| match large {
-            None => outgoing.message(connection, head),
-            Some(payload) => outgoing.message_bytes(connection, head, payload),
+            None if extensions.is_empty() => outgoing.message(connection, head),
+            large => outgoing.message_parts(connection, extensions, head, large.as_slice()),
         });
         self.error = self.error.take().or_else(|| appended.err());
     }

@@ -20,7 +20,7 @@ use crate::queues::Ticks;
 use crate::slot::{Owed, Run, Slot};
 use crate::turn::{Batch, Handled, Turn, TurnWaker};
 use crate::wire::{Place, Signal};
-use crate::{ExitReason, stage};
+use crate::{ExitReason, stage, trace};
 
 /// Turns between two looks at the clock.
 const TURNS_PER_LOOK: u32 = 32;
@@ -113,14 +113,18 @@ struct Begun {
     generation: u32,
     body: Box<dyn Body>,
     inbox: Option<Box<Inbox>>,
+    trace: Option<Box<trace::Active>>,
 }
 
 fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let inner = &node.inner;
-    let Some(Begun { generation, mut body, inbox }) = begin(inner, index, spare) else { return };
+    let Some(Begun { generation, mut body, inbox, trace }) = begin(inner, index, spare) else {
+        return;
+    };
     let place = Place { index, generation };
     let mut batch = Batch { inbox, handled: Handled::default() };
     let flow = stage::turn(inner, || {
+        let _traced = trace.map(|active| trace::enter(inner, active, batch.inbox.as_deref()));
         let mut turn =
             Turn { node, place, waker: &mut spare.waker, ended_at: inner.limits.turn_messages };
         // The body is dropped after a panic: nobody sees what it left half done.
@@ -146,8 +150,14 @@ fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
     slot.run = Run::Running;
     slot.woken = false;
     let mut inbox = slot.front.take();
-    if !slot.mailbox.is_empty() {
-        let mut came = slot.mailbox.take(|| spare.take(inner));
+    let (came, trace) = if slot.traced {
+        trace::begin(inner, index, &mut slot, || spare.take(inner))
+    } else if slot.mailbox.is_empty() {
+        (None, None)
+    } else {
+        (Some(slot.mailbox.take(|| spare.take(inner))), None)
+    };
+    if let Some(mut came) = came {
         match &mut inbox {
             Some(inbox) => {
                 inbox.append(&mut came);
@@ -156,7 +166,7 @@ fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
             none => *none = Some(came),
         }
     }
-    Some(Begun { generation: slot.generation, body, inbox })
+    Some(Begun { generation: slot.generation, body, inbox, trace })
 }
 
 /// Puts the body back after a turn.
@@ -317,6 +327,7 @@ pub(crate) fn bury(
     if !matches!(reason, ExitReason::Normal) {
         count(&inner.counts.ended_badly);
     }
+    trace::exited(inner, place, &slot, &reason);
     let mut nodes: Vec<u32> = batch.handled.remote.iter().map(|owed| owed.node).collect();
     let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
     let left = [batch.inbox, slot.front.take(), rest];

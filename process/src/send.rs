@@ -3,6 +3,8 @@
 //! A pid's place is looked up; a local receiver's mailbox takes the value itself, a remote one gets
 //! it encoded on the lane of the pair.
 
+mod reply;
+
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -17,10 +19,11 @@ use crate::peer::{Peer, WriteOutcome, push_waker};
 use crate::reconnect::MayNot;
 use crate::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
+use crate::trace::{self, TraceContext};
 use crate::types::TypeNo;
 use crate::value::Value;
 use crate::wire::{
-    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port, put_reply,
+    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port,
 };
 
 /// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
@@ -110,6 +113,22 @@ impl Inner {
         Ok(())
     }
 
+    /// As [`Inner::deliver`], with the context it is sent under, if there is one.
+    pub(crate) fn deliver_under(
+        self: &Arc<Self>,
+        context: Option<TraceContext>,
+        to: Place,
+        entry: Envelope,
+        room: Option<Room>,
+    ) -> Result<(), NotDelivered> {
+        let Some(context) = context else { return self.deliver(to, entry, room) };
+        let place = (to.index, to.generation);
+        if self.table.deliver_marked(place, context, entry, room)? {
+            self.queues.push(to.index);
+        }
+        Ok(())
+    }
+
     pub(crate) const fn room(&self) -> Option<Room> {
         Some(Room { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes })
     }
@@ -157,9 +176,14 @@ impl Inner {
         {
             return Err(NotSent::Incompatible(mismatch));
         }
+        let context = trace::outgoing(self);
+        let named = context.and_then(|_| trace::name_of(self, &content));
         let entry = entry(local(from), kind, content);
-        match self.deliver(to, entry, self.room()) {
-            Ok(()) => Ok(()),
+        match self.deliver_under(context, to, entry, self.room()) {
+            Ok(()) => {
+                trace::sent(self, context, self.local_pid(to), named);
+                Ok(())
+            }
             Err(NotDelivered::Full(entry)) => Err(NotSent::Full(content_of(entry))),
             Err(NotDelivered::Dead(_)) => {
                 if let Kind::Call(call) = kind {
@@ -207,10 +231,14 @@ impl Inner {
             encode_small(&content, buffer)
         };
         let credit = Some(Charge { process: to, head: kind.head() });
-        let request = Request { lane, ty: Some(ty), credit, large, head: &mut head };
+        let context = trace::outgoing(self);
+        let request = Request { lane, ty: Some(ty), credit, large, context, head: &mut head };
         let staged = stage(self, peer, request);
         if let (Err(_), Kind::Call(call)) = (&staged, kind) {
             peer.pending.take_call(call);
+        }
+        if context.is_some() && staged.is_ok() {
+            trace::sent(self, context, peer.pid(to), trace::name_of(self, &content));
         }
         staged.map_err(|error| match error {
             NotStaged::Full => NotSent::Full(content),
@@ -250,74 +278,16 @@ impl Inner {
         let lane = peer.lane(from, to);
         let head_len = if port.is_some() { PORT_HEAD } else { MESSAGE_HEAD };
         let credit = Some(Charge { process: to, head: head_len });
-        let request = Request { lane, ty: Some(ty), credit, large: None, head: &mut head };
-        stage(self, peer, request).map_err(|error| match error {
+        let context = trace::outgoing(self);
+        let request = Request { lane, ty: Some(ty), credit, large: None, context, head: &mut head };
+        let staged = stage(self, peer, request);
+        if context.is_some() && staged.is_ok() {
+            trace::sent(self, context, peer.pid(to), trace::name_of_type(self, ty));
+        }
+        staged.map_err(|error| match error {
             NotStaged::Full => TrySendError::Full(message),
             NotStaged::TooLarge { max } => TrySendError::TooLarge { max },
             NotStaged::Encode(error) => TrySendError::Encode(error),
-        })
-    }
-
-    /// Sends the reply to a call, or why there is none. Never waits: the call reserved its place.
-    pub(crate) fn reply(
-        self: &Arc<Self>,
-        from: Place,
-        to: Sender,
-        call: CallRef,
-        result: Result<Content, Refusal>,
-    ) {
-        let to_place = Place { index: to.index, generation: to.generation };
-        if !to.is_remote() {
-            let parcel = Box::new(Parcel::Reply { call, result });
-            // A caller that has ended wants no reply.
-            let _ = self.deliver(to_place, Envelope::Parcel { from: local(from), parcel }, None);
-            return;
-        }
-        // A lost link has told the caller already.
-        let Some(peer) = self.peer_numbered(to.node) else { return };
-        let refusal = match result {
-            Ok(content) => match self.reply_remote(from, &peer, to_place, call, &content) {
-                Ok(()) => return,
-                Err(refusal) => refusal,
-            },
-            Err(refusal) => refusal,
-        };
-        self.signal_pair(
-            &peer,
-            from,
-            to_place,
-            Signal::Refuse { to: to_place, from, call, refusal },
-        );
-    }
-
-    fn reply_remote(
-        self: &Arc<Self>,
-        from: Place,
-        peer: &Arc<Peer>,
-        to: Place,
-        call: CallRef,
-        content: &Content,
-    ) -> Result<(), Refusal> {
-        let aborted = |reason: String| Refusal::Aborted { reason };
-        let ty =
-            self.type_of(content).ok_or_else(|| aborted("the node knows too many types".into()))?;
-        let mut head = |buffer: &mut Vec<u8>| {
-            put_reply(buffer, to, from, ty.0, call);
-            encode_small(content, buffer)
-        };
-        let request = Request {
-            lane: peer.lane(from, to),
-            ty: Some(ty),
-            credit: None,
-            large: large_of(content),
-            head: &mut head,
-        };
-        stage(self, peer, request).map_err(|error| match error {
-            NotStaged::Full => aborted("the link is full".into()),
-            NotStaged::TooLarge { max } => {
-                aborted(format!("the reply is larger than {max} bytes, the transport's limit"))
-            }
-            NotStaged::Encode(error) => aborted(format!("the reply does not encode: {error}")),
         })
     }
 
@@ -334,7 +304,8 @@ impl Inner {
             Ok(())
         };
         let lane = peer.lane(from, to);
-        let request = Request { lane, ty: None, credit: None, large: None, head: &mut head };
+        let (ty, credit, large, context) = (None, None, None, None);
+        let request = Request { lane, ty, credit, large, context, head: &mut head };
         if let Err(error) = stage(self, peer, request) {
             tracing::error!(peer = %peer.name, ?error, "a signal could not be sent");
         }

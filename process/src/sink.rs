@@ -25,6 +25,7 @@ use crate::roles::{NotAllowed, Role};
 use crate::send::SMALL_MAX;
 use crate::spawned::{Answer, NotSpawned, Request, SpawnHead};
 use crate::table::{NotDelivered, Room};
+use crate::trace::TraceContext;
 use crate::types::TypeNo;
 use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
 
@@ -66,6 +67,8 @@ struct Sink {
     /// Messages in a row for one process.
     run_to: Place,
     run: Box<Inbox>,
+    /// What the frame at hand is sent under.
+    context: Option<TraceContext>,
     /// What has come, shown at the end of each batch.
     traffic: Traffic,
 }
@@ -86,6 +89,7 @@ impl Sink {
             peer: None,
             types: FxHashMap::default(),
             run_to: Place::NOBODY,
+            context: None,
             traffic: Traffic::default(),
         };
         sink.say(&sink.handshake.begin());
@@ -233,16 +237,19 @@ impl Sink {
             self.end_run();
             self.run_to = to;
         }
-        if payload.len() <= SMALL_MAX {
-            self.run.push_to(port, from, ty, payload);
-        } else {
-            let bytes = keep(payload, large);
-            let parcel = match port {
-                0 => Parcel::Large { ty, bytes },
-                port => Parcel::Port { port, ty, bytes },
-            };
-            self.run.entries.push_back(Envelope::Parcel { from, parcel: Box::new(parcel) });
+        if payload.len() <= SMALL_MAX && self.context.is_none() {
+            return self.run.push_to(port, from, ty, payload);
         }
+        let bytes = keep(payload, large);
+        let parcel = match port {
+            0 => Parcel::Large { ty, bytes },
+            port => Parcel::Port { port, ty, bytes },
+        };
+        if self.context.is_some() {
+            self.end_run();
+            return self.parcel(to, from, parcel);
+        }
+        self.run.entries.push_back(Envelope::Parcel { from, parcel: Box::new(parcel) });
     }
 
     /// Puts the messages in a row into their mailbox.
@@ -292,19 +299,22 @@ impl Sink {
         let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
         // Replies have their place reserved: room is for calls.
         let room = (entry.weight().0 > 0).then(|| self.room());
-        let entry = match self.inner.deliver(to, entry, room) {
+        let entry = match self.inner.deliver_under(self.context, to, entry, room) {
             Ok(()) => return,
             Err(NotDelivered::Full(_)) => {
-                return self.violation("more calls than their receiver gave credit for");
+                return self.violation("more than their receiver gave credit for");
             }
             Err(NotDelivered::Dead(entry)) => entry,
         };
+        if entry.is_signal() {
+            return;
+        }
         if let Envelope::Parcel { parcel, .. } = entry
             && let Parcel::Call { call, .. } = *parcel
         {
             self.inner.reply(to, from, call, Err(Refusal::NoProcess));
-            self.gone(to);
         }
+        self.gone(to);
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -389,11 +399,16 @@ impl LinkSink for Sink {
     fn event(&mut self, event: LinkEvent<'_>) {
         match event {
             LinkEvent::Received { payload, extensions, .. } => {
-                // No extension is known yet: one that must be understood ends the link.
+                if extensions.is_empty() {
+                    return self.received(payload);
+                }
+                // No extension must be understood: one that must ends the link.
                 if let Err(error) = frame::refuse_critical(extensions, |_| false) {
                     return self.violation(&error.to_string());
                 }
+                self.context = TraceContext::find(extensions);
                 self.received(payload);
+                self.context = None;
             }
             LinkEvent::Lost(loss) => self.lost(&loss),
             _ => {}

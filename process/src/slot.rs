@@ -9,6 +9,7 @@ use crate::body::{Body, Label};
 use crate::frozen::Frozen;
 use crate::mailbox::{Inbox, Mailbox};
 use crate::relations::Relations;
+use crate::trace::Tracing;
 
 /// Where a cell stands with the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Slot {
     pub(crate) run: Run,
     /// Woken while it was running or frozen.
     pub(crate) woken: bool,
+    /// Its turns look at `Rare::trace`.
+    pub(crate) traced: bool,
     pub(crate) body: Option<Box<dyn Body>>,
     pub(crate) mailbox: Mailbox,
     /// Entries a turn has taken out and not handled; older than all in `mailbox`.
@@ -74,6 +77,8 @@ pub(crate) struct Rare {
     pub(crate) owed: Vec<Owed>,
     /// What the body said it was when it was last at rest.
     pub(crate) label: Option<Label>,
+    /// How it is traced.
+    pub(crate) trace: Option<Box<Tracing>>,
 }
 
 /// Messages of one node's senders that were handled and not yet credited.

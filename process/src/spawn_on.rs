@@ -285,6 +285,7 @@ impl<'a> Order<'a> {
                 ty: Some(ty),
                 credit: Some(Charge { process: Place::NOBODY, head: uncharged }),
                 large: large.clone(),
+                context: None,
                 head: &mut put,
             },
         );

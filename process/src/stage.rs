@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::envelope::encoded_weight;
 use crate::inner::Inner;
 use crate::peer::{Lane, Peer, Staged, WriteOutcome};
+use crate::trace::TraceContext;
 use crate::types::TypeNo;
 use crate::wire::Place;
 
@@ -49,6 +50,8 @@ struct Frame {
     ty: Option<TypeNo>,
     large: Option<Bytes>,
     charged: bool,
+    /// Bytes of extensions before the head.
+    extensions: usize,
 }
 
 /// A frame to be staged.
@@ -58,6 +61,8 @@ pub(crate) struct Request<'a> {
     /// Whose credit it takes; none for what never waits.
     pub(crate) credit: Option<Charge>,
     pub(crate) large: Option<Bytes>,
+    /// What a traced process sends it under.
+    pub(crate) context: Option<TraceContext>,
     pub(crate) head: &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
 }
 
@@ -94,7 +99,7 @@ impl Stage {
 
     /// Adds an encoded frame, if there is credit for it.
     fn add(&mut self, peer: &Arc<Peer>, frame: NewFrame<'_>) -> Result<(), NotStaged> {
-        let NewFrame { lane, ty, credit, large, head } = frame;
+        let NewFrame { lane, ty, credit, large, context, head } = frame;
         let charged = credit.is_some();
         if let Some(Charge { process, head: uncharged }) = credit {
             let size = head.len() + large.as_ref().map_or(0, Bytes::len);
@@ -102,9 +107,14 @@ impl Stage {
                 return Err(NotStaged::Full);
             }
         }
+        let before = self.bytes.len();
+        if let Some(context) = context {
+            context.put(&mut self.bytes);
+        }
+        let extensions = self.bytes.len() - before;
         self.bytes.extend_from_slice(head);
         self.large += large.as_ref().map_or(0, Bytes::len);
-        self.frames.push(Frame { lane, end: self.bytes.len(), ty, large, charged });
+        self.frames.push(Frame { lane, end: self.bytes.len(), ty, large, charged, extensions });
         Ok(())
     }
 
@@ -150,9 +160,11 @@ impl Stage {
         let mut start = 0;
         let mut staged: Vec<Staged<'_>> = Vec::with_capacity(self.frames.len());
         for frame in &mut self.frames {
+            let (extensions, head) = self.bytes[start..frame.end].split_at(frame.extensions);
             staged.push(Staged {
                 lane: frame.lane,
-                head: &self.bytes[start..frame.end],
+                extensions,
+                head,
                 ty: frame.ty,
                 large: frame.large.take(),
                 charged: frame.charged,
@@ -179,6 +191,7 @@ struct NewFrame<'a> {
     ty: Option<TypeNo>,
     credit: Option<Charge>,
     large: Option<Bytes>,
+    context: Option<TraceContext>,
     head: &'a [u8],
 }
 
@@ -188,7 +201,7 @@ pub(crate) fn stage(
     peer: &Arc<Peer>,
     request: Request<'_>,
 ) -> Result<(), NotStaged> {
-    let Request { lane, ty, credit, large, head: encode } = request;
+    let Request { lane, ty, credit, large, context, head: encode } = request;
     if credit.is_some() && peer.is_full(lane) {
         return Err(NotStaged::Full);
     }
@@ -202,7 +215,7 @@ pub(crate) fn stage(
     if credit.is_some() && Room::of(size) == Room::Large && peer.is_crowded() {
         return Err(NotStaged::Full);
     }
-    let frame = NewFrame { lane, ty, credit, large, head: &head };
+    let frame = NewFrame { lane, ty, credit, large, context, head: &head };
     let staged = STAGE.with_borrow_mut(|stage| {
         if stage.turn_of.is_none_or(|id| id == inner.id) {
             stage.take(inner, peer, frame)

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::body::Body;
-use crate::envelope::{Envelope, Sender};
+use crate::envelope::{Envelope, Parcel, Sender};
 use crate::mailbox::{Inbox, InboxPool, Mailbox};
 use crate::slot::{Run, Slot};
+use crate::trace::TraceContext;
 use crate::types::TypeNo;
 use crate::wire::Place;
 
@@ -168,6 +169,32 @@ impl Table {
         {
             return Err(NotDelivered::Full(entry));
         }
+        slot.mailbox.push(entry, &self.pool);
+        Ok(queue(&mut slot))
+    }
+
+    /// As [`Table::deliver`], with the context of a message before it.
+    #[cold]
+    pub(crate) fn deliver_marked(
+        &self,
+        (index, generation): (u32, u32),
+        context: TraceContext,
+        entry: Envelope,
+        room: Option<Room>,
+    ) -> Result<bool, NotDelivered> {
+        let Some(slot) = self.slot(index) else { return Err(NotDelivered::Dead(entry)) };
+        let mut slot = slot.lock();
+        if !slot.is(generation) {
+            return Err(NotDelivered::Dead(entry));
+        }
+        if let Some(room) = room
+            && (slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes)
+        {
+            return Err(NotDelivered::Full(entry));
+        }
+        slot.tracing().marked();
+        let parcel = Box::new(Parcel::Mark(context));
+        slot.mailbox.push(Envelope::Parcel { from: Sender::NOBODY, parcel }, &self.pool);
         slot.mailbox.push(entry, &self.pool);
         Ok(queue(&mut slot))
     }

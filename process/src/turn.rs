@@ -166,6 +166,8 @@ impl Batch {
                     Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
                 }
                 Parcel::Exit { reason, .. } => Delivery::Exit(reason),
+                // It was taken out when the turn began.
+                Parcel::Mark(_) => return None,
                 Parcel::Read { call, value, .. } => {
                     message(from, View::Value(value), call.map(|call| Caller { from, call }))
                 }

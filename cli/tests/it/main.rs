@@ -13,3 +13,4 @@ mod secrets;
 mod tls;
 mod tools;
 mod top;
+mod traces;

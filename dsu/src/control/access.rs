@@ -45,6 +45,7 @@ macro_rules! of_each {
             Request::Processes($received) => $answer,
             Request::Letters($received) => $answer,
             Request::Numbers($received) => $answer,
+            Request::Trace($received) => $answer,
         }
     };
 }
@@ -65,7 +66,8 @@ impl Request {
             | Self::Status(_)
             | Self::Processes(_)
             | Self::Letters(_)
-            | Self::Numbers(_) => Role::Inspect,
+            | Self::Numbers(_)
+            | Self::Trace(_) => Role::Inspect,
         }
     }
 

@@ -37,7 +37,7 @@ impl Letter {
             }
             Parcel::Large { ty, bytes } => letter(None, Content::Bytes { ty, bytes }),
             Parcel::Call { call, content } => letter(Some(call), content),
-            Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Port { .. } => {
+            Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Port { .. } | Parcel::Mark(_) => {
                 unreachable!("what is no message is taken out when it arrives")
             }
         }

@@ -34,4 +34,5 @@ mod silent;
 mod sources;
 mod spawn_on;
 mod supervisors;
+mod traces;
 mod world;
