@@ -104,7 +104,7 @@ fn every_citation_is_a_test_that_exists() {
 /// still there. `tests/mutants.sh` shows that the test fails with it.
 #[test]
 fn promises_without_a_mutant_are_called_unproven() {
-    let (packages, cases) = (packages(), suite_cases());
+    let tests = Tests::of_the_repository();
     let (mut unproven, mut wrong) = (Vec::new(), Vec::new());
     for section in sections() {
         let path = format!("tests/mutants/{}.patch", section.name);
@@ -117,7 +117,7 @@ fn promises_without_a_mutant_are_called_unproven() {
         if !quoted(section.part("Shown by:").unwrap_or_default()).any(|cited| cited == test) {
             wrong.push(format!("{path}: `{test}` is not cited under {}", section.name));
         }
-        if let Err(why) = find(test, &packages, &cases) {
+        if let Err(why) = find(test, &tests) {
             wrong.push(format!("{path}: `{test}` {why}"));
         }
         let source = line("--- a/").map(|path| repository().join(path));
