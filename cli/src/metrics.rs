@@ -85,6 +85,8 @@ impl Scrape {
         say.counter("links_lost", "Links to other nodes that were lost", metrics.links_lost)?;
         let refused = metrics.handshakes_refused;
         say.counter("handshakes_refused", "Handshakes refused, here or there", refused)?;
+        let violations = metrics.violations;
+        say.counter("protocol_violations", "Links cut as the peer broke the protocol", violations)?;
         let traffic = || {
             metrics.peers.iter().flat_map(|peer| {
                 [("sent", peer.sent), ("received", peer.received)]

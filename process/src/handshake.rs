@@ -9,6 +9,7 @@
 //! can write to, use TLS.
 
 use midflight_message::NodeId;
+use midflight_transport_api::Address;
 
 use crate::member::Member;
 use crate::wire::{Hello, PROTOCOL, Signal};
@@ -118,6 +119,9 @@ impl Handshake {
         let Some(peer) = self.peer.clone() else {
             return vec![Action::Refuse("a proof came before the hello".into())];
         };
+        if self.verified {
+            return vec![Action::Refuse("a second proof".into())];
+        }
         // Comparing hashes takes the same time wherever they differ.
         let good = self.secret.as_ref().is_some_and(|s| proof(s, &peer, &self.own) == mac);
         if good {
@@ -156,13 +160,18 @@ impl Handshake {
         if !Member::is_name(&hello.member.name) {
             return Some("the node's name is not 1 to 64 letters, digits, -, _ or .".into());
         }
+        if hello.member.address.as_ref().is_some_and(|a| a.parse::<Address>().is_err()) {
+            return Some("the node's address is none".into());
+        }
         if hello.member.id == own.member.id || hello.member.id == NodeId(0) {
             return Some("the node's identity is ours, or none".into());
         }
         if hello.cluster != own.cluster {
             return Some(format!(
                 "node {} is in cluster `{}`, not in `{}`",
-                own.member.name, own.cluster, hello.cluster
+                own.member.name,
+                own.cluster,
+                shortened(&hello.cluster)
             ));
         }
         match (own.authenticated, hello.authenticated) {
@@ -177,6 +186,12 @@ impl Handshake {
             _ => None,
         }
     }
+}
+
+/// The beginning of what a peer says, for logs and for those who wait: it may say as much as it likes.
+pub(crate) fn shortened(text: &str) -> &str {
+    const LEN_MAX: usize = 1_024;
+    text.get(..text.floor_char_boundary(LEN_MAX)).unwrap_or_default()
 }
 
 fn proof(secret: &Secret, prover: &Hello, verifier: &Hello) -> blake3::Hash {
@@ -300,5 +315,19 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(matches!(&a.take(&proof).unwrap()[..], [Action::Refuse(_)]));
+    }
+
+    /// A proof that is good is good once: another would make another peer of the same link.
+    #[test]
+    fn a_second_proof_is_refused() {
+        let own = "a secret of the cluster";
+        let mut a = Handshake::new(hello(1, "a", true), secret(own));
+        let b = hello(2, "b", true);
+        let mac = *proof(&secret(own).unwrap(), &b, &hello(1, "a", true)).as_bytes();
+        a.take(&Signal::Hello(b)).unwrap();
+        let first = a.take(&Signal::Proof { mac }).unwrap();
+        assert!(matches!(&first[..], [Action::Verified(_), Action::Send(Signal::Welcome)]));
+        let second = a.take(&Signal::Proof { mac }).unwrap();
+        assert_eq!(refusal(&second), "a second proof");
     }
 }

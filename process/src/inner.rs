@@ -25,7 +25,7 @@ use crate::queues::Queues;
 use crate::refused::Refused;
 use crate::registry::Registry;
 use crate::roles::Access;
-use crate::table::Table;
+use crate::table::{Room, Table};
 use crate::types::TypeTable;
 use crate::wire::Place;
 
@@ -192,6 +192,29 @@ impl Inner {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// What all who keep to their bounds can put into one mailbox together, and a margin: what is
+    /// beyond it was sent without credit.
+    pub(crate) fn crowd(&self) -> Room {
+        let limits = &self.limits;
+        let peers = u32::try_from(self.peers.read().len()).unwrap_or(u32::MAX);
+        let all = |own: u32, window: u32| {
+            own.saturating_add(window.saturating_mul(peers.saturating_add(1))).saturating_mul(2)
+        };
+        Room {
+            messages: all(limits.mailbox_messages, limits.window_messages),
+            bytes: all(limits.mailbox_bytes, limits.window_bytes),
+        }
+    }
+
+    /// As [`Inner::crowd`], with the ends of all that may be linked and watched.
+    pub(crate) fn crowd_with_signals(&self) -> Room {
+        let limits = &self.limits;
+        let relations = limits.links_per_peer.saturating_add(limits.monitors_per_peer);
+        let all = relations.saturating_mul(self.peers.read().len() + 1);
+        let all = u32::try_from(all).unwrap_or(u32::MAX);
+        Room { messages: self.crowd().messages.saturating_add(all), bytes: u32::MAX }
     }
 
     /// Starts the task that writes what `peer` keeps, as the link has room.

@@ -207,7 +207,7 @@ impl Inner {
         bytes: Vec<u8>,
     ) {
         let Some(letter) = letter else { return };
-        let Ok(ty) = self.types.announce(name, version, fingerprint) else {
+        let Ok(ty) = self.types.announced(name, version, fingerprint) else {
             tracing::warn!(peer = %peer.name, name, "a letter of a type this node may not know");
             return;
         };

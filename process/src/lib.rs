@@ -49,10 +49,14 @@ mod exits;
 mod frozen;
 mod function;
 mod functions;
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod gossip;
 mod groups;
 mod handshake;
+#[cfg(test)]
+mod hostile;
 mod info;
 mod inner;
 mod letters;

@@ -51,7 +51,7 @@ pub struct Limits {
     pub suspect_timeout: Duration,
     /// How long a member that is down is remembered, and sometimes dialled (default 24 h).
     pub down_kept: Duration,
-    /// Message types known (default 65,536).
+    /// Message types known, those of peers up to three quarters of it (default 65,536).
     pub types: usize,
     /// Message types one peer may announce (default 16,384).
     pub types_per_peer: usize,

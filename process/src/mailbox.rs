@@ -159,6 +159,11 @@ impl Mailbox {
         }
     }
 
+    /// How many entries wait for a turn, those that count nothing among them.
+    pub(crate) fn entries(&self) -> usize {
+        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.entries.len())
+    }
+
     /// Appends a small encoded message.
     pub(crate) fn push_small(
         &mut self,

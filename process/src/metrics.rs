@@ -46,6 +46,8 @@ pub struct NodeMetrics {
     pub links_lost: u64,
     /// Total of handshakes between nodes that were refused, here or there.
     pub handshakes_refused: u64,
+    /// Total of violations of the nodes' protocol, each of which cuts its link.
+    pub violations: u64,
     /// Dead letters.
     pub dead_letters: DeadLetterTotals,
     /// The nodes this one has a link to, in order of their identity.
@@ -115,6 +117,7 @@ pub(crate) struct Counts {
     pub(crate) links_made: AtomicU64,
     pub(crate) links_lost: AtomicU64,
     pub(crate) handshakes_refused: AtomicU64,
+    pub(crate) violations: AtomicU64,
 }
 
 /// Counts one.
@@ -153,6 +156,7 @@ impl Node {
             links_made: read(&inner.counts.links_made),
             links_lost: read(&inner.counts.links_lost),
             handshakes_refused: read(&inner.counts.handshakes_refused),
+            violations: read(&inner.counts.violations),
             dead_letters: self.dead_letter_totals(),
             peers: self.peer_metrics(),
         }

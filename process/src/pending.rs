@@ -243,6 +243,14 @@ impl Pending {
         self.waiting.lock().as_ref().is_some_and(|waiting| waiting.schemas.contains(&fingerprint))
     }
 
+    /// How many links, monitors from there and schemas there are.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> [usize; 3] {
+        let waiting = self.waiting.lock();
+        let counts = |w: &Waiting| [w.links.len(), w.watched.len(), w.schemas.len()];
+        waiting.as_ref().map_or([0; 3], counts)
+    }
+
     fn add(&self, add: impl FnOnce(&mut Waiting)) -> bool {
         match &mut *self.waiting.lock() {
             Some(waiting) => {

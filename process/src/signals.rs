@@ -70,6 +70,13 @@ impl Inner {
         }
     }
 
+    /// Whether an exit signal, which takes no credit and may be sent unasked, finds more in a mailbox
+    /// than all messages, links and monitors that may be: who sends that many floods it.
+    pub(crate) fn is_flooded_by(&self, signal: &Signal) -> bool {
+        let (Signal::Exit { to, .. } | Signal::Kill { to, .. }) = signal else { return false };
+        self.table.is_crowded(to.index, to.generation, self.crowd_with_signals())
+    }
+
     /// Takes a signal about the end of a process: monitors, links, exit signals.
     fn take_relation(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
         let sender = |from: Place| peer.sender(from);

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::admission::NotAdmitted;
 use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender, encoded_weight};
-use crate::handshake::{Action, Handshake};
+use crate::handshake::{Action, Handshake, shortened};
 use crate::inner::Inner;
 use crate::link::LinkState;
 use crate::mailbox::Inbox;
@@ -24,7 +24,7 @@ use crate::peer::Peer;
 use crate::roles::{NotAllowed, Role};
 use crate::send::SMALL_MAX;
 use crate::spawned::{Answer, NotSpawned, Request, SpawnHead};
-use crate::table::{NotDelivered, Room};
+use crate::table::NotDelivered;
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
 use crate::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
@@ -62,6 +62,8 @@ struct Sink {
     control: Option<ConnectionId>,
     /// The peer, once it is verified.
     peer: Option<Arc<Peer>>,
+    /// The link is refused or cut: nothing more is taken from it, though it may be read already.
+    is_over: bool,
     /// The peer's numbers of types.
     types: FxHashMap<u32, TypeNo>,
     /// Messages in a row for one process.
@@ -87,6 +89,7 @@ impl Sink {
             handshake,
             control,
             peer: None,
+            is_over: false,
             types: FxHashMap::default(),
             run_to: Place::NOBODY,
             context: None,
@@ -116,13 +119,16 @@ impl Sink {
             let limit = inner.limits.connect_timeout;
             let done = midflight_runtime::timeout(&*inner.runtime, limit, outcome).await;
             if done.is_err() && state.is_under_way() {
+                count(&inner.counts.handshakes_refused);
+                tracing::warn!(peer = %state.link.peer().address, "the handshake took too long");
                 state.finish(Err(format!("the handshake took longer than {limit:?}")));
                 state.link.abort("the handshake took too long");
             }
         });
     }
 
-    fn refuse(&self, why: &str, tell: bool) {
+    fn refuse(&mut self, why: &str, tell: bool) {
+        self.is_over = true;
         count(&self.inner.counts.handshakes_refused);
         tracing::warn!(peer = %self.link.peer().address, reason = why, "link refused");
         self.state.finish(Err(why.to_owned()));
@@ -135,6 +141,8 @@ impl Sink {
     }
 
     fn violation(&mut self, what: &str) {
+        count(&self.inner.counts.violations);
+        self.is_over = true;
         tracing::warn!(peer = %self.link.peer().address, what, "protocol violation: link cut");
         self.state.finish(Err(format!("the peer violated the protocol: {what}")));
         self.link.abort(what);
@@ -258,7 +266,7 @@ impl Sink {
             return;
         }
         let to = self.run_to;
-        let room = self.room();
+        let room = self.inner.crowd();
         match self.inner.table.deliver_run(to.index, to.generation, &mut self.run, room) {
             Some(Ok(true)) => self.inner.queues.push(to.index),
             Some(Ok(false)) => {}
@@ -274,20 +282,6 @@ impl Sink {
         }
     }
 
-    /// What all who keep to their bounds can put into one mailbox together, and a margin: what is
-    /// beyond it was sent without credit.
-    fn room(&self) -> Room {
-        let limits = &self.inner.limits;
-        let peers = u32::try_from(self.inner.peers.read().len()).unwrap_or(u32::MAX);
-        let all = |own: u32, window: u32| {
-            own.saturating_add(window.saturating_mul(peers.saturating_add(1))).saturating_mul(2)
-        };
-        Room {
-            messages: all(limits.mailbox_messages, limits.window_messages),
-            bytes: all(limits.mailbox_bytes, limits.window_bytes),
-        }
-    }
-
     /// Tells the peer that nothing to `process` needs credit.
     fn gone(&self, process: Place) {
         if let Some(peer) = &self.peer {
@@ -298,7 +292,7 @@ impl Sink {
     fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
         let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
         // Replies have their place reserved: room is for calls.
-        let room = (entry.weight().0 > 0).then(|| self.room());
+        let room = (entry.weight().0 > 0).then(|| self.inner.crowd());
         let entry = match self.inner.deliver_under(self.context, to, entry, room) {
             Ok(()) => return,
             Err(NotDelivered::Full(_)) => {
@@ -326,9 +320,10 @@ impl Sink {
         }
         match (signal, self.peer.clone()) {
             (Signal::Refused { reason }, _) => {
+                let reason = shortened(&reason);
                 tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
                 count(&self.inner.counts.handshakes_refused);
-                self.state.finish(Err(reason));
+                self.state.finish(Err(reason.to_owned()));
                 self.link.abort("refused by the peer");
             }
             (_, None) => self.violation("a signal before the handshake"),
@@ -336,10 +331,13 @@ impl Sink {
                 if self.types.len() >= self.inner.limits.types_per_peer {
                     return self.violation("more types than one peer may announce");
                 }
-                let Ok(no) = self.inner.types.announce(&name, version, fingerprint) else {
+                let Ok(no) = self.inner.types.announced(&name, version, fingerprint) else {
                     return self.violation("a bad name, or more types than this node may know");
                 };
-                self.types.insert(ty, no);
+                // Every lane announces a type anew, and each time the same.
+                if self.types.insert(ty, no).is_some_and(|before| before != no) {
+                    return self.violation("a number of a type that stands for another");
+                }
                 if self.inner.types.needs_schema(no) {
                     self.inner.ask_schema(&peer, no);
                 }
@@ -348,6 +346,9 @@ impl Sink {
             (signal, Some(peer)) => {
                 // Signals keep their place among the pair's messages.
                 self.end_run();
+                if self.inner.is_flooded_by(&signal) {
+                    return self.violation("more signals than their receiver has room for");
+                }
                 self.inner.take_signal(&peer, signal);
             }
         }
@@ -398,6 +399,7 @@ impl Sink {
 impl LinkSink for Sink {
     fn event(&mut self, event: LinkEvent<'_>) {
         match event {
+            LinkEvent::Received { .. } if self.is_over => {}
             LinkEvent::Received { payload, extensions, .. } => {
                 if extensions.is_empty() {
                     return self.received(payload);

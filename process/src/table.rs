@@ -199,6 +199,17 @@ impl Table {
         Ok(queue(&mut slot))
     }
 
+    /// Whether so much lies in a living process's mailbox that a peer's signals, which take no room, have
+    /// flooded it.
+    pub(crate) fn is_crowded(&self, index: u32, generation: u32, room: Room) -> bool {
+        let Some(slot) = self.slot(index) else { return false };
+        let slot = slot.lock();
+        let mailbox = &slot.mailbox;
+        let entries = u32::try_from(mailbox.entries()).unwrap_or(u32::MAX);
+        let most = entries.max(mailbox.messages);
+        slot.is(generation) && (most >= room.messages || mailbox.bytes >= room.bytes)
+    }
+
     /// Lets `look` at a living process, which may answer something for its mailbox. `None`: no such
     /// process; else whether it must be put on a run queue. `look` runs under the cell's lock.
     pub(crate) fn visit(

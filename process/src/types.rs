@@ -138,12 +138,33 @@ impl TypeTable {
         Ok(no)
     }
 
+    /// The number of a type that a peer has announced. Peers leave a quarter of the room for types that
+    /// are compiled in: whatever they announce, what runs here goes on.
+    pub(crate) fn announced(
+        &self,
+        name: &str,
+        version: u32,
+        fingerprint: Fingerprint,
+    ) -> Result<TypeNo, TooManyTypes> {
+        self.enter(name, version, fingerprint, self.types_max - self.types_max / 4)
+    }
+
     /// The number of a type of which only this much is known.
     pub(crate) fn announce(
         &self,
         name: &str,
         version: u32,
         fingerprint: Fingerprint,
+    ) -> Result<TypeNo, TooManyTypes> {
+        self.enter(name, version, fingerprint, self.types_max)
+    }
+
+    fn enter(
+        &self,
+        name: &str,
+        version: u32,
+        fingerprint: Fingerprint,
+        max: usize,
     ) -> Result<TypeNo, TooManyTypes> {
         if let Some(no) = self.number(name, version, fingerprint) {
             return Ok(no);
@@ -156,7 +177,7 @@ impl TypeTable {
         if let Some(no) = inner.by_key.get(&key) {
             return Ok(*no);
         }
-        if inner.entries.len() >= self.types_max {
+        if inner.entries.len() >= max {
             return Err(TooManyTypes);
         }
         let no = TypeNo(u32::try_from(inner.entries.len()).map_err(|_too_many| TooManyTypes)?);
@@ -182,6 +203,11 @@ impl TypeTable {
     ) -> Option<TypeNo> {
         let key = (Arc::<str>::from(name), version, fingerprint);
         self.inner.read().by_key.get(&key).copied()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.inner.read().entries.len()
     }
 
     pub(crate) fn entry(&self, no: TypeNo) -> Arc<TypeEntry> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use midflight_message::{Message as _, Pid, encode};
+use midflight_process::fuzz;
 use midflight_transport_api::ConnectionId;
 use midflight_transport_api::frame::{CRITICAL, Kind, header, push_extension};
 use midflight_transport_stream::handshake::{self, Introduction, Message, Refusal, VERSIONS};
@@ -27,6 +28,8 @@ pub fn of(target: &str) -> Vec<Seed> {
         "schema" => schemas(),
         "driven" => values(),
         "message" => messages(),
+        "node" => nodes(),
+        "gossip" => packets(),
         _ => Vec::new(),
     }
 }
@@ -209,4 +212,17 @@ fn messages() -> Vec<Seed> {
         bytes
     };
     samples.iter().map(|(name, sample)| (text(name), bytes(sample))).collect()
+}
+
+/// Every kind of frame between nodes, and a schema that was asked for.
+fn nodes() -> Vec<Seed> {
+    let mut seeds: Vec<Seed> =
+        fuzz::frames().into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    seeds.push(("schema".into(), fuzz::schema_of(Sample::type_info())));
+    seeds
+}
+
+fn packets() -> Vec<Seed> {
+    let packets = fuzz::packets().into_iter().enumerate();
+    packets.map(|(number, bytes)| (format!("packet-{number}"), bytes)).collect()
 }

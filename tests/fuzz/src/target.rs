@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use crate::targets::{driven, extensions, frame, handshake, incoming, message, schema};
+use crate::targets::{
+    driven, extensions, frame, gossip, handshake, incoming, message, node, schema,
+};
 
 /// A function over bytes and what may be asked of it.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +26,7 @@ pub struct Target {
 const FRAMES: usize = 130 << 10;
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "frame", run: frame::frame, longest: FRAMES, memory: (64 << 10, 4), words: &[] },
     Target {
         name: "incoming",
@@ -67,6 +69,21 @@ pub const TARGETS: [Target; 7] = [
         run: message::message,
         longest: 4 << 10,
         memory: (4 << 20, 512),
+        words: &[],
+    },
+    Target {
+        name: "node",
+        run: node::node,
+        longest: 8 << 10,
+        // A list reserves some room by the length it claims, up to serde's bound of 1 MiB.
+        memory: (4 << 20, 256),
+        words: schema::WORDS,
+    },
+    Target {
+        name: "gossip",
+        run: gossip::gossip,
+        longest: 10 << 10,
+        memory: (4 << 20, 256),
         words: &[],
     },
 ];

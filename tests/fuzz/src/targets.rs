@@ -8,7 +8,9 @@
 pub mod driven;
 pub mod extensions;
 pub mod frame;
+pub mod gossip;
 pub mod handshake;
 pub mod incoming;
 pub mod message;
+pub mod node;
 pub mod schema;

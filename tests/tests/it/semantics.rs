@@ -185,7 +185,7 @@ fn packages() -> BTreeMap<String, String> {
     metadata.packages.iter().map(|package| (package.name.to_string(), folder(package))).collect()
 }
 
-/// The names in the lists of the transport suite and of the attacks on TCP: macros make tests of them.
+/// The names in the lists of the transport suite and of the attacks on TCP and on nodes: macros make tests of them.
 fn suite_cases() -> Vec<String> {
     let of = |path: &str, before: &str, after: &str| {
         let lists = std::fs::read_to_string(repository().join(path)).unwrap();
@@ -196,7 +196,8 @@ fn suite_cases() -> Vec<String> {
     };
     let suite = of("transport-api/src/conformance.rs", "@cases $backend;", "};");
     let attacks = of("transport-tcp/tests/hostile/list.rs", "$use! {", "}");
-    [suite, attacks].concat()
+    let of_peers = of("process/src/hostile/list.rs", "\ncases! {", "\n}");
+    [suite, attacks, of_peers].concat()
 }
 
 /// What is wrong with a citation.
