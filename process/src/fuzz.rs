@@ -40,6 +40,10 @@ pub fn frame(bytes: &[u8]) -> Result<(u8, u8), &'static str> {
             wire::put_reply(&mut again, *to, *from, *ty, *call);
             again.extend_from_slice(payload);
         }
+        Frame::Port { to, from, ty, port, payload } => {
+            wire::put_port(&mut again, *to, *from, *ty, *port);
+            again.extend_from_slice(payload);
+        }
         Frame::Signal(signal) => wire::put_signal(&mut again, signal),
         Frame::Spawn { head, argument } => {
             wire::put_spawn(&mut again, head);
@@ -73,6 +77,7 @@ pub fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("message", put(&|bytes| wire::put_message(bytes, HERE, THERE, 5))),
         ("call", put(&|bytes| wire::put_call(bytes, HERE, THERE, 5, CallRef(9)))),
         ("reply", put(&|bytes| wire::put_reply(bytes, HERE, THERE, 5, CallRef(9)))),
+        ("port", put(&|bytes| wire::put_port(bytes, HERE, THERE, 5, 9))),
         ("spawn", put(&|bytes| wire::put_spawn(bytes, &head))),
     ];
     let all = [greetings(), questions(), relations(), others()];
