@@ -10,7 +10,7 @@ use crate::envelope::Refusal;
 use crate::groups::GroupNews;
 use crate::registry::RegisterError;
 use crate::spawned::{NotSpawned, SpawnHead};
-use crate::wire::{Place, Signal, put_port, put_spawn};
+use crate::wire::{Place, Signal, put_spawn};
 use crate::{ExitReason, MonitorRef};
 
 pub(super) async fn messages_beyond_credit(ground: Ground) -> (Raw, End) {
@@ -18,20 +18,6 @@ pub(super) async fn messages_beyond_credit(ground: Ground) -> (Raw, End) {
     raw.announce().await;
     let stuck = place(ground.stuck);
     raw.flood(10_000, |_| message(stuck, &[1; 100])).await;
-    (raw, Cut("more messages than their receiver gave credit for"))
-}
-
-/// Values of channels that the receiver may have or not.
-pub(super) async fn values_beyond_credit(ground: Ground) -> (Raw, End) {
-    let raw = ground.peer().await;
-    raw.announce().await;
-    let stuck = place(ground.stuck);
-    raw.flood(10_000, |n| {
-        let mut bytes = Vec::new();
-        put_port(&mut bytes, stuck, FROM, 0, n as u32 + 1);
-        bytes
-    })
-    .await;
     (raw, Cut("more messages than their receiver gave credit for"))
 }
 

@@ -21,7 +21,7 @@ cases! {
         a_type_that_was_not_announced, a_million_types, one_number_for_many_types,
         types_over_many_links, a_types_name_too_long, what_follows_a_violation,
         messages_to_nobody;
-    floods: messages_beyond_credit, values_beyond_credit, calls_beyond_credit, starts_beyond_credit, a_start_of_a_long_name,
+    floods: messages_beyond_credit, calls_beyond_credit, starts_beyond_credit, a_start_of_a_long_name,
         exit_signals, notices, monitors, links, names, groups, a_group_of_no_name, questions_without_end,
         letters_sent_again, switches_without_end;
     lies: replies_that_nobody_waits_for, ends_of_others_processes, ends_of_others_links,
