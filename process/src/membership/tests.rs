@@ -27,13 +27,15 @@ fn kernel(card: Card, limits: &Limits) -> Kernel {
 struct Cluster {
     now: Instant,
     kernels: Vec<Kernel>,
+    /// What is said to this one, and by it, is lost.
+    cut_off: Option<usize>,
 }
 
 impl Cluster {
     fn new(cards: &[Card]) -> Self {
         let limits = Limits::default();
         let kernels = cards.iter().map(|card| kernel(card.clone(), &limits)).collect();
-        Self { now: Instant::default(), kernels }
+        Self { now: Instant::default(), kernels, cut_off: None }
     }
 
     fn meet(&mut self, a: usize, b: usize) {
@@ -46,7 +48,9 @@ impl Cluster {
         let mut actions: Vec<_> =
             self.kernels[of].take(self.now, input).into_iter().map(|action| (of, action)).collect();
         while let Some((from, action)) = actions.pop() {
-            let at = |id| self.kernels.iter().position(|kernel| kernel.own().id == id);
+            let reached = |at: &usize| ![Some(from), Some(*at)].contains(&self.cut_off);
+            let at =
+                |id| self.kernels.iter().position(|kernel| kernel.own().id == id).filter(reached);
             let (to, followed) = match action {
                 Action::Send { to, packet } => {
                     let Some(to) = at(to.card().id) else { continue };
@@ -85,6 +89,24 @@ fn who_has_met_one_knows_all() {
     let mut cluster = Cluster::new(&[card(1, "a", 0), card(2, "b", 0), card(3, "c", 0)]);
     cluster.meet(0, 1);
     cluster.meet(1, 2);
+    cluster.pass(MINUTE);
+    for kernel in &cluster.kernels {
+        let ids: Vec<_> = kernel.members().into_iter().map(|m| (m.id.0, m.state)).collect();
+        assert_eq!(ids, [(1, Alive), (2, Alive), (3, Alive)]);
+    }
+}
+
+#[test]
+fn who_was_called_down_and_comes_back_is_there_once() {
+    let mut cluster = Cluster::new(&[card(1, "a", 0), card(2, "b", 0), card(3, "c", 0)]);
+    cluster.meet(0, 1);
+    cluster.meet(1, 2);
+    cluster.pass(MINUTE);
+    cluster.cut_off = Some(1);
+    cluster.pass(MINUTE);
+    assert_eq!(cluster.state(0, 2), Some(Down));
+    cluster.cut_off = None;
+    cluster.meet(0, 1);
     cluster.pass(MINUTE);
     for kernel in &cluster.kernels {
         let ids: Vec<_> = kernel.members().into_iter().map(|m| (m.id.0, m.state)).collect();

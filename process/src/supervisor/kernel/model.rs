@@ -63,7 +63,13 @@ enum Told {
 impl World {
     fn give(&mut self, kernel: &mut Kernel, event: Event) {
         let mut out = Vec::new();
+        // A restart counts from when it is decided: its end, which is reported, may come much later.
+        let counted =
+            |kernel: &Kernel| kernel.restarts.iter().filter(|at| **at == self.now).count();
+        let before = counted(kernel);
         kernel.step(event, self.now, &mut out);
+        let decided = counted(kernel) - before;
+        self.restarts.extend(std::iter::repeat_n(self.now, decided));
         for action in out {
             self.act(action);
         }
@@ -100,7 +106,6 @@ impl World {
             Action::Report(SupervisorEvent::LeftBehind { pid, .. }) => {
                 assert_eq!(self.alive.remove(&pid), Some(Told::Kill));
             }
-            Action::Report(SupervisorEvent::BranchRestarted { .. }) => self.restarts.push(self.now),
             Action::Adopt(..) | Action::Forget(_) | Action::Ready | Action::Report(_) => {}
             Action::End(reason) => {
                 assert!(self.alive.is_empty(), "it ends before its children");
