@@ -4,7 +4,7 @@
 //! is not traced pays nothing else. What it does is told as log lines (target [`TARGET`]) and, where
 //! somebody follows it, as messages.
 //!
-//! What a traced process sends carries a [`TraceContext`], on this node as a mark before the message and
+//! What a traced process sends carries a `TraceContext`, on this node as a mark before the message and
 //! between nodes as an extension of its frame. Who takes that message in acts under the same context until
 //! the next one comes; so one trace's number finds a message's way over all nodes.
 

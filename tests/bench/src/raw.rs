@@ -271,7 +271,7 @@ async fn idle_tasks(count: usize) -> Result<Vec<Figure>, String> {
 }
 
 /// The far side: each connection is what its first message says, as
-/// [`transport`](crate::transport) has it.
+/// [`transport`] has it.
 pub(crate) async fn serve() -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
     let address = listener.local_addr().map_err(text)?;
