@@ -22,7 +22,7 @@ use midflight_message::{Message, Pid};
 use midflight_runtime::{BoxFuture, Instant};
 
 pub use any::{AnyMessage, ReadError};
-use clause::{Clauses, NoClause, On, OnAny, OnIf, Span, Taken, Wanted};
+use clause::{And, Clauses, NoClause, On, OnAny, OnIf, Span, Taken, Wanted};
 pub(crate) use letter::{AwaitedSchema, Letter, Read, Unread, await_schema, encoded, read};
 use sources::Choice;
 
@@ -79,8 +79,8 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     pub fn on<M: Message, F: FnMut(Received<M>) -> T>(
         self,
         then: F,
-    ) -> Receive<'a, T, On<C, M, F>> {
-        self.with(|before| On { before, then, message: PhantomData })
+    ) -> Receive<'a, T, And<C, On<M, F>>> {
+        self.with(On { then, message: PhantomData })
     }
 
     /// Adds a clause for those messages of type `M` that `wanted` wants. The others stay, decoded:
@@ -89,16 +89,16 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         self,
         wanted: P,
         then: F,
-    ) -> Receive<'a, T, OnIf<C, M, P, F>> {
-        self.with(|before| OnIf { before, predicate: wanted, then, message: PhantomData })
+    ) -> Receive<'a, T, And<C, OnIf<M, P, F>>> {
+        self.with(OnIf { predicate: wanted, then, message: PhantomData })
     }
 
     /// Adds a clause for messages of any type, undecoded.
     pub fn any<F: FnMut(AnyMessage) -> T>(
         self,
         then: F,
-    ) -> Receive<'a, T, OnAny<C, AnyPredicate, F>> {
-        self.with(|before| OnAny { before, predicate: (|_| true) as AnyPredicate, then })
+    ) -> Receive<'a, T, And<C, OnAny<AnyPredicate, F>>> {
+        self.with(OnAny { predicate: (|_| true) as AnyPredicate, then })
     }
 
     /// Adds a clause for those messages of any type that `wanted` wants. The others stay.
@@ -106,13 +106,13 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         self,
         wanted: P,
         then: F,
-    ) -> Receive<'a, T, OnAny<C, P, F>> {
-        self.with(|before| OnAny { before, predicate: wanted, then })
+    ) -> Receive<'a, T, And<C, OnAny<P, F>>> {
+        self.with(OnAny { predicate: wanted, then })
     }
 
-    fn with<D>(self, clauses: impl FnOnce(C) -> D) -> Receive<'a, T, D> {
+    fn with<K>(self, clause: K) -> Receive<'a, T, And<C, K>> {
         let Self { context, clauses: before, seen, choice, output } = self;
-        Receive { context, clauses: clauses(before), seen, choice, output }
+        Receive { context, clauses: And { before, clause }, seen, choice, output }
     }
 
     /// Waits for as long as it takes.

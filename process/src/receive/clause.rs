@@ -143,61 +143,162 @@ impl<T> Clauses<T> for NoClause {
     }
 }
 
-/// The clauses `before`, then one for messages of type `M`.
-pub struct On<C, M, F> {
+/// One clause.
+pub(super) trait Clause<T> {
+    /// Whether it must look into a message to know whether it wants it.
+    const LOOKS: bool;
+    /// Whether it is a port: then it takes no messages.
+    const IS_PORT: bool = false;
+
+    /// Whether it may take what goes by `subject`.
+    fn may_take(&self, inner: &Inner, subject: Subject<'_>) -> bool;
+
+    /// What it may take; `None` for no message.
+    fn wanted(&self) -> Option<Wanted>;
+
+    /// See [`Clauses::take`].
+    fn take(&mut self, context: &Context, letter: Letter) -> Taken<T>;
+
+    /// See [`Clauses::take_value`].
+    fn take_value(
+        &mut self,
+        _: &Context,
+        _: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>> {
+        Err(value)
+    }
+
+    /// See [`Clauses::take_small`].
+    fn take_small(&mut self, _: &Context, _: Sender, _: (TypeNo, &[u8])) -> Option<T> {
+        None
+    }
+
+    /// Takes a value of the port.
+    fn poll_port(&mut self, _: &mut TaskContext<'_>) -> Poll<T> {
+        Poll::Pending
+    }
+
+    /// When the port's oldest value came.
+    fn oldest_value(&self, _: &Arrived) -> Option<Order> {
+        None
+    }
+}
+
+/// The clauses `before`, then one more.
+#[derive(Debug)]
+pub struct And<C, K> {
     pub(super) before: C,
+    pub(super) clause: K,
+}
+
+impl<T, C: Clauses<T>, K: Clause<T>> Clauses<T> for And<C, K> {
+    const COUNT: usize = C::COUNT + 1;
+    const LOOKS: bool = C::LOOKS || K::LOOKS;
+    const PORTS: usize = C::PORTS + K::IS_PORT as usize;
+
+    #[inline]
+    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
+        self.before.find(inner, subject, of).or_else(|| {
+            (of.has(C::COUNT) && self.clause.may_take(inner, subject)).then_some(C::COUNT)
+        })
+    }
+
+    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
+        self.before.wanted(of, each);
+        if of.has(C::COUNT)
+            && let Some(wanted) = self.clause.wanted()
+        {
+            each(wanted);
+        }
+    }
+
+    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
+        if clause < C::COUNT {
+            return self.before.take(clause, context, letter);
+        }
+        self.clause.take(context, letter)
+    }
+
+    #[inline]
+    fn take_value(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        value: Box<dyn Value>,
+    ) -> Result<T, Box<dyn Value>> {
+        if clause < C::COUNT {
+            return self.before.take_value(clause, context, from, value);
+        }
+        self.clause.take_value(context, from, value)
+    }
+
+    fn take_small(
+        &mut self,
+        clause: usize,
+        context: &Context,
+        from: Sender,
+        small: (TypeNo, &[u8]),
+    ) -> Option<T> {
+        if clause < C::COUNT {
+            return self.before.take_small(clause, context, from, small);
+        }
+        self.clause.take_small(context, from, small)
+    }
+
+    fn is_port(clause: usize) -> bool {
+        (clause == C::COUNT && K::IS_PORT) || C::is_port(clause)
+    }
+
+    fn poll_port(&mut self, clause: usize, cx: &mut TaskContext<'_>) -> Poll<T> {
+        if clause < C::COUNT {
+            return self.before.poll_port(clause, cx);
+        }
+        self.clause.poll_port(cx)
+    }
+
+    fn oldest_value(&self, arrived: &Arrived) -> Option<(Order, usize)> {
+        let own = self.clause.oldest_value(arrived).map(|order| (order, C::COUNT));
+        own.into_iter().chain(self.before.oldest_value(arrived)).min()
+    }
+}
+
+/// A clause for messages of type `M`.
+pub struct On<M, F> {
     pub(super) then: F,
     pub(super) message: PhantomData<fn() -> M>,
 }
 
-/// The clauses `before`, then one for those messages of type `M` that a predicate wants.
-pub struct OnIf<C, M, P, F> {
-    pub(super) before: C,
+/// A clause for those messages of type `M` that a predicate wants.
+pub struct OnIf<M, P, F> {
     pub(super) predicate: P,
     pub(super) then: F,
     pub(super) message: PhantomData<fn() -> M>,
 }
 
-/// The clauses `before`, then one for messages of any type that a predicate wants.
-pub struct OnAny<C, P, F> {
-    pub(super) before: C,
+/// A clause for messages of any type that a predicate wants.
+pub struct OnAny<P, F> {
     pub(super) predicate: P,
     pub(super) then: F,
 }
 
-impl<C, M: Message, F> std::fmt::Debug for On<C, M, F> {
+impl<M: Message, F> std::fmt::Debug for On<M, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "On({})", M::NAME)
     }
 }
 
-impl<C, M: Message, P, F> std::fmt::Debug for OnIf<C, M, P, F> {
+impl<M: Message, P, F> std::fmt::Debug for OnIf<M, P, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "OnIf({})", M::NAME)
     }
 }
 
-impl<C, P, F> std::fmt::Debug for OnAny<C, P, F> {
+impl<P, F> std::fmt::Debug for OnAny<P, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OnAny")
     }
-}
-
-/// Of a clause for messages: what is said of ports is said of those before it.
-macro_rules! delegate_ports {
-    () => {
-        fn is_port(clause: usize) -> bool {
-            C::is_port(clause)
-        }
-
-        fn poll_port(&mut self, clause: usize, cx: &mut TaskContext<'_>) -> Poll<T> {
-            self.before.poll_port(clause, cx)
-        }
-
-        fn oldest_value(&self, arrived: &Arrived) -> Option<(Order, usize)> {
-            self.before.oldest_value(arrived)
-        }
-    };
 }
 
 fn is_called<M: Message>(inner: &Inner, subject: Subject<'_>) -> bool {
@@ -226,45 +327,29 @@ fn hand<T, M: Message>(
     }
 }
 
-impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On<C, M, F> {
-    const COUNT: usize = C::COUNT + 1;
-    const LOOKS: bool = C::LOOKS;
-    const PORTS: usize = C::PORTS;
+impl<T, M: Message, F: FnMut(Received<M>) -> T> Clause<T> for On<M, F> {
+    const LOOKS: bool = false;
 
     #[inline]
-    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
-        self.before
-            .find(inner, subject, of)
-            .or_else(|| (of.has(C::COUNT) && is_called::<M>(inner, subject)).then_some(C::COUNT))
+    fn may_take(&self, inner: &Inner, subject: Subject<'_>) -> bool {
+        is_called::<M>(inner, subject)
     }
 
-    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(of, each);
-        if of.has(C::COUNT) {
-            each(Wanted::Called(M::NAME));
-        }
+    fn wanted(&self) -> Option<Wanted> {
+        Some(Wanted::Called(M::NAME))
     }
 
-    delegate_ports!();
-
-    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
-        if clause < C::COUNT {
-            return self.before.take(clause, context, letter);
-        }
+    fn take(&mut self, context: &Context, letter: Letter) -> Taken<T> {
         hand(context, letter, &mut self.then)
     }
 
     #[inline]
     fn take_value(
         &mut self,
-        clause: usize,
         context: &Context,
         from: Sender,
         value: Box<dyn Value>,
     ) -> Result<T, Box<dyn Value>> {
-        if clause < C::COUNT {
-            return self.before.take_value(clause, context, from, value);
-        }
         if !(*value).as_any().is::<M>() {
             return Err(value);
         }
@@ -277,14 +362,10 @@ impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On
 
     fn take_small(
         &mut self,
-        clause: usize,
         context: &Context,
         from: Sender,
         (ty, bytes): (TypeNo, &[u8]),
     ) -> Option<T> {
-        if clause < C::COUNT {
-            return self.before.take_small(clause, context, from, (ty, bytes));
-        }
         let inner = &context.node.inner;
         if !inner.types.is_same::<M>(ty) {
             return None;
@@ -296,36 +377,18 @@ impl<T, C: Clauses<T>, M: Message, F: FnMut(Received<M>) -> T> Clauses<T> for On
     }
 }
 
-impl<T, C, M, P, F> Clauses<T> for OnIf<C, M, P, F>
-where
-    C: Clauses<T>,
-    M: Message,
-    P: FnMut(&M) -> bool,
-    F: FnMut(Received<M>) -> T,
-{
-    const COUNT: usize = C::COUNT + 1;
+impl<T, M: Message, P: FnMut(&M) -> bool, F: FnMut(Received<M>) -> T> Clause<T> for OnIf<M, P, F> {
     const LOOKS: bool = true;
-    const PORTS: usize = C::PORTS;
 
-    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
-        self.before
-            .find(inner, subject, of)
-            .or_else(|| (of.has(C::COUNT) && is_called::<M>(inner, subject)).then_some(C::COUNT))
+    fn may_take(&self, inner: &Inner, subject: Subject<'_>) -> bool {
+        is_called::<M>(inner, subject)
     }
 
-    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(of, each);
-        if of.has(C::COUNT) {
-            each(Wanted::Called(M::NAME));
-        }
+    fn wanted(&self) -> Option<Wanted> {
+        Some(Wanted::Called(M::NAME))
     }
 
-    delegate_ports!();
-
-    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
-        if clause < C::COUNT {
-            return self.before.take(clause, context, letter);
-        }
+    fn take(&mut self, context: &Context, letter: Letter) -> Taken<T> {
         match letter.look::<M>(&context.node.inner) {
             Looked::At(letter) => {
                 let wanted = letter.message().is_some_and(&mut self.predicate);
@@ -335,86 +398,24 @@ where
             Looked::Undecided(letter, ty) => Taken::Undecided(letter, ty),
         }
     }
-
-    fn take_value(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        if clause < C::COUNT {
-            return self.before.take_value(clause, context, from, value);
-        }
-        Err(value)
-    }
-
-    fn take_small(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        small: (TypeNo, &[u8]),
-    ) -> Option<T> {
-        if clause < C::COUNT { self.before.take_small(clause, context, from, small) } else { None }
-    }
 }
 
-impl<T, C, P, F> Clauses<T> for OnAny<C, P, F>
-where
-    C: Clauses<T>,
-    P: FnMut(&mut AnyMessage) -> bool,
-    F: FnMut(AnyMessage) -> T,
-{
-    const COUNT: usize = C::COUNT + 1;
+impl<T, P: FnMut(&mut AnyMessage) -> bool, F: FnMut(AnyMessage) -> T> Clause<T> for OnAny<P, F> {
     const LOOKS: bool = true;
-    const PORTS: usize = C::PORTS;
 
-    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
-        let before = self.before.find(inner, subject, of);
-        before.or_else(|| (of.has(C::COUNT)).then_some(C::COUNT))
+    fn may_take(&self, _: &Inner, _: Subject<'_>) -> bool {
+        true
     }
 
-    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(of, each);
-        if of.has(C::COUNT) {
-            each(Wanted::Any);
-        }
+    fn wanted(&self) -> Option<Wanted> {
+        Some(Wanted::Any)
     }
 
-    delegate_ports!();
-
-    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
-        if clause < C::COUNT {
-            return self.before.take(clause, context, letter);
-        }
+    fn take(&mut self, context: &Context, letter: Letter) -> Taken<T> {
         let mut message = AnyMessage::new(context, letter);
         if (self.predicate)(&mut message) {
             return Taken::Received((self.then)(message));
         }
         Taken::Passed(message.into_letter())
-    }
-
-    fn take_value(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        if clause < C::COUNT {
-            return self.before.take_value(clause, context, from, value);
-        }
-        Err(value)
-    }
-
-    fn take_small(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        small: (TypeNo, &[u8]),
-    ) -> Option<T> {
-        if clause < C::COUNT { self.before.take_small(clause, context, from, small) } else { None }
     }
 }

@@ -4,17 +4,15 @@
 
 use std::task::{Context as TaskContext, Poll};
 
-use super::clause::{Clauses, Span, Taken, Wanted};
+use super::clause::{And, Clause, Clauses, Span, Taken, Wanted};
 use super::letter::Letter;
 use super::{AwaitedSchema, Receive};
 use crate::channel::ReceivePort;
 use crate::context::Context;
-use crate::envelope::{Sender, Subject};
+use crate::envelope::Subject;
 use crate::function::Arrived;
 use crate::inner::Inner;
 use crate::ports::Order;
-use crate::types::TypeNo;
-use crate::value::Value;
 
 /// Which source a receive takes from, when several have something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,70 +26,40 @@ pub(super) enum Choice {
     Oldest,
 }
 
-/// The clauses `before`, then the values of a port.
-pub struct OnPort<'p, C, V, F> {
-    pub(super) before: C,
-    pub(super) port: &'p mut ReceivePort<V>,
-    pub(super) then: F,
+/// A clause for the values of a port.
+pub struct OnPort<'p, V, F> {
+    port: &'p mut ReceivePort<V>,
+    then: F,
 }
 
-impl<C, V, F> std::fmt::Debug for OnPort<'_, C, V, F> {
+impl<V, F> std::fmt::Debug for OnPort<'_, V, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OnPort")
     }
 }
 
-impl<T, C: Clauses<T>, V: 'static, F: FnMut(V) -> T> Clauses<T> for OnPort<'_, C, V, F> {
-    const COUNT: usize = C::COUNT + 1;
-    const LOOKS: bool = C::LOOKS;
-    const PORTS: usize = C::PORTS + 1;
+impl<T, V: 'static, F: FnMut(V) -> T> Clause<T> for OnPort<'_, V, F> {
+    const LOOKS: bool = false;
+    const IS_PORT: bool = true;
 
-    fn find(&self, inner: &Inner, subject: Subject<'_>, of: Span) -> Option<usize> {
-        self.before.find(inner, subject, of)
+    fn may_take(&self, _: &Inner, _: Subject<'_>) -> bool {
+        false
     }
 
-    fn wanted(&self, of: Span, each: &mut dyn FnMut(Wanted)) {
-        self.before.wanted(of, each);
+    fn wanted(&self) -> Option<Wanted> {
+        None
     }
 
-    fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T> {
-        self.before.take(clause, context, letter)
+    fn take(&mut self, _: &Context, letter: Letter) -> Taken<T> {
+        Taken::Passed(letter)
     }
 
-    fn take_value(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        self.before.take_value(clause, context, from, value)
-    }
-
-    fn take_small(
-        &mut self,
-        clause: usize,
-        context: &Context,
-        from: Sender,
-        small: (TypeNo, &[u8]),
-    ) -> Option<T> {
-        self.before.take_small(clause, context, from, small)
-    }
-
-    fn is_port(clause: usize) -> bool {
-        clause == C::COUNT || C::is_port(clause)
-    }
-
-    fn poll_port(&mut self, clause: usize, cx: &mut TaskContext<'_>) -> Poll<T> {
-        if clause < C::COUNT {
-            return self.before.poll_port(clause, cx);
-        }
+    fn poll_port(&mut self, cx: &mut TaskContext<'_>) -> Poll<T> {
         self.port.poll(cx).map(&mut self.then)
     }
 
-    fn oldest_value(&self, arrived: &Arrived) -> Option<(Order, usize)> {
-        let own = self.port.oldest(arrived).map(|order| (order, C::COUNT));
-        own.into_iter().chain(self.before.oldest_value(arrived)).min()
+    fn oldest_value(&self, arrived: &Arrived) -> Option<Order> {
+        self.port.oldest(arrived)
     }
 }
 
@@ -104,8 +72,8 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         self,
         port: &mut ReceivePort<V>,
         then: F,
-    ) -> Receive<'a, T, OnPort<'_, C, V, F>> {
-        self.with(|before| OnPort { before, port, then })
+    ) -> Receive<'a, T, And<C, OnPort<'_, V, F>>> {
+        self.with(OnPort { port, then })
     }
 
     /// Lets ports and the clauses between them have their turns, over all receives of the process that
