@@ -118,13 +118,11 @@ impl Kernel {
     /// Everybody who is known, this node included, by their ids.
     pub(crate) fn members(&self) -> Vec<Member> {
         let own = self.own();
-        // Who was called down and is not says so as the same node, made anew: what it was before is
-        // remembered beside that, of this node too.
-        let others = self.foca.iter_membership_state().map(member);
-        let others = others.chain(self.observed.iter().cloned()).filter(|other| other.id != own.id);
-        let mut all: Vec<_> = others.chain([own.member(MemberState::Alive)]).collect();
-        all.sort_by_key(|member| (member.id, !member.is_up()));
-        all.dedup_by_key(|member| member.id);
+        // The crate keeps what the node itself was before its card changed, as down.
+        let others = self.foca.iter_membership_state().map(member).filter(|m| m.id != own.id);
+        let mut all: Vec<_> = others.chain(self.observed.iter().cloned()).collect();
+        all.push(own.member(MemberState::Alive));
+        all.sort_unstable_by_key(|member| member.id);
         all
     }
 

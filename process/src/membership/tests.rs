@@ -205,6 +205,21 @@ fn packet(from: &Card, to: &Card, members: &[foca::Member<Identity>]) -> Vec<u8>
 }
 
 #[test]
+fn what_a_node_was_before_its_code_changed_is_no_second_member() {
+    let (before, peer) = (card(1, "a", 0), card(2, "b", 0));
+    let mut kernel = kernel(before.clone(), &Limits::default());
+    let now = Instant::default();
+    kernel.take(now, Input::Met(&peer));
+    kernel.take(now, Input::Catalogue([1; 32]));
+    // The peer has said this before it heard of the change.
+    let told = [foca::Member::alive(Identity::new(before))];
+    let bytes = packet(&peer, &kernel.own().clone(), &told);
+    kernel.take(now, Input::Packet { peer: &peer, bytes: &bytes });
+    let members: Vec<_> = kernel.members().into_iter().map(|m| (m.id.0, m.state)).collect();
+    assert_eq!(members, [(1, Alive), (2, Alive)]);
+}
+
+#[test]
 fn nobody_gossips_in_the_name_of_another() {
     let own = card(1, "a", 0);
     let mut kernel = kernel(own.clone(), &Limits::default());
