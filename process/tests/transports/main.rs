@@ -9,6 +9,76 @@ macro_rules! simulated {
     ($($item:item)*) => {};
 }
 
+/// All cases, over one of [`loopback`]'s transports: under the names they have in `tests/it`.
+macro_rules! cases {
+    ($transport:ident) => {
+        mod world {
+            use std::future::Future;
+
+            pub(crate) use crate::loopback::{QUIET, World, took};
+
+            pub(crate) fn simulate<F>(scenario: impl Fn(World) -> F)
+            where
+                F: Future<Output = ()> + Send + 'static,
+            {
+                crate::loopback::$transport(scenario);
+            }
+
+            pub(crate) fn run<F>(_seed: u64, scenario: impl Fn(World) -> F)
+            where
+                F: Future<Output = ()> + Send + 'static,
+            {
+                simulate(scenario);
+            }
+        }
+
+        #[path = "../it/call_on.rs"]
+        mod call_on;
+        #[path = "../it/calls.rs"]
+        mod calls;
+        #[path = "../it/channels.rs"]
+        mod channels;
+        #[path = "../it/cloud_haskell.rs"]
+        mod cloud_haskell;
+        #[path = "../it/exits.rs"]
+        mod exits;
+        #[path = "../it/groups.rs"]
+        mod groups;
+        #[path = "../it/incarnations.rs"]
+        mod incarnations;
+        #[path = "../it/info.rs"]
+        mod info;
+        #[path = "../it/letters.rs"]
+        mod letters;
+        #[path = "../it/links.rs"]
+        mod links;
+        #[path = "../it/losses.rs"]
+        mod losses;
+        #[path = "../it/managed.rs"]
+        mod managed;
+        #[path = "../it/metrics.rs"]
+        mod metrics;
+        #[path = "../it/mismatch.rs"]
+        mod mismatch;
+        #[path = "../it/monitors.rs"]
+        mod monitors;
+        #[path = "../it/names.rs"]
+        mod names;
+        #[path = "../it/processes.rs"]
+        mod processes;
+        #[path = "../it/receive.rs"]
+        mod receive;
+        #[path = "../it/silent.rs"]
+        mod silent;
+        #[path = "../it/sources.rs"]
+        mod sources;
+        #[path = "../it/spawn_on.rs"]
+        mod spawn_on;
+        #[path = "../it/supervisors.rs"]
+        mod supervisors;
+    };
+}
+
 mod loopback;
 mod tcp;
 mod tls;
