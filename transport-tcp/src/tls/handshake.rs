@@ -1,13 +1,17 @@
 //! From a socket to a session: rustls decides, here is what it reads and writes.
 
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use midflight_transport_stream::{Proven, Stream};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, InsufficientSizeError, UnbufferedConnectionCommon,
+    UnbufferedStatus,
+};
 use rustls::{ClientConfig, Error, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -63,8 +67,10 @@ impl Session {
     }
 }
 
-/// One side of a handshake.
-pub(super) trait Side: Sized {
+/// One side of a handshake: what rustls has under one name for both, and for each by itself.
+pub(super) trait Side:
+    Sized + Deref<Target = UnbufferedConnectionCommon<Self::Data>>
+{
     type Data;
     const IS_CLIENT: bool;
 
@@ -72,8 +78,6 @@ pub(super) trait Side: Sized {
         &'c mut self,
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data>;
-    fn has_something_to_say(&self) -> bool;
-    fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]>;
     fn into_keys(self) -> Result<(Arc<Keys>, Sending, Receiving), Error>;
 }
 
@@ -86,14 +90,6 @@ impl Side for UnbufferedClientConnection {
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
-    }
-
-    fn has_something_to_say(&self) -> bool {
-        self.wants_write()
-    }
-
-    fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
-        (**self).peer_certificates()
     }
 
     fn into_keys(self) -> Result<(Arc<Keys>, Sending, Receiving), Error> {
@@ -111,14 +107,6 @@ impl Side for UnbufferedServerConnection {
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
-    }
-
-    fn has_something_to_say(&self) -> bool {
-        self.wants_write()
-    }
-
-    fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
-        (**self).peer_certificates()
     }
 
     fn into_keys(self) -> Result<(Arc<Keys>, Sending, Receiving), Error> {
@@ -210,7 +198,7 @@ fn step<Data>(
 fn alert<S: Side>(side: &mut S, incoming: &mut Incoming, outgoing: &mut Vec<u8>) {
     // Asked no further than that: it would go on with the bytes and fail a second time, which it does not
     // expect. And with the bytes it knows, because it counts from their beginning.
-    while side.has_something_to_say() {
+    while side.wants_write() {
         let window = incoming.window();
         let (used, next) = step(side.process(&mut incoming.bytes[..window]), outgoing);
         incoming.use_up(used);
