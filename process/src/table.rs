@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::body::Body;
 use crate::envelope::{Envelope, Parcel, Sender};
@@ -58,6 +58,12 @@ pub(crate) struct NoRoom;
 pub(crate) struct Room {
     pub(crate) messages: u32,
     pub(crate) bytes: u32,
+}
+
+impl Room {
+    fn has_some(self, mailbox: &Mailbox) -> bool {
+        mailbox.messages < self.messages && mailbox.bytes < self.bytes
+    }
 }
 
 impl Table {
@@ -151,6 +157,26 @@ impl Table {
         Some(old)
     }
 
+    /// The cell of a living process that has room for `entry`.
+    #[inline]
+    fn admit(
+        &self,
+        index: u32,
+        generation: u32,
+        entry: Envelope,
+        room: Option<Room>,
+    ) -> Result<(MutexGuard<'_, Slot>, Envelope), NotDelivered> {
+        let Some(slot) = self.slot(index) else { return Err(NotDelivered::Dead(entry)) };
+        let slot = slot.lock();
+        if !slot.is(generation) {
+            return Err(NotDelivered::Dead(entry));
+        }
+        if room.is_some_and(|room| !room.has_some(&slot.mailbox)) {
+            return Err(NotDelivered::Full(entry));
+        }
+        Ok((slot, entry))
+    }
+
     /// Puts `entry` into a mailbox. Answers whether the process must be put on a run queue.
     pub(crate) fn deliver(
         &self,
@@ -159,16 +185,7 @@ impl Table {
         entry: Envelope,
         room: Option<Room>,
     ) -> Result<bool, NotDelivered> {
-        let Some(slot) = self.slot(index) else { return Err(NotDelivered::Dead(entry)) };
-        let mut slot = slot.lock();
-        if !slot.is(generation) {
-            return Err(NotDelivered::Dead(entry));
-        }
-        if let Some(room) = room
-            && (slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes)
-        {
-            return Err(NotDelivered::Full(entry));
-        }
+        let (mut slot, entry) = self.admit(index, generation, entry, room)?;
         slot.mailbox.push(entry, &self.pool);
         Ok(queue(&mut slot))
     }
@@ -182,16 +199,7 @@ impl Table {
         entry: Envelope,
         room: Option<Room>,
     ) -> Result<bool, NotDelivered> {
-        let Some(slot) = self.slot(index) else { return Err(NotDelivered::Dead(entry)) };
-        let mut slot = slot.lock();
-        if !slot.is(generation) {
-            return Err(NotDelivered::Dead(entry));
-        }
-        if let Some(room) = room
-            && (slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes)
-        {
-            return Err(NotDelivered::Full(entry));
-        }
+        let (mut slot, entry) = self.admit(index, generation, entry, room)?;
         slot.tracing().marked();
         let parcel = Box::new(Parcel::Mark(context));
         slot.mailbox.push(Envelope::Parcel { from: Sender::NOBODY, parcel }, &self.pool);
@@ -240,7 +248,7 @@ impl Table {
         if !slot.is(generation) {
             return None;
         }
-        if slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes {
+        if !room.has_some(&slot.mailbox) {
             return Some(Err(NoRoom));
         }
         slot.mailbox.push_small(from, ty, payload, &self.pool);
@@ -260,7 +268,7 @@ impl Table {
         if !slot.is(generation) {
             return None;
         }
-        if slot.mailbox.messages >= room.messages || slot.mailbox.bytes >= room.bytes {
+        if !room.has_some(&slot.mailbox) {
             return Some(Err(NoRoom));
         }
         slot.mailbox.push_run(run, &self.pool);

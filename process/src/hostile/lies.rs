@@ -66,11 +66,7 @@ pub(super) async fn ends_of_others_processes(ground: Ground) -> (Raw, End) {
         raw.say(&Signal::Demonitor { to: from, from: to, monitor }).await;
         raw.say(&Signal::Monitoring { to, from, monitor }).await;
     }
-    raw.pause(SECOND).await;
-    assert!(ground.node.process(watcher).is_some(), "the watcher was lied to");
-    ground.decent.kill(watched, "now it is true");
-    raw.pause(SECOND).await;
-    assert!(ground.node.process(watcher).is_none(), "the watcher is not told the truth");
+    the_truth_alone_is_told(&ground, &raw, watched, watcher).await;
     (raw, Ignored)
 }
 
@@ -83,12 +79,17 @@ pub(super) async fn ends_of_others_links(ground: Ground) -> (Raw, End) {
     raw.say(&Signal::LinkEnded { to, from, reason }).await;
     raw.say(&Signal::UnlinkAcknowledged { to, from, number: 1 }).await;
     raw.say(&Signal::Unlink { to, from, number: 1 }).await;
+    the_truth_alone_is_told(&ground, &raw, watched, watcher).await;
+    (raw, Ignored)
+}
+
+/// After what the raw peer has said of others' processes.
+async fn the_truth_alone_is_told(ground: &Ground, raw: &Raw, watched: Pid, watcher: Pid) {
     raw.pause(SECOND).await;
     assert!(ground.node.process(watcher).is_some(), "the watcher was lied to");
     ground.decent.kill(watched, "now it is true");
     raw.pause(SECOND).await;
     assert!(ground.node.process(watcher).is_none(), "the watcher is not told the truth");
-    (raw, Ignored)
 }
 
 pub(super) async fn schemas_that_nobody_asked_for(ground: Ground) -> (Raw, End) {

@@ -8,7 +8,7 @@ use midflight_process::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::world::{World, simulate};
+use super::world::{World, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -108,9 +108,7 @@ fn fib_over_four_nodes() {
             }
             nodes.push(node);
         }
-        while nodes.iter().any(|node| node.members().len() < 4) {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&nodes[0], || nodes.iter().all(|node| node.members().len() == 4)).await;
         let ids: Vec<u64> = nodes.iter().map(|node| node.id().0).collect();
         let asked = nodes[0].run("caller", move |cx| async move {
             let node = NodeId(ids[1]);
@@ -199,30 +197,32 @@ async fn ends(cx: &Context, caller: Option<Pid>) {
     assert_eq!(down.monitor, monitor);
 }
 
-#[test]
-fn a_worker_ends_when_the_link_to_its_caller_is_lost() {
-    simulate(|world| async move {
-        let (a, b) = pair(&world).await;
-        let there = b.id();
-        let (told, tells) = futures_channel::oneshot::channel();
-        let witness = b.spawn("witness", |cx| async move {
-            let Worker(worker) = cx.expect().await;
-            cx.monitor(worker).await;
-            let _ = told.send(cx.expect::<Down>().await.reason);
+simulated! {
+    #[test]
+    fn a_worker_ends_when_the_link_to_its_caller_is_lost() {
+        simulate(|world| async move {
+            let (a, b) = pair(&world).await;
+            let there = b.id();
+            let (told, tells) = futures_channel::oneshot::channel();
+            let witness = b.spawn("witness", |cx| async move {
+                let Worker(worker) = cx.expect().await;
+                cx.monitor(worker).await;
+                let _ = told.send(cx.expect::<Down>().await.reason);
+            });
+            let witness = witness.unwrap();
+            a.run("caller", move |cx| async move {
+                let calling = cx.call_on(there, STUCK, Worker(witness), 3_600 * SECOND);
+                let cut = async {
+                    cx.sleep(SECOND).await;
+                    assert!(cx.node().disconnect(there));
+                };
+                let failed = futures_util::future::join(calling, cut).await.0.unwrap_err();
+                assert!(matches!(failed, CallOnError::Failed { .. }), "{failed}");
+            })
+            .await
+            .unwrap();
+            let reason = tells.await.unwrap();
+            assert!(matches!(reason, ExitReason::NoConnection(_)), "{reason}");
         });
-        let witness = witness.unwrap();
-        a.run("caller", move |cx| async move {
-            let calling = cx.call_on(there, STUCK, Worker(witness), 3_600 * SECOND);
-            let cut = async {
-                cx.sleep(SECOND).await;
-                assert!(cx.node().disconnect(there));
-            };
-            let failed = futures_util::future::join(calling, cut).await.0.unwrap_err();
-            assert!(matches!(failed, CallOnError::Failed { .. }), "{failed}");
-        })
-        .await
-        .unwrap();
-        let reason = tells.await.unwrap();
-        assert!(matches!(reason, ExitReason::NoConnection(_)), "{reason}");
-    });
+    }
 }

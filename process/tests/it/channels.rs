@@ -66,33 +66,35 @@ fn a_send_port_says_what_it_takes() {
     assert_ne!(other, of(SchemaTree::of::<SendPort<u64>>().unwrap()));
 }
 
-#[test]
-fn values_are_waited_for_and_polled() {
-    simulate(|world| async move {
-        let (a, b) = world.pair().await;
-        a.run("receiver", move |cx| async move {
-            let (port, mut values) = cx.channel::<u64>();
-            let before = cx.now();
-            assert_eq!(values.receive_timeout(SECOND).await, None);
-            assert!(took(cx.now().since(before), SECOND));
-            assert_eq!(values.receive_timeout(Duration::ZERO).await, None);
-            b.spawn("sender", move |cx| async move {
-                cx.sleep(SECOND / 2).await;
-                cx.send_port(&port, 1).await.unwrap();
-                cx.send_port(&port, 2).await.unwrap();
+simulated! {
+    #[test]
+    fn values_are_waited_for_and_polled() {
+        simulate(|world| async move {
+            let (a, b) = world.pair().await;
+            a.run("receiver", move |cx| async move {
+                let (port, mut values) = cx.channel::<u64>();
+                let before = cx.now();
+                assert_eq!(values.receive_timeout(SECOND).await, None);
+                assert!(took(cx.now().since(before), SECOND));
+                assert_eq!(values.receive_timeout(Duration::ZERO).await, None);
+                b.spawn("sender", move |cx| async move {
+                    cx.sleep(SECOND / 2).await;
+                    cx.send_port(&port, 1).await.unwrap();
+                    cx.send_port(&port, 2).await.unwrap();
+                })
+                .unwrap();
+                assert_eq!(values.receive_timeout(SECOND).await, Some(1));
+                cx.sleep(SECOND).await;
+                assert_eq!(values.receive_timeout(Duration::ZERO).await, Some(2));
+                assert_eq!(values.receive_timeout(Duration::ZERO).await, None);
+                // Of no ports nothing is ever received.
+                let mut none = ReceivePort::<u64>::merge_biased([]);
+                assert_eq!(none.receive_timeout(SECOND).await, None);
             })
+            .await
             .unwrap();
-            assert_eq!(values.receive_timeout(SECOND).await, Some(1));
-            cx.sleep(SECOND).await;
-            assert_eq!(values.receive_timeout(Duration::ZERO).await, Some(2));
-            assert_eq!(values.receive_timeout(Duration::ZERO).await, None);
-            // Of no ports nothing is ever received.
-            let mut none = ReceivePort::<u64>::merge_biased([]);
-            assert_eq!(none.receive_timeout(SECOND).await, None);
-        })
-        .await
-        .unwrap();
-    });
+        });
+    }
 }
 
 #[test]
@@ -249,11 +251,12 @@ fn unreceived_values_fill_the_mailbox_and_received_ones_make_room() {
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
         a.connect(&World::address("b")).await.unwrap();
         for node in [a.clone(), b] {
+            let (fills, filled) = futures_channel::oneshot::channel();
             let owner = node.spawn("owner", |cx| async move {
                 let (port, mut values) = cx.channel::<u64>();
                 let Port(to) = cx.expect().await;
                 cx.send_port(&to, u64::from(port.number())).await.unwrap();
-                cx.sleep(SECOND).await;
+                filled.await.unwrap();
                 for n in 0..100 {
                     assert_eq!(values.receive().await, n);
                 }
@@ -270,6 +273,7 @@ fn unreceived_values_fill_the_mailbox_and_received_ones_make_room() {
                 assert_eq!(sent, 4, "as many as there is room for");
                 assert!(matches!(cx.try_send_port(&port, 9), Err(TrySendError::Full(9))));
                 cx.monitor(owner).await;
+                fills.send(()).unwrap();
                 for n in sent..100 {
                     cx.send_port(&port, n).await.unwrap();
                 }
@@ -286,9 +290,11 @@ fn a_closed_port_refuses_loudly_and_its_watchers_hear_of_it_once() {
     simulate(|world| async move {
         let (a, b) = world.pair().await;
         for node in [a.clone(), b] {
+            let (opens, open) = futures_channel::oneshot::channel();
             let owner = node.spawn("owner", |cx| async move {
                 let (port, values) = cx.channel::<u64>();
                 let (_kept, _open) = cx.channel::<u64>();
+                opens.send(()).unwrap();
                 cx.expect::<()>().await;
                 drop(values);
                 cx.sleep(SECOND).await;
@@ -299,7 +305,7 @@ fn a_closed_port_refuses_loudly_and_its_watchers_hear_of_it_once() {
             let owner = owner.unwrap();
             a.run("watcher", move |cx| async move {
                 let (first, second) = (SendPort::new(owner, 1), SendPort::<u64>::new(owner, 2));
-                cx.sleep(SECOND).await;
+                open.await.unwrap();
                 let closed = cx.monitor_port(&first).await;
                 let taken_back = cx.monitor_port(&first).await;
                 let ended = cx.monitor_port(&second).await;

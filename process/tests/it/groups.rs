@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use midflight_process::{Context, GroupChange, GroupError, GroupEvent, Limits, Node, Pid};
 
-use super::world::{QUIET, World, simulate};
+use super::world::{QUIET, World, simulate, until};
 
-const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A process that waits for a text and ends.
@@ -18,10 +17,8 @@ fn idle(node: &Node) -> Pid {
 }
 
 /// Waits until a node knows as many members.
-async fn members(world: &World, node: &Node, group: &str, count: usize) -> Vec<Pid> {
-    while node.group_members(group).len() != count {
-        world.runtime.sleep(MILLISECOND).await;
-    }
+async fn members(node: &Node, group: &str, count: usize) -> Vec<Pid> {
+    until(node, || node.group_members(group).len() == count).await;
     node.group_members(group)
 }
 
@@ -39,30 +36,28 @@ fn members_are_known_on_every_node_and_vanish_when_they_leave_or_end() {
         a.join_group("shop", on_a).unwrap();
         b.join_group("shop", on_b).unwrap();
         b.join_group("early", early).unwrap();
-        assert_eq!(members(&world, &a, "shop", 3).await, [on_a, on_b, on_b]);
-        assert_eq!(members(&world, &b, "shop", 3).await, [on_b, on_b, on_a]);
+        assert_eq!(members(&a, "shop", 3).await, [on_a, on_b, on_b]);
+        assert_eq!(members(&b, "shop", 3).await, [on_b, on_b, on_a]);
         assert_eq!(a.local_group_members("shop"), [on_a]);
         assert_eq!(a.groups(), ["early", "shop"]);
 
         // Whoever comes later is told all.
         let c = world.node("c").await;
         c.connect(&World::address("b")).await.unwrap();
-        assert_eq!(members(&world, &c, "shop", 2).await, [on_b, on_b], "a and c have not met");
+        assert_eq!(members(&c, "shop", 2).await, [on_b, on_b], "a and c have not met");
         c.connect(&World::address("a")).await.unwrap();
-        members(&world, &c, "shop", 3).await;
+        members(&c, "shop", 3).await;
 
         assert!(b.leave_group("shop", on_b));
-        members(&world, &c, "shop", 2).await;
+        members(&c, "shop", 2).await;
         b.kill(on_b, "enough");
-        assert_eq!(members(&world, &c, "shop", 1).await, [on_a]);
-        assert_eq!(members(&world, &a, "shop", 1).await, [on_a]);
+        assert_eq!(members(&c, "shop", 1).await, [on_a]);
+        assert_eq!(members(&a, "shop", 1).await, [on_a]);
         assert!(!b.leave_group("shop", on_b));
         a.kill(on_a, "enough");
         b.kill(early, "enough");
         for node in [&a, &b, &c] {
-            while !node.groups().is_empty() {
-                world.runtime.sleep(MILLISECOND).await;
-            }
+            until(node, || node.groups().is_empty()).await;
         }
     });
 }
@@ -74,19 +69,19 @@ fn a_lost_node_takes_its_members_along_and_brings_them_back() {
         let (on_a, on_b) = (idle(&a), idle(&b));
         a.join_group("shop", on_a).unwrap();
         b.join_group("shop", on_b).unwrap();
-        members(&world, &a, "shop", 2).await;
+        members(&a, "shop", 2).await;
         a.disconnect(b.id());
-        assert_eq!(members(&world, &a, "shop", 1).await, [on_a]);
-        assert_eq!(members(&world, &b, "shop", 1).await, [on_b]);
+        assert_eq!(members(&a, "shop", 1).await, [on_a]);
+        assert_eq!(members(&b, "shop", 1).await, [on_b]);
         let late = idle(&b);
         b.join_group("shop", late).unwrap();
         b.kill(on_b, "while it is out of sight");
-        members(&world, &b, "shop", 1).await;
+        members(&b, "shop", 1).await;
         a.connect(&World::address("b")).await.unwrap();
-        assert_eq!(members(&world, &a, "shop", 2).await, [on_a, late]);
-        members(&world, &b, "shop", 2).await;
+        assert_eq!(members(&a, "shop", 2).await, [on_a, late]);
+        members(&b, "shop", 2).await;
         b.shutdown().await;
-        assert_eq!(members(&world, &a, "shop", 1).await, [on_a]);
+        assert_eq!(members(&a, "shop", 1).await, [on_a]);
     });
 }
 
@@ -96,7 +91,7 @@ fn a_watcher_is_told_of_every_change() {
         let (a, b) = world.pair().await;
         let (first, second) = (idle(&b), idle(&b));
         b.join_group("shop", first).unwrap();
-        members(&world, &a, "shop", 1).await;
+        members(&a, "shop", 1).await;
         a.run("watcher", move |cx| async move {
             let (monitor, members) = cx.monitor_group("shop").unwrap();
             assert_eq!(members, [first]);
@@ -153,9 +148,7 @@ fn who_cannot_be_in_a_group_is_refused_with_the_reason() {
         assert_eq!(node.join_group("", two), Err(GroupError::BadName(0)));
         assert_eq!(node.join_group("shop", elsewhere), Err(GroupError::NoProcess(elsewhere)));
         node.kill(one, "enough");
-        while !node.groups().is_empty() {
-            world.runtime.sleep(MILLISECOND).await;
-        }
+        until(&node, || node.groups().is_empty()).await;
         assert_eq!(node.join_group("shop", one), Err(GroupError::NoProcess(one)));
         node.join_group("shop", two).unwrap();
     });

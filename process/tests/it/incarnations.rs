@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::{CallError, Context, Down, ExitReason, Exited, SendError};
 
-use super::world::{QUIET, World, simulate};
+use super::world::{QUIET, World, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,9 +27,7 @@ fn a_restarted_node_is_another_and_what_is_sent_to_the_one_before_is_told() {
             let _ = told.send(down.reason);
         });
         watched.unwrap();
-        while b.process(old).is_some_and(|info| info.watchers == 0) {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&b, || b.process(old).is_none_or(|info| info.watchers > 0)).await;
         b.shutdown().await;
         drop(b);
         let b = world.node("b").await;
@@ -59,8 +57,11 @@ fn a_restarted_node_is_another_and_what_is_sent_to_the_one_before_is_told() {
 fn a_node_that_is_shut_down_says_so_for_its_processes() {
     simulate(|world| async move {
         let (a, b) = world.pair().await;
+        // It is called once it is watched and linked.
+        let (calls, called) = futures_channel::oneshot::channel();
         let idle = |cx: Context| async move {
             let _caller = cx.receive_one::<u64>().await.reply_to;
+            let _ = calls.send(());
             std::future::pending::<()>().await;
         };
         let server = b.spawn("server", idle).unwrap();
@@ -75,10 +76,7 @@ fn a_node_that_is_shut_down_says_so_for_its_processes() {
             let _ = told.send((call.unwrap_err().to_string(), down.reason, exited.reason));
         });
         watcher.unwrap();
-        while b.process(server).is_none_or(|info| info.watchers == 0 || info.links == 0) {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
-        world.runtime.sleep(SECOND).await;
+        called.await.unwrap();
         b.shutdown().await;
         let (call, down, exited) = tells.await.unwrap();
         assert!(call.contains("without a reply"), "{call}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::{CallError, Down, ExitReason, JoinError};
 
-use super::world::{QUIET, World, simulate};
+use super::world::{QUIET, World, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,9 +15,7 @@ fn members_are_learnt_and_links_open_on_demand() {
         b.connect(&World::address("a")).await.unwrap();
         c.connect(&World::address("a")).await.unwrap();
         // c has never met b, but a tells it of b.
-        while b.members().len() < 3 || c.members().len() < 3 {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&b, || b.members().len() == 3 && c.members().len() == 3).await;
         let echo = b.spawn("echo", |cx| async move {
             let received = cx.receive_one::<String>().await;
             received.reply_to.unwrap().reply(received.message);
@@ -47,9 +45,11 @@ fn a_lost_link_ends_calls_and_monitors_at_once() {
             assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None, "told twice");
         });
         let told = told.unwrap();
+        // The call lies there, and the monitor was set before it.
+        let there = b.clone();
         let watch = a.run("observer", move |cx| async move {
             cx.monitor(told).await;
-            cx.sleep(Duration::from_millis(500)).await;
+            until(&there, || there.process(stuck).is_some_and(|info| info.mailbox == 1)).await;
             assert!(cx.node().disconnect(stuck.node));
             cx.expect::<Down>().await.reason
         });

@@ -30,6 +30,7 @@ mod order;
 mod processes;
 mod receive;
 mod roles;
+mod scene;
 mod silent;
 mod sources;
 mod spawn_on;

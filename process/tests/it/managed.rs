@@ -10,7 +10,7 @@ use midflight_process::supervisor::{Child, NoStart, Strategy, Supervisor};
 use midflight_process::{CallError, Context, Down, ExitReason, Node, Pid, Refusal, Undelivered};
 use serde::{Deserialize, Serialize};
 
-use super::world::simulate;
+use super::scene::scenario;
 
 const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
@@ -99,20 +99,6 @@ fn counter() -> Managed<Counter> {
 async fn start(definition: Managed<Counter>, node: &Node) -> (ServerRef, Pid) {
     let pid = definition.start(node, |_| Ok(Counter::default())).await.unwrap();
     (pid.into(), pid)
-}
-
-/// Runs a scenario in a process on a node, with another node beside it.
-fn scenario<F>(run: impl Fn(Context, Node) -> F + Clone + Send + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    simulate(move |world| {
-        let run = run.clone();
-        async move {
-            let (a, b) = world.pair().await;
-            a.run("scenario", move |cx| run(cx, b)).await.unwrap();
-        }
-    });
 }
 
 /// Why there was no answer.

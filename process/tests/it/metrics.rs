@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::{Down, ExitReason, Node, ProcessInfo, Received};
 
-use super::world::simulate;
+use super::world::{simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,7 +49,7 @@ fn messages_between_nodes_are_counted_at_both_ends() {
         assert_eq!(b.metrics().mailbox_longest, Some((echo, 1)));
         assert_eq!((a.metrics().links_made, a.metrics().links_lost), (1, 0));
         b.shutdown().await;
-        a.runtime().sleep(SECOND).await;
+        until(&a, || a.metrics().links_lost > 0).await;
         assert_eq!((a.metrics().links_lost, a.metrics().peers.len()), (1, 0));
     });
 }
@@ -74,7 +74,11 @@ fn processes_turns_and_ends_are_counted() {
             .unwrap();
         }
         // The runner shows its counts when it rests.
-        a.runtime().sleep(SECOND).await;
+        until(&a, || {
+            let now = a.metrics();
+            now.ended - before.ended == 4 && now.messages_handled - before.messages_handled >= 4
+        })
+        .await;
         let after = a.metrics();
         assert_eq!(after.spawned - before.spawned, 4);
         assert_eq!(after.ended - before.ended, 4);
@@ -102,7 +106,7 @@ fn the_longest_mailboxes_come_first() {
         })
         .await
         .unwrap();
-        a.runtime().sleep(SECOND).await;
+        until(&a, || a.process_count() == deaf.len()).await;
         let pids =
             |infos: Vec<ProcessInfo>| infos.into_iter().map(|info| info.pid).collect::<Vec<_>>();
         assert_eq!(pids(a.longest_mailboxes(2)), longest[..2]);

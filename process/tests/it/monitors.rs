@@ -7,7 +7,7 @@ use midflight_process::message::Message;
 use midflight_process::{Context, Down, ExitReason, Exited, Node, NodeDown, NodeId, Pid};
 use serde::{Deserialize, Serialize};
 
-use super::world::{QUIET, World, run, simulate};
+use super::world::{QUIET, World, run, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -301,9 +301,12 @@ fn a_process_that_ends_leaves_no_monitors_and_links() {
                     cx.monitor(client.unwrap()).await;
                     cx.expect::<Down>().await;
                 }
-                cx.sleep(SECOND).await;
-                let info = there.process(server).unwrap();
-                assert_eq!((info.watchers, info.links), (0, 0));
+                // Nobody watches it any more, and nobody is linked.
+                until(&there, || {
+                    let info = there.process(server).unwrap();
+                    (info.watchers, info.links) == (0, 0)
+                })
+                .await;
             })
             .await
             .unwrap();
@@ -351,8 +354,6 @@ fn a_hundred_thousand_links_and_monitors_across_two_nodes_end_with_the_link_once
             told.await.unwrap();
         }
         // They did not trap exits.
-        while b.process_count() > 0 {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&b, || b.process_count() == 0).await;
     });
 }

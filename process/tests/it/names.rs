@@ -1,13 +1,11 @@
 //! Names on this node and on others. Cloud Haskell's registry cases are here.
 
-use std::time::Duration;
-
 use midflight_process::{
     Context, Down, ExitReason, Limits, Node, NodeId, Pid, RegisterError, RegisterOnError,
     SendToNameError,
 };
 
-use super::world::{QUIET, World, simulate};
+use super::world::{QUIET, World, simulate, until};
 
 /// A process that waits for a text and ends.
 fn idle(node: &Node) -> Pid {
@@ -91,22 +89,16 @@ fn a_process_of_another_node_has_a_name_until_it_ends_or_is_out_of_reach() {
         a.register("lives too", lives).unwrap();
         a.run("ender", move |cx| async move {
             cx.send_to_name(cx.me().node, "ends", String::from("end")).await.unwrap();
-            while cx.node().whereis("ends").is_some() {
-                cx.sleep(Duration::from_millis(1)).await;
-            }
+            until(cx.node(), || cx.node().whereis("ends").is_none()).await;
             let gone = cx.node().register("again", ends);
             // Its node says that it is gone.
-            while gone.is_ok() && cx.node().whereis("again").is_some() {
-                cx.sleep(Duration::from_millis(1)).await;
-            }
+            until(cx.node(), || gone.is_err() || cx.node().whereis("again").is_none()).await;
         })
         .await
         .unwrap();
         assert_eq!(a.names().len(), 2);
         a.disconnect(b.id());
-        while !a.names().is_empty() {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&a, || a.names().is_empty()).await;
         assert_eq!(a.register("lives", lives), Err(RegisterError::NotConnected(lives)));
     });
 }
@@ -132,9 +124,7 @@ fn names_are_given_and_taken_on_another_node() {
         let RegisterOnError::Refused(dead) = dead else { panic!("{dead}") };
         assert_eq!(dead, RegisterError::NoProcess(there));
         a.run("ender", move |cx| async move { end(&cx, here).await }).await.unwrap();
-        while b.whereis("here").is_some() {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&b, || b.whereis("here").is_none()).await;
         let nowhere = a.register_on(NodeId(7), "x", other).await.unwrap_err();
         assert!(matches!(nowhere, RegisterOnError::Ask(_)), "{nowhere}");
     });

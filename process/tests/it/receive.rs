@@ -8,7 +8,7 @@ use midflight_process::{AnyMessage, CallError, Context, Pid, ReadError, Received
 use serde::{Deserialize, Serialize};
 
 use super::processes::{Ping, Pong};
-use super::world::{QUIET, run, simulate};
+use super::world::{QUIET, run, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -207,7 +207,8 @@ fn the_caller_of_a_call_that_goes_nowhere_is_told() {
             // The one it was passed on to ends.
             let call = cx.call::<_, ()>(relay, String::from("x"), SECOND);
             let end = async {
-                cx.sleep(SECOND / 10).await;
+                until(cx.node(), || cx.node().process(deaf).is_some_and(|info| info.mailbox == 1))
+                    .await;
                 cx.send(deaf, 1_u64).await.unwrap();
             };
             let (call, ()) = futures_util::future::join(call, end).await;

@@ -14,7 +14,7 @@ use midflight_process::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::world::{QUIET, World, run, simulate};
+use super::world::{QUIET, World, run, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -139,9 +139,7 @@ fn a_link_is_made_where_there_is_none_and_a_spawned_process_receives() {
         b.functions().register(&IDLE, idle).unwrap();
         a.connect(&World::address("b")).await.unwrap();
         a.disconnect(b.id());
-        while !a.peers().is_empty() {
-            world.runtime.sleep(Duration::from_millis(1)).await;
-        }
+        until(&a, || a.peers().is_empty()).await;
         a.run("spawner", move |cx| async move {
             let options = SpawnOptions::new().monitored().named("sleeper");
             let spawned = cx.spawn_on_with(b.id(), IDLE, (), options).await.unwrap();

@@ -12,6 +12,7 @@ use midflight_process::supervisor::{
 };
 use midflight_process::{Context, Down, ExitReason, Exited, Function, Node, NodeId, Pid};
 
+use super::scene::scenario;
 use super::world::simulate;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -79,20 +80,6 @@ async fn end(cx: &Context, child: Pid, how: &str) {
 
 fn problem<T: std::fmt::Debug>(result: Result<T, ChildError>) -> ChildProblem {
     result.unwrap_err().problem().unwrap().clone()
-}
-
-/// Runs a scenario in a process on a node, with another node beside it.
-fn scenario<F>(run: impl Fn(Context, Node) -> F + Clone + Send + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    simulate(move |world| {
-        let run = run.clone();
-        async move {
-            let (a, b) = world.pair().await;
-            a.run("scenario", move |cx| run(cx, b)).await.unwrap();
-        }
-    });
 }
 
 #[test]

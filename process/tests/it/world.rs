@@ -1,13 +1,16 @@
 //! A simulated world of nodes.
 
+mod nodes;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midflight_process::{Limits, Node, NodeBuilder, Secret};
+use midflight_process::{Node, NodeBuilder};
 use midflight_runtime::{Handle, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
+pub(crate) use nodes::until;
 
 /// For how long nothing may come where nothing is expected.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
@@ -30,29 +33,9 @@ impl World {
         Address::new("mem", name).unwrap()
     }
 
-    pub(crate) async fn node(&self, name: &str) -> Node {
-        self.start(Node::builder(name).listen(Self::address(name))).await
-    }
-
-    pub(crate) async fn node_with(&self, name: &str, limits: Limits) -> Node {
-        self.start(Node::builder(name).listen(Self::address(name)).limits(limits)).await
-    }
-
-    pub(crate) async fn node_with_secret(&self, name: &str, secret: &str) -> Node {
-        let secret = Secret::new(secret.as_bytes()).unwrap();
-        self.start(Node::builder(name).listen(Self::address(name)).secret(secret)).await
-    }
-
     pub(crate) async fn start(&self, builder: NodeBuilder) -> Node {
         let transport = self.hub.transport(self.runtime.clone());
         builder.start(&transport, self.runtime.clone()).await.unwrap()
-    }
-
-    /// Two nodes with a link between them.
-    pub(crate) async fn pair(&self) -> (Node, Node) {
-        let (a, b) = (self.node("a").await, self.node("b").await);
-        a.connect(&Self::address("b")).await.unwrap();
-        (a, b)
     }
 }
 

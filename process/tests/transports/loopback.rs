@@ -1,15 +1,19 @@
 //! Worlds of nodes on the loopback.
 
+#[path = "../it/world/nodes.rs"]
+mod nodes;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use midflight_process::{Limits, Node, NodeBuilder, Secret};
+use midflight_process::{Node, NodeBuilder};
 use midflight_runtime::{Handle, TokioRuntime, timeout};
 use midflight_transport_api::{Address, Transport};
 use midflight_transport_tcp::{Credentials, TcpConfig, TcpTransport, TlsTransport};
+pub(crate) use nodes::until;
 
 /// For how long nothing may come where nothing is expected. The simulator waits longer: there it costs
 /// nothing.
@@ -42,19 +46,6 @@ impl World {
         })
     }
 
-    pub(crate) async fn node(&self, name: &str) -> Node {
-        self.start(Node::builder(name).listen(Self::address(name))).await
-    }
-
-    pub(crate) async fn node_with(&self, name: &str, limits: Limits) -> Node {
-        self.start(Node::builder(name).listen(Self::address(name)).limits(limits)).await
-    }
-
-    pub(crate) async fn node_with_secret(&self, name: &str, secret: &str) -> Node {
-        let secret = Secret::new(secret.as_bytes()).unwrap();
-        self.start(Node::builder(name).listen(Self::address(name)).secret(secret)).await
-    }
-
     pub(crate) async fn start(&self, builder: NodeBuilder) -> Node {
         let node = builder
             .trust_links(|_| true)
@@ -64,13 +55,6 @@ impl World {
         let (name, address) = (node.name().to_owned(), node.address().unwrap());
         PLACES.with_borrow_mut(|(_, known)| known.insert(name, address));
         node
-    }
-
-    /// Two nodes with a link between them.
-    pub(crate) async fn pair(&self) -> (Node, Node) {
-        let (a, b) = (self.node("a").await, self.node("b").await);
-        a.connect(&Self::address("b")).await.unwrap();
-        (a, b)
     }
 }
 

@@ -15,7 +15,7 @@ macro_rules! cases {
         mod world {
             use std::future::Future;
 
-            pub(crate) use crate::loopback::{QUIET, World, took};
+            pub(crate) use crate::loopback::{QUIET, World, took, until};
 
             pub(crate) fn simulate<F>(scenario: impl Fn(World) -> F)
             where
@@ -68,6 +68,8 @@ macro_rules! cases {
         mod processes;
         #[path = "../it/receive.rs"]
         mod receive;
+        #[path = "../it/scene.rs"]
+        mod scene;
         #[path = "../it/silent.rs"]
         mod silent;
         #[path = "../it/sources.rs"]
