@@ -6,6 +6,7 @@
 //! be read is (V1). One for an owner that has ended goes where a message to it goes. Whoever wants
 //! to know watches the port.
 
+pub(crate) mod ports;
 mod source;
 
 use std::task::{Context as TaskContext, Poll};
@@ -15,13 +16,13 @@ use midflight_message::{Message, SendPort};
 use midflight_runtime::BoxFuture;
 
 use crate::MonitorRef;
+use crate::channel::ports::Order;
 use crate::context::Context;
-use crate::envelope::Content;
 use crate::error::{SendError, TrySendError};
-use crate::function::Arrived;
-use crate::ports::Order;
+use crate::mailbox::envelope::Content;
+use crate::mailbox::value::Ported;
+use crate::scheduler::function::Arrived;
 use crate::send::{Kind, Route};
-use crate::value::Ported;
 pub(crate) use source::refuse_strays;
 use source::{Map, Merge, Port, Source};
 

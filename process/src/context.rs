@@ -9,15 +9,15 @@ use std::time::Duration;
 use midflight_message::{Message, Pid};
 use midflight_runtime::Instant;
 
-use crate::envelope::{CallRef, Content, Refusal};
 use crate::error::{CallError, SendError, TrySendError};
-use crate::function::Shared;
+use crate::mailbox::envelope::{CallRef, Content, Refusal};
+use crate::names::registry::RegisterError;
 use crate::node::Node;
+use crate::peer::wire::Place;
 use crate::receive::{Receive, Received};
-use crate::registry::RegisterError;
-use crate::reply::read_reply;
+use crate::scheduler::function::Shared;
+use crate::send::reply_to::read_reply;
 use crate::send::{Kind, NotSent, Route};
-use crate::wire::Place;
 
 /// A process's own view of itself and the world. It belongs to one process and is handed to its
 /// function.
@@ -133,7 +133,7 @@ impl Context {
                     if let Err(why) = self.node.connect_node(node).await {
                         // What fails at once must not let a process that tries again and again
                         // keep its runner to itself.
-                        crate::runner::yield_now().await;
+                        crate::scheduler::runner::yield_now().await;
                         return Err(SendError::Unreachable { to, why: why.to_string() });
                     }
                     content = Some(given_back);

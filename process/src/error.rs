@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use midflight_message::{EncodeError, Mismatch, Pid};
 
-use crate::envelope::{Content, Refusal};
+use crate::mailbox::envelope::{Content, Refusal};
+use crate::mailbox::value::Ported;
 use crate::send::NotSent;
-use crate::value::Ported;
 
 /// A message could not be sent now.
 #[derive(Debug, thiserror::Error)]

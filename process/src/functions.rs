@@ -4,6 +4,11 @@
 //! function is known by its name and the type of its argument: two with one name and different
 //! arguments may stand beside each other, as two versions do.
 
+pub(crate) mod call_on;
+pub(crate) mod spawn_error;
+pub(crate) mod spawn_on;
+pub(crate) mod spawned;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,14 +24,14 @@ use parking_lot::RwLock;
 
 use crate::ExitReason;
 use crate::context::Context;
-use crate::envelope::Content;
-use crate::function::ProcessFuture;
-use crate::inner::Inner;
+use crate::mailbox::envelope::Content;
+use crate::names::registry::NAME_MAX;
+use crate::node::inner::Inner;
 use crate::node::{IntoExitReason, Node};
 use crate::receive::{Read, read};
-use crate::registry::NAME_MAX;
-use crate::reply::ReplyTo;
-use crate::runner::panic_text;
+use crate::scheduler::function::ProcessFuture;
+use crate::scheduler::runner::panic_text;
+use crate::send::reply_to::ReplyTo;
 
 /// The name of a registered function with the types of its argument and its result. A program that
 /// writes it down once, as a constant, has both sides checked by the compiler.

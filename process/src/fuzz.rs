@@ -3,13 +3,13 @@
 use midflight_message::{Fingerprint, NodeId, Pid, TypeInfo};
 use midflight_runtime::Instant;
 
-use crate::account::Window;
-use crate::ask::{Answer, Question};
-use crate::envelope::{CallRef, Refusal};
+use crate::functions::spawned::{NotSpawned, SpawnHead};
 use crate::groups::GroupNews;
+use crate::mailbox::envelope::{CallRef, Refusal};
 use crate::membership::{Action, Card, Input, Kernel};
-use crate::spawned::{NotSpawned, SpawnHead};
-use crate::wire::{self, Frame, Hello, PROTOCOL, Place, Signal, WireError};
+use crate::peer::ask::{Answer, Question};
+use crate::peer::wire::{self, Frame, Hello, PROTOCOL, Place, Signal, WireError};
+use crate::send::account::Window;
 use crate::{ExitReason, Limits, MonitorRef};
 
 const HERE: Place = Place { index: 1, generation: 2 };

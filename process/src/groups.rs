@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::MonitorRef;
 use crate::context::Context;
-use crate::envelope::{Envelope, Sender};
-use crate::inner::Inner;
+use crate::mailbox::envelope::{Envelope, Sender};
+use crate::names::registry::NAME_MAX;
 use crate::node::Node;
+use crate::node::inner::Inner;
 use crate::peer::Peer;
-use crate::registry::NAME_MAX;
+use crate::peer::wire::{Place, Signal};
 use crate::table::NotDelivered;
-use crate::wire::{Place, Signal};
 
 pub(crate) use kernel::GroupNews;
 use kernel::{Action, Change, Groups, TooMany};

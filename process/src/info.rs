@@ -6,13 +6,13 @@ use midflight_message::{NodeId, Pid};
 use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
 
-use crate::ask::{Answer, AskError, Question};
-use crate::body::Label;
-use crate::inner::Inner;
 use crate::node::Node;
+use crate::node::inner::Inner;
+use crate::peer::ask::{Answer, AskError, Question};
+use crate::peer::wire::Place;
 use crate::relations::{Relations, Watched};
-use crate::slot::Run;
-use crate::wire::Place;
+use crate::scheduler::body::Label;
+use crate::table::slot::Run;
 
 /// A process as `midflight ps` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

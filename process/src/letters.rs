@@ -1,19 +1,24 @@
 //! What an operator does with dead letters: looks at them, sends them again, throws them away.
 
+pub(crate) mod dead_letter;
+pub(crate) mod refused;
+pub(crate) mod undelivered;
+pub(crate) mod unread;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use midflight_message::{Fingerprint, Pid, Render};
 
-use crate::dead_letter::{DeadLetter, LetterId, RefusedCount};
-use crate::envelope::{Content, Refusal, Sender};
-use crate::inner::Inner;
+use crate::letters::dead_letter::{DeadLetter, LetterId, RefusedCount};
+use crate::mailbox::envelope::{Content, Refusal, Sender};
 use crate::node::Node;
+use crate::node::inner::Inner;
 use crate::peer::Peer;
+use crate::peer::wire::{Place, Signal};
 use crate::send::Route;
 use crate::table::{NotDelivered, Room};
 use crate::types::TypeNo;
-use crate::wire::{Place, Signal};
 
 /// A dead letter was not sent again. It is kept as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,11 +5,14 @@
 //! whole-buffer swap beat every lock-free queue, and the entry in the cell spares an allocation in
 //! request and reply.
 
+pub(crate) mod envelope;
+pub(crate) mod value;
+
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::envelope::{Envelope, Parcel, SMALL_OVERHEAD, Sender};
+use crate::mailbox::envelope::{Envelope, Parcel, SMALL_OVERHEAD, Sender};
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
 

@@ -6,6 +6,10 @@
 
 mod card;
 mod effects;
+pub(crate) mod gossip;
+pub(crate) mod lookout;
+pub(crate) mod member;
+pub(crate) mod news;
 mod packet;
 #[cfg(test)]
 mod tests;
@@ -20,8 +24,8 @@ use midflight_transport_api::Address;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use crate::limits::Limits;
-use crate::member::{Member, MemberState};
+use crate::membership::member::{Member, MemberState};
+use crate::node::limits::Limits;
 pub(crate) use card::{Card, Identity};
 use effects::{Effects, at_least_one, config};
 use packet::{Told, screen};

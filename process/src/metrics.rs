@@ -14,7 +14,7 @@ use crate::ProcessInfo;
 use crate::letters::DeadLetterTotals;
 use crate::node::Node;
 use crate::peer::Staged;
-use crate::wire::Place;
+use crate::peer::wire::Place;
 
 /// A node in numbers. Those called totals only grow, over the node's life.
 #[derive(Debug, Clone, PartialEq, Eq)]

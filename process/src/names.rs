@@ -1,19 +1,21 @@
 //! Names of processes, on this node and on others.
 
+pub(crate) mod registry;
+
 use midflight_message::{Message, NodeId, Pid};
 
 use crate::MonitorRef;
-use crate::ask::{Answer, AskError, Question};
 use crate::context::Context;
 use crate::error::SendError;
-use crate::inner::Inner;
+use crate::names::registry::{NAME_MAX, Owner, RegisterError};
 use crate::node::Node;
-use crate::pending::RemoteMonitor;
-use crate::registry::{NAME_MAX, Owner, RegisterError};
+use crate::node::inner::Inner;
+use crate::peer::ask::{Answer, AskError, Question};
+use crate::peer::pending::RemoteMonitor;
+use crate::peer::wire::{Place, Signal};
 use crate::relations::Watched;
 use crate::send::Route;
 use crate::trace::{self, Traced};
-use crate::wire::{Place, Signal};
 use std::sync::Arc;
 
 /// A name could not be given on another node.

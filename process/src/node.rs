@@ -1,5 +1,9 @@
 //! A node: what a program holds of it.
 
+pub(crate) mod builder;
+pub(crate) mod inner;
+pub(crate) mod limits;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,16 +15,16 @@ use midflight_runtime::{Handle, Instant};
 use midflight_transport_api::Address;
 
 use crate::ExitReason;
-use crate::body::Body;
 use crate::context::Context;
-use crate::frozen::{FreezeError, Frozen};
-use crate::function::{FunctionBody, Shared};
-use crate::inner::Inner;
-use crate::member::{Member, MemberState};
 use crate::membership::Input;
-use crate::slot::Run;
+use crate::membership::member::{Member, MemberState};
+use crate::node::inner::Inner;
+use crate::peer::wire::{Place, Signal};
+use crate::scheduler::body::Body;
+use crate::scheduler::frozen::{FreezeError, Frozen};
+use crate::scheduler::function::{FunctionBody, Shared};
+use crate::table::slot::Run;
 use crate::trace;
-use crate::wire::{Place, Signal};
 
 /// A running node. Clones are the same node. Make one with [`Node::builder`](crate::NodeBuilder).
 #[derive(Clone)]

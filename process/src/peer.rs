@@ -3,28 +3,41 @@
 //! What a turn sends to the peer is written under one lock. What the link's batch has no room for waits
 //! here, in the order of its lane, and senders on that lane are told `Full` until it has gone.
 
+pub(crate) mod ask;
+mod batch;
+pub(crate) mod connect;
+pub(crate) mod handshake;
+pub(crate) mod link;
+pub(crate) mod overflow;
+pub(crate) mod peering;
+pub(crate) mod pending;
+pub(crate) mod signals;
+pub(crate) mod sink;
+pub(crate) mod wire;
+
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
-use bytes::Bytes;
 use midflight_message::{NodeId, Pid};
-use midflight_transport_api::{ConnectionId, Link, Outgoing, Room, SendError, SendErrorKind};
+use midflight_transport_api::{ConnectionId, Link, Room};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 
-use crate::account::{Account, Window};
-use crate::envelope::Sender;
+use crate::letters::refused::Refused;
+use crate::mailbox::envelope::Sender;
 use crate::membership::Card;
 use crate::metrics::{Shown, Traffic};
-use crate::overflow::{Kept, Overflow};
-use crate::pending::Pending;
-use crate::refused::Refused;
+use crate::peer::batch::Batch;
+pub(crate) use crate::peer::batch::{Lane, Staged, WriteOutcome};
+use crate::peer::overflow::{Kept, Overflow};
+use crate::peer::pending::Pending;
+use crate::peer::wire::{Hello, Place, Signal, put_signal};
+use crate::reconnect::senders::Senders;
 use crate::roles::Granted;
-use crate::senders::Senders;
-use crate::types::{TypeNo, TypeTable};
-use crate::wire::{Hello, Place, Signal, put_signal};
+use crate::send::account::{Account, Window};
+use crate::types::TypeTable;
 
 /// Bytes kept for a link that takes nothing, in frames that take no credit: signals and replies. A
 /// peer that makes it more reads nothing and asks a lot.
@@ -79,37 +92,6 @@ struct Out {
     announced: Vec<Vec<u64>>,
     overflow: Overflow,
     sent: Traffic,
-}
-
-/// One of the connections to a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    Control,
-    /// A data lane, by number.
-    Data(usize),
-}
-
-impl Lane {
-    /// Its place in a row of all lanes, of which so many are data lanes.
-    pub(crate) const fn row(self, data_lanes: usize) -> usize {
-        match self {
-            Self::Control => data_lanes,
-            Self::Data(number) => number,
-        }
-    }
-}
-
-/// One frame that a turn wants sent: `head` and, behind it, a large payload by reference.
-#[derive(Debug)]
-pub(crate) struct Staged<'a> {
-    pub(crate) lane: Lane,
-    /// Entries of extensions, mostly none.
-    pub(crate) extensions: &'a [u8],
-    pub(crate) head: &'a [u8],
-    pub(crate) ty: Option<TypeNo>,
-    pub(crate) large: Option<Bytes>,
-    /// Whether it took credit.
-    pub(crate) charged: bool,
 }
 
 impl Peer {
@@ -251,7 +233,7 @@ impl Peer {
         let mut out = self.out.lock();
         let Out { announced, overflow, sent } = &mut *out;
         sent.add(frames);
-        let mut batch = Batch { peer: self, announced, error: None };
+        let mut batch = Batch::new(self, announced);
         let written = self.link.write(Room::Small, &mut |outgoing| {
             for frame in &mut *frames {
                 if overflow.lets_pass(frame, outgoing) {
@@ -283,7 +265,7 @@ impl Peer {
     pub(crate) fn write_kept(&self, types: &TypeTable) -> Option<Room> {
         let mut out = self.out.lock();
         let Out { announced, overflow, .. } = &mut *out;
-        let mut batch = Batch { peer: self, announced, error: None };
+        let mut batch = Batch::new(self, announced);
         let written = self.link.write(Room::Small, &mut |outgoing| {
             overflow.drain(outgoing, |outgoing, Kept { lane, extensions, head, ty, large, .. }| {
                 batch.append(outgoing, Some(types), lane, (&extensions, &head), ty, large);
@@ -344,97 +326,11 @@ impl Peer {
     }
 }
 
-/// The link's batch, while it is written to.
-struct Batch<'a> {
-    peer: &'a Peer,
-    announced: &'a mut Vec<Vec<u64>>,
-    error: Option<SendError>,
-}
-
-impl Batch<'_> {
-    fn append(
-        &mut self,
-        outgoing: &mut Outgoing,
-        types: Option<&TypeTable>,
-        lane: Lane,
-        (extensions, head): (&[u8], &[u8]),
-        ty: Option<TypeNo>,
-        large: Option<Bytes>,
-    ) {
-        let connection = self.peer.connection(lane);
-        let mut appended = Ok(());
-        if let (Lane::Data(number), Some(ty), Some(types)) = (lane, ty, types)
-            && self.first_on(number, ty)
-        {
-            appended = outgoing.message(connection, &announcement(types, ty));
-        }
-        let appended = appended.and_then(|()| match large {
-            None if extensions.is_empty() => outgoing.message(connection, head),
-            large => outgoing.message_parts(connection, extensions, head, large.as_slice()),
-        });
-        self.error = self.error.take().or_else(|| appended.err());
-    }
-
-    /// Whether this is the first message of its type on this lane.
-    fn first_on(&mut self, lane: usize, ty: TypeNo) -> bool {
-        let (word, bit) = (ty.0 as usize / 64, 1 << (ty.0 % 64));
-        let bits = &mut self.announced[lane];
-        if bits.len() <= word {
-            bits.resize(word + 1, 0);
-        }
-        let first = bits[word] & bit == 0;
-        bits[word] |= bit;
-        first
-    }
-
-    /// `Kept` says that the link is full, and nothing was appended.
-    fn outcome(self, written: Result<(), SendError>) -> WriteOutcome {
-        if let Some(error) = self.error {
-            // Lanes stay open and sizes were checked before: what cannot be appended all the same
-            // must not be missing without a word.
-            tracing::error!(peer = %self.peer.name, %error, "a frame could not be sent: link cut");
-            self.peer.link.abort("a frame could not be sent");
-            return WriteOutcome::Lost;
-        }
-        match written.map_err(|error| error.kind().clone()) {
-            Ok(()) => WriteOutcome::Written,
-            Err(SendErrorKind::Full) => WriteOutcome::Kept,
-            Err(_) => WriteOutcome::Lost,
-        }
-    }
-}
-
-/// The sender's number for a type, with what it stands for.
-fn announcement(types: &TypeTable, ty: TypeNo) -> Vec<u8> {
-    let entry = types.entry(ty);
-    let mut head = Vec::new();
-    let signal = Signal::Announce {
-        ty: ty.0,
-        name: entry.name.to_string(),
-        version: entry.version,
-        fingerprint: entry.fingerprint,
-    };
-    put_signal(&mut head, &signal);
-    head
-}
-
 /// Enters a waker, unless it is there.
 pub(crate) fn push_waker(waiting: &mut Vec<Waker>, waker: &Waker) {
     if !waiting.iter().any(|other| other.will_wake(waker)) {
         waiting.push(waker.clone());
     }
-}
-
-/// What became of frames that were to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WriteOutcome {
-    Written,
-    /// Kept for later; somebody already sees to it.
-    Kept,
-    /// Kept for later, the first: the caller starts the task that sees to it.
-    KeptFirst,
-    /// The link is lost.
-    Lost,
 }
 
 impl std::fmt::Debug for Peer {

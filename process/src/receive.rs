@@ -3,11 +3,12 @@
 //! Entries are taken off the inbox one by one. What no clause wants goes to the [`Shelf`], by type:
 //! the next receive looks there at its own types alone, and then at what has come since.
 //!
-//! [`Shelf`]: crate::shelf::Shelf
+//! [`Shelf`]: crate::receive::shelf::Shelf
 
 mod any;
 mod clause;
 mod letter;
+pub(crate) mod shelf;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -28,14 +29,14 @@ use sources::Choice;
 
 use crate::LetterId;
 use crate::context::Context;
-use crate::envelope::{Content, Envelope, Parcel, Sender, encoded_weight};
-use crate::function::Arrived;
-use crate::reply::ReplyTo;
+use crate::letters::unread::refuse;
+use crate::mailbox::envelope::{Content, Envelope, Parcel, Sender, encoded_weight};
+use crate::mailbox::value::Value;
+use crate::receive::shelf::{Arrival, Shelf};
+use crate::scheduler::function::Arrived;
 use crate::send::MOVED_WEIGHT;
-use crate::shelf::{Arrival, Shelf};
+use crate::send::reply_to::ReplyTo;
 use crate::types::TypeNo;
-use crate::unread::refuse;
-use crate::value::Value;
 
 /// A message with where it came from.
 #[derive(Debug)]

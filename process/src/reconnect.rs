@@ -1,6 +1,8 @@
 //! At most once, and loss is told (P3): when a link between nodes is lost, every process that had sent
 //! messages on it learns that, and sends no more to that node until it has accepted it.
 
+pub(crate) mod senders;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ReconnectPolicy;
 use crate::context::Context;
-use crate::envelope::{Envelope, Sender};
-use crate::inner::Inner;
+use crate::mailbox::envelope::{Envelope, Sender};
 use crate::node::Node;
+use crate::node::inner::Inner;
 use crate::peer::Peer;
-use crate::senders::Sent;
-use crate::wire::Place;
+use crate::peer::wire::Place;
+use crate::reconnect::senders::Sent;
 
 /// The link to a node was lost, on which this process had sent messages: some of them, the last ones, may
 /// not have arrived, and nobody knows how many. Sending there fails until the process has called
@@ -40,7 +42,7 @@ pub(crate) enum MayNot {
 
 impl Context {
     /// Accepts that messages to the processes of a node may be lost, as a
-    /// [`Disconnected`](crate::Disconnected) has said: what is sent from now on goes over the next link.
+    /// [`Disconnected`] has said: what is sent from now on goes over the next link.
     /// Takes a node or a pid of one. Answers whether there was a loss to be accepted.
     pub fn reconnect(&self, to: impl Into<NodeId>) -> bool {
         let node = to.into();

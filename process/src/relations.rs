@@ -5,11 +5,13 @@
 //! make it anew at once, so that what ends the old one must not meet the new: whoever unlinks ignores
 //! everything about the link until the other side has acknowledged that, as in Erlang/OTP.
 
+pub(crate) mod exits;
 mod losses;
+pub(crate) mod monitoring;
 mod monitors;
 
 use crate::ExitReason;
-use crate::envelope::Sender;
+use crate::mailbox::envelope::Sender;
 use crate::small_map::SmallMap;
 use losses::Losses;
 pub use losses::ReconnectPolicy;

@@ -3,6 +3,9 @@
 //! Every rule is in this file. The link's sink asks before it acts; the control process of
 //! `midflight-dsu` asks with [`Node::may`](crate::Node::may).
 
+pub(crate) mod admission;
+pub(crate) mod gate;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -12,8 +15,8 @@ use midflight_message::Schema;
 use midflight_transport_api::{Address, Capabilities, Link};
 use serde::{Deserialize, Serialize};
 
-use crate::ask::Question;
-use crate::wire::Signal;
+use crate::peer::ask::Question;
+use crate::peer::wire::Signal;
 
 /// Something that a peer may do on another node, or not.
 #[derive(

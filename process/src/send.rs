@@ -3,7 +3,10 @@
 //! A pid's place is looked up; a local receiver's mailbox takes the value itself, a remote one gets
 //! it encoded on the lane of the pair.
 
+pub(crate) mod account;
 mod reply;
+pub(crate) mod reply_to;
+pub(crate) mod stage;
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -12,19 +15,19 @@ use bytes::Bytes;
 use midflight_message::{EncodeError, Message, Mismatch, NodeId, Pid, encode};
 use parking_lot::Mutex;
 
-use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::error::TrySendError;
-use crate::inner::Inner;
+use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::mailbox::value::Value;
+use crate::node::inner::Inner;
+use crate::peer::wire::{
+    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port,
+};
 use crate::peer::{Peer, WriteOutcome, push_waker};
 use crate::reconnect::MayNot;
-use crate::stage::{Charge, NotStaged, Request, stage};
+use crate::send::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
 use crate::trace::{self, TraceContext};
 use crate::types::TypeNo;
-use crate::value::Value;
-use crate::wire::{
-    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port,
-};
 
 /// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
 pub(crate) const SMALL_MAX: usize = 4 * 1_024;
@@ -56,7 +59,7 @@ pub(crate) enum Kind {
     Message,
     /// A request that wants a reply.
     Call(CallRef),
-    /// A value for a port of the receiver's; a moved one is a [`Ported`](crate::value::Ported).
+    /// A value for a port of the receiver's; a moved one is a [`Ported`](crate::mailbox::value::Ported).
     Port(u32),
 }
 
@@ -300,7 +303,7 @@ impl Inner {
         signal: Signal,
     ) {
         let mut head = |buffer: &mut Vec<u8>| {
-            crate::wire::put_signal(buffer, &signal);
+            crate::peer::wire::put_signal(buffer, &signal);
             Ok(())
         };
         let lane = peer.lane(from, to);

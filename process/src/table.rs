@@ -4,18 +4,21 @@
 //! generation is used up is retired, so that no pid is ever used twice (P1). Chunks are kept for
 //! the node's life.
 
+pub(crate) mod locations;
+pub(crate) mod slot;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::body::Body;
-use crate::envelope::{Envelope, Parcel, Sender};
+use crate::mailbox::envelope::{Envelope, Parcel, Sender};
 use crate::mailbox::{Inbox, InboxPool, Mailbox};
-use crate::slot::{Run, Slot};
+use crate::peer::wire::Place;
+use crate::scheduler::body::Body;
+use crate::table::slot::{Run, Slot};
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
-use crate::wire::Place;
 
 const CHUNK: usize = 8_192;
 
@@ -338,8 +341,8 @@ fn queue(slot: &mut Slot) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::{Flow, Label};
-    use crate::turn::{Batch, Turn};
+    use crate::scheduler::body::{Flow, Label};
+    use crate::scheduler::turn::{Batch, Turn};
 
     struct Nothing;
 

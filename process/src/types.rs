@@ -5,6 +5,8 @@
 //! pair of types and kept, until code is switched: then conversions may have come or gone, and all
 //! are forgotten.
 
+pub(crate) mod recent;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -13,7 +15,7 @@ use midflight_message::{Fingerprint, MAX_NAME_BYTES, Message, Resolution, TypeIn
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
-use crate::recent::Recent;
+use crate::types::recent::Recent;
 
 /// The number of a type in this node's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

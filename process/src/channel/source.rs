@@ -7,14 +7,14 @@ use std::task::{Context as TaskContext, Poll};
 use midflight_message::{Message, decode};
 use midflight_runtime::Handle;
 
-use crate::envelope::{Content, Envelope, Parcel, Refusal, Sender};
-use crate::function::{Arrived, Aside, Shared};
-use crate::inner::Inner;
-use crate::ports::{Order, Stray};
+use crate::channel::ports::{Order, Stray};
+use crate::letters::unread::refuse;
+use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal, Sender};
+use crate::mailbox::value::Ported;
+use crate::node::inner::Inner;
+use crate::peer::wire::Place;
 use crate::receive::{AwaitedSchema, Read, SCRATCH, Unread, read};
-use crate::unread::refuse;
-use crate::value::Ported;
-use crate::wire::Place;
+use crate::scheduler::function::{Arrived, Aside, Shared};
 
 /// Something that gives values.
 pub(super) trait Source<T>: Send {

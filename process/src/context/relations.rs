@@ -8,8 +8,8 @@ use midflight_runtime::timeout;
 
 use crate::context::Context;
 use crate::node::{Never, SpawnError};
+use crate::peer::wire::Place;
 use crate::send::{Route, local};
-use crate::wire::Place;
 use crate::{ExitReason, IntoExitReason, MonitorRef};
 
 impl Context {

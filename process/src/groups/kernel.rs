@@ -10,7 +10,7 @@ use midflight_message::{NodeId, Pid};
 use serde::{Deserialize, Serialize};
 
 use crate::MonitorRef;
-use crate::wire::Place;
+use crate::peer::wire::Place;
 
 /// Processes in one word to a peer: the word fits into a message of any transport.
 const TOLD_MAX: usize = 1_000;

@@ -5,12 +5,12 @@ use midflight_message::Pid;
 use super::ground::End::{Cut, Ignored, Logged, Over};
 use super::ground::{End, Ground, WORK, place};
 use super::raw::{FROM, Raw, announcement, call, frame_of, message};
-use crate::ask::{Answer, Question};
-use crate::envelope::Refusal;
+use crate::functions::spawned::{NotSpawned, SpawnHead};
 use crate::groups::GroupNews;
-use crate::registry::RegisterError;
-use crate::spawned::{NotSpawned, SpawnHead};
-use crate::wire::{Place, Signal, put_spawn};
+use crate::mailbox::envelope::Refusal;
+use crate::names::registry::RegisterError;
+use crate::peer::ask::{Answer, Question};
+use crate::peer::wire::{Place, Signal, put_spawn};
 use crate::{ExitReason, MonitorRef};
 
 pub(super) async fn messages_beyond_credit(ground: Ground) -> (Raw, End) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ground::End::{Cut, Ignored};
 use super::ground::{End, Ground, place};
 use super::raw::{FROM, Raw, announcement, frame_of, message};
-use crate::wire::{Place, Signal};
+use crate::peer::wire::{Place, Signal};
 
 pub(super) async fn an_empty_frame(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;

@@ -11,8 +11,9 @@ use midflight_transport_inmem::{Hub, InMemory};
 
 use super::log::Log;
 use super::raw::Raw;
-use crate::wire::{Place, Signal};
-use crate::{Function, Limits, Node, ask};
+use crate::peer::ask;
+use crate::peer::wire::{Place, Signal};
+use crate::{Function, Limits, Node};
 
 const STEPS_MAX: u64 = 5_000_000;
 const SECOND: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use midflight_message::NodeId;
 use super::ground::End::{Cut, Ignored, Over, Refused};
 use super::ground::{End, Ground, place};
 use super::raw::{Raw, announcement, message};
-use crate::wire::{Hello, Signal};
+use crate::peer::wire::{Hello, Signal};
 
 pub(super) async fn a_message_before_the_handshake(ground: Ground) -> (Raw, End) {
     let raw = ground.dial().await;

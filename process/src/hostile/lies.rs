@@ -7,10 +7,10 @@ use midflight_message::{Message, Mismatch, MismatchReason, NodeId, Pid};
 use super::ground::End::{Cut, Ignored, Logged};
 use super::ground::{End, Ground, early, place};
 use super::raw::{FROM, Raw, frame_of, reply};
-use crate::ask::Answer;
-use crate::envelope::{CallRef, Refusal};
-use crate::member::{Member, MemberState};
-use crate::wire::{Place, Signal};
+use crate::mailbox::envelope::{CallRef, Refusal};
+use crate::membership::member::{Member, MemberState};
+use crate::peer::ask::Answer;
+use crate::peer::wire::{Place, Signal};
 use crate::{Down, ExitReason, MonitorRef};
 
 const SECOND: Duration = Duration::from_secs(1);

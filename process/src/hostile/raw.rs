@@ -13,10 +13,10 @@ use midflight_transport_api::{
 };
 use parking_lot::Mutex;
 
-use crate::account::Window;
-use crate::envelope::CallRef;
+use crate::mailbox::envelope::CallRef;
 use crate::membership::Card;
-use crate::wire::{self, Frame, Hello, PROTOCOL, Place, Signal};
+use crate::peer::wire::{self, Frame, Hello, PROTOCOL, Place, Signal};
+use crate::send::account::Window;
 
 /// For these, whatever the node does next, nobody waits longer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use midflight_message::{Message, NodeId, Pid};
 
-use crate::ask::AskError;
 use crate::context::Context;
 use crate::error::{CallError, SendError};
+use crate::peer::ask::AskError;
 
 /// How long a call waits unless it is told otherwise, as in Erlang.
 const TIMEOUT: Duration = Duration::from_secs(5);

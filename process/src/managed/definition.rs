@@ -9,7 +9,7 @@ use midflight_message::{Message, Pid};
 use super::client::Request;
 use super::handler::{For, Handler, Reply, Rest, reply_of};
 use super::server::Server;
-use crate::reply::ReplyTo;
+use crate::send::reply_to::ReplyTo;
 use crate::{ExitReason, Exited};
 
 /// How long the start may take unless the definition says otherwise.

@@ -10,7 +10,7 @@ use super::client::Request;
 use super::server::Server;
 use crate::context::Context;
 use crate::receive::{AnyMessage, ReadError, Received};
-use crate::reply::ReplyTo;
+use crate::send::reply_to::ReplyTo;
 
 /// Whoever called and waits for an `R`. It can be kept, and answered later, by anyone. Dropped
 /// without an answer, it tells the caller so.

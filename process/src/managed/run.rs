@@ -15,7 +15,7 @@ use super::server::Server;
 use crate::context::Context;
 use crate::node::Node;
 use crate::receive::AnyMessage;
-use crate::runner::panic_text;
+use crate::scheduler::runner::panic_text;
 use crate::supervisor::{Child, NoStart, Starter};
 use crate::{ExitReason, Exited, Received};
 

@@ -6,7 +6,7 @@ use midflight_message::NodeId;
 use midflight_transport_api::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::member::{Member, MemberState};
+use crate::membership::member::{Member, MemberState};
 
 /// One node in one of its lives, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

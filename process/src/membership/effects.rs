@@ -7,7 +7,7 @@ use foca::{Config, Notification, PeriodicParams, Timer};
 
 use super::card::Identity;
 use super::packet::PACKET_MAX;
-use crate::limits::Limits;
+use crate::node::limits::Limits;
 
 /// What one call of the crate has led to.
 #[derive(Debug, Default)]

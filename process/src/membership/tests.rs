@@ -1,7 +1,7 @@
 //! The kernel by hand: what it believes, what it bounds, and whom it sends to.
 
 use super::*;
-use crate::member::MemberState::{Alive, Down, Suspect};
+use crate::membership::member::MemberState::{Alive, Down, Suspect};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -7,12 +7,12 @@ use midflight_message::{Message, Pid};
 use super::Received;
 use super::letter::{Letter, Looked, Read, Unread, await_schema, read_written};
 use crate::context::Context;
-use crate::envelope::{CallRef, Content, Refusal, Subject};
 use crate::error::SendError;
-use crate::inner::Inner;
-use crate::reply::ReplyTo;
-use crate::unread::refuse;
-use crate::wire::Place;
+use crate::letters::unread::refuse;
+use crate::mailbox::envelope::{CallRef, Content, Refusal, Subject};
+use crate::node::inner::Inner;
+use crate::peer::wire::Place;
+use crate::send::reply_to::ReplyTo;
 
 /// Calls that a process has passed on and that wait for their replies.
 const RELAYS_MAX: usize = 4_096;

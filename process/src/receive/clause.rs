@@ -8,14 +8,14 @@ use midflight_message::{Message, decode};
 use super::Received;
 use super::any::AnyMessage;
 use super::letter::{Letter, Looked, Read, read_written};
+use crate::channel::ports::Order;
 use crate::context::Context;
-use crate::envelope::{Refusal, Sender, Subject};
-use crate::function::Arrived;
-use crate::inner::Inner;
-use crate::ports::Order;
-use crate::reply::ReplyTo;
+use crate::mailbox::envelope::{Refusal, Sender, Subject};
+use crate::mailbox::value::Value;
+use crate::node::inner::Inner;
+use crate::scheduler::function::Arrived;
+use crate::send::reply_to::ReplyTo;
 use crate::types::TypeNo;
-use crate::value::Value;
 
 /// What a clause makes of a letter.
 pub(super) enum Taken<T> {

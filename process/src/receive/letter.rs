@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use midflight_message::{Message, Resolution, decode_resolved};
 use midflight_runtime::BoxFuture;
 
-use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender, Written};
-use crate::inner::Inner;
-use crate::shelf::Arrival;
+use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender, Written};
+use crate::mailbox::value::Value;
+use crate::node::inner::Inner;
+use crate::receive::shelf::Arrival;
 use crate::types::{Reading, TypeNo};
-use crate::value::Value;
 
 /// A message that was taken out of the inbox.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use super::clause::{And, Clause, Clauses, Span, Taken, Wanted};
 use super::letter::Letter;
 use super::{AwaitedSchema, Receive};
 use crate::channel::ReceivePort;
+use crate::channel::ports::Order;
 use crate::context::Context;
-use crate::envelope::Subject;
-use crate::function::Arrived;
-use crate::inner::Inner;
-use crate::ports::Order;
+use crate::mailbox::envelope::Subject;
+use crate::node::inner::Inner;
+use crate::scheduler::function::Arrived;
 
 /// Which source a receive takes from, when several have something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

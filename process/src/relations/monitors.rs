@@ -4,7 +4,7 @@ use midflight_message::{NodeId, Pid};
 use rustc_hash::FxHashSet;
 
 use crate::MonitorRef;
-use crate::envelope::Sender;
+use crate::mailbox::envelope::Sender;
 use crate::small_map::SmallMap;
 
 /// The monitors of a process. Each fires once: whoever takes it out tells its owner.

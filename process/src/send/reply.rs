@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{encode_small, large_of, local};
-use crate::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
-use crate::inner::Inner;
+use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::node::inner::Inner;
 use crate::peer::Peer;
-use crate::stage::{NotStaged, Request, stage};
+use crate::peer::wire::{Place, Signal, put_reply};
+use crate::send::stage::{NotStaged, Request, stage};
 use crate::trace;
-use crate::wire::{Place, Signal, put_reply};
 
 impl Inner {
     /// Sends the reply to a call, or why there is none. Never waits: the call reserved its place.

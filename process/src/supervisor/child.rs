@@ -16,7 +16,7 @@ use super::spec::{ChildKind, ChildSpec, Restart, Shutdown};
 use super::supervise::Supervisor;
 use crate::context::Context;
 use crate::node::{IntoExitReason, Node};
-use crate::runner::panic_text;
+use crate::scheduler::runner::panic_text;
 
 /// Starts a child; called again for every restart.
 pub(crate) type StartFn = Arc<dyn Fn(Starter) -> BoxFuture<Result<Pid, NoStart>> + Send + Sync>;

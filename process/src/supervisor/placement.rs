@@ -8,10 +8,10 @@ use midflight_message::{Message, Pid, decode, encode};
 
 use super::child::{Child, StartFn, Starter, Template};
 use super::error::NoStart;
+use crate::functions::spawn_on::SpawnOptions;
 use crate::functions::{Function, Process};
-use crate::member::Member;
+use crate::membership::member::Member;
 use crate::node::Node;
-use crate::spawn_on::SpawnOptions;
 
 /// Where a child may run. It is looked at for every start, so that a child whose node is gone comes
 /// back on another one.

@@ -17,7 +17,7 @@ use super::protocol::{Request, Response};
 use super::spec::{ChildSpec, SupervisorEvent};
 use super::supervise::Supervisor;
 use crate::context::Context;
-use crate::wire::Place;
+use crate::peer::wire::Place;
 use crate::{Down, ExitReason, Exited, Received, ReplyTo};
 
 /// How a child is started, and what it is called.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use midflight_message::Pid;
 
-use crate::slot::Slot;
+use crate::table::slot::Slot;
 use crate::trace::{TraceContext, TraceFlags};
 
 /// The tracing of one process, in the rare part of its cell.

@@ -6,7 +6,7 @@ use midflight_message::{NodeId, Schema};
 use midflight_transport_api::frame;
 use serde::{Deserialize, Serialize};
 
-use crate::inner::Inner;
+use crate::node::inner::Inner;
 
 /// The extension of a message's frame that carries a context. Not critical: who does not know it takes the
 /// message without.

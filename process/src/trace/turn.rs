@@ -6,14 +6,14 @@ use std::sync::Arc;
 use midflight_message::Pid;
 
 use crate::ExitReason;
-use crate::envelope::{Content, Envelope, Parcel, Subject};
-use crate::inner::Inner;
 use crate::mailbox::Inbox;
-use crate::slot::Slot;
+use crate::mailbox::envelope::{Content, Envelope, Parcel, Subject};
+use crate::node::inner::Inner;
+use crate::peer::wire::Place;
+use crate::table::slot::Slot;
 use crate::trace::cell::Follower;
 use crate::trace::{TARGET, TraceContext, TraceEvent, TraceFlags, Traced};
 use crate::types::TypeNo;
-use crate::wire::Place;
 
 thread_local! {
     /// Whether a traced process has its turn on this thread: all that a send looks at otherwise.

@@ -1,0 +1,103 @@
+//! A peer comes and goes: who is told, and what ends with its link.
+
+use std::sync::Arc;
+
+use midflight_transport_api::LinkLoss;
+
+use crate::ExitReason;
+use crate::mailbox::envelope::{Envelope, Parcel, Refusal, Sender};
+use crate::membership::Input;
+use crate::metrics::count;
+use crate::node::inner::Inner;
+use crate::peer::Peer;
+use crate::peer::pending::Waiting;
+use crate::peer::wire::{Hello, PROTOCOL};
+use crate::send::account::Window;
+
+impl Inner {
+    /// How this node presents itself on a new link.
+    pub(crate) fn hello(&self) -> Hello {
+        let mut nonce = [0; 32];
+        self.runtime.fill_random(&mut nonce);
+        Hello {
+            protocol: PROTOCOL,
+            features: 0,
+            cluster: self.cluster.clone(),
+            member: self.gossip.kernel.lock().own().clone(),
+            authenticated: self.secret.is_some(),
+            nonce,
+            window: Window::of(&self.limits),
+        }
+    }
+
+    /// A peer is verified and welcomes us.
+    pub(crate) fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
+        tracing::info!(peer = %peer.name, id = %peer.id, "node up");
+        self.peers.write().insert(peer.id, peer.clone());
+        count(&self.counts.links_made);
+        // Who cannot be dialled, such as an operator's program, is a peer and no member.
+        if peer.address.is_some() {
+            self.membership(Input::Met(&peer.card));
+        }
+        self.tell_observer(&peer);
+        self.groups_link_up(&peer);
+    }
+
+    /// A peer's link is lost, with everything that waited on it.
+    pub(crate) fn peer_lost(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
+        tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
+        count(&self.counts.links_lost);
+        {
+            let mut peers = self.peers.write();
+            if peers.get(&peer.id).is_some_and(|current| Arc::ptr_eq(current, peer)) {
+                peers.remove(&peer.id);
+            }
+        }
+        peer.lost();
+        self.groups_link_down(peer);
+        let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =
+            peer.pending.end();
+        for fingerprint in schemas {
+            self.types.give_up(fingerprint);
+        }
+        self.end_remote_monitors(peer, monitors, loss);
+        self.forget_watchers(peer, watched);
+        self.end_remote_links(peer, links, loss);
+        self.end_node_monitors(peer, node_monitors, loss);
+        self.tell_senders(peer, loss);
+        let from = Sender { node: peer.number, index: 0, generation: 0 };
+        let mut calls: Vec<_> = calls.into_iter().collect();
+        calls.sort_unstable_by_key(|(call, _)| *call);
+        for (call, caller) in calls {
+            let reason = format!("the link to node {} was lost ({loss})", peer.name);
+            let result = Err(Refusal::Aborted { reason });
+            let parcel = Box::new(Parcel::Reply { call, result });
+            let _ = self.deliver(caller, Envelope::Parcel { from, parcel }, None);
+        }
+        let mut workers: Vec<_> = workers.into_iter().collect();
+        workers.sort_unstable();
+        for worker in workers {
+            let why = format!("the link to its caller's node {} was lost ({loss})", peer.name);
+            self.end_process(worker, Sender::NOBODY, ExitReason::NoConnection(why));
+        }
+        self.look_after(peer, loss);
+        self.forget_debts(peer.number);
+    }
+
+    /// Nobody on the node of this number is owed credit any more.
+    fn forget_debts(self: &Arc<Self>, number: u32) {
+        let inner = self.clone();
+        let work = move || {
+            for (index, generation) in inner.table.pids() {
+                let Some(slot) = inner.table.slot(index) else { continue };
+                let mut slot = slot.lock();
+                if slot.is(generation)
+                    && let Some(rare) = &mut slot.rare
+                {
+                    rare.owed.retain(|owed| owed.node != number);
+                }
+            }
+        };
+        self.runtime.spawn_blocking("forget debts to a lost node", Box::new(work));
+    }
+}

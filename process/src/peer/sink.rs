@@ -1,0 +1,437 @@
+//! What comes in on a link: the handshake first, then everything else.
+//!
+//! Everything here runs in the link's reader. Messages for one process that come in a row are
+//! gathered and put into its mailbox at once. Nothing is decoded here but heads and signals.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use midflight_runtime::spawn;
+use midflight_transport_api::{
+    ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Payload, frame,
+};
+use rustc_hash::FxHashMap;
+
+use crate::functions::spawned::{Answer, NotSpawned, Request, SpawnHead};
+use crate::mailbox::Inbox;
+use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal, Sender, encoded_weight};
+use crate::metrics::{Traffic, count};
+use crate::node::Node;
+use crate::node::inner::Inner;
+use crate::peer::Peer;
+use crate::peer::handshake::{Action, Handshake, shortened};
+use crate::peer::link::LinkState;
+use crate::peer::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
+use crate::roles::admission::NotAdmitted;
+use crate::roles::{NotAllowed, Role};
+use crate::send::SMALL_MAX;
+use crate::table::NotDelivered;
+use crate::trace::TraceContext;
+use crate::types::TypeNo;
+
+/// Takes the links of the node's endpoint.
+pub(crate) struct Acceptor(pub(crate) Weak<Inner>);
+
+impl LinkAcceptor for Acceptor {
+    fn link_up(&self, link: Arc<dyn Link>) -> Box<dyn LinkSink> {
+        let Some(inner) = self.0.upgrade().filter(|inner| !inner.is_closing()) else {
+            link.abort("the node is closing");
+            return Box::new(Nobody);
+        };
+        if inner.end_point.get().is_none() {
+            // It would not know where it can be dialled, and be taken for one that cannot.
+            link.abort("the node is being opened");
+            return Box::new(Nobody);
+        }
+        Box::new(Sink::begin(inner, link))
+    }
+}
+
+/// The sink of a link that nobody wants.
+struct Nobody;
+
+impl LinkSink for Nobody {
+    fn event(&mut self, _: LinkEvent<'_>) {}
+}
+
+struct Sink {
+    inner: Arc<Inner>,
+    link: Arc<dyn Link>,
+    state: Arc<LinkState>,
+    handshake: Handshake,
+    control: Option<ConnectionId>,
+    /// The peer, once it is verified.
+    peer: Option<Arc<Peer>>,
+    /// The link is refused or cut: nothing more is taken from it, though it may be read already.
+    is_over: bool,
+    /// The peer's numbers of types.
+    types: FxHashMap<u32, TypeNo>,
+    /// Messages in a row for one process.
+    run_to: Place,
+    run: Box<Inbox>,
+    /// What the frame at hand is sent under.
+    context: Option<TraceContext>,
+    /// What has come, shown at the end of each batch.
+    traffic: Traffic,
+}
+
+impl Sink {
+    fn begin(inner: Arc<Inner>, link: Arc<dyn Link>) -> Self {
+        let state = Arc::new(LinkState::new(link.clone()));
+        inner.links.lock().add(link.id(), state.clone());
+        let handshake = Handshake::new(inner.hello(), inner.secret.clone());
+        let control = link.open().ok();
+        let sink = Self {
+            run: inner.table.pool.take(),
+            inner,
+            link,
+            state,
+            handshake,
+            control,
+            peer: None,
+            is_over: false,
+            types: FxHashMap::default(),
+            run_to: Place::NOBODY,
+            context: None,
+            traffic: Traffic::default(),
+        };
+        sink.say(&sink.handshake.begin());
+        sink.watch_handshake();
+        sink
+    }
+
+    /// Says something before there is a peer.
+    fn say(&self, signal: &Signal) {
+        let Some(control) = self.control else { return };
+        let mut head = Vec::new();
+        wire::put_signal(&mut head, signal);
+        // A lost link is told by its loss.
+        let _ = self.link.write(midflight_transport_api::Room::Small, &mut |batch| {
+            let _ = batch.message(control, &head);
+        });
+    }
+
+    /// Cuts the link when its handshake is not done in time.
+    fn watch_handshake(&self) {
+        let (inner, state) = (self.inner.clone(), self.state.clone());
+        spawn(&self.inner.runtime, "watch a handshake", async move {
+            let outcome = state.outcome();
+            let limit = inner.limits.connect_timeout;
+            let done = midflight_runtime::timeout(&*inner.runtime, limit, outcome).await;
+            if done.is_err() && state.is_under_way() {
+                count(&inner.counts.handshakes_refused);
+                tracing::warn!(peer = %state.link.peer().address, "the handshake took too long");
+                state.finish(Err(format!("the handshake took longer than {limit:?}")));
+                state.link.abort("the handshake took too long");
+            }
+        });
+    }
+
+    fn refuse(&mut self, why: &str, tell: bool) {
+        self.is_over = true;
+        count(&self.inner.counts.handshakes_refused);
+        tracing::warn!(peer = %self.link.peer().address, reason = why, "link refused");
+        self.state.finish(Err(why.to_owned()));
+        if tell {
+            self.say(&Signal::Refused { reason: why.to_owned() });
+            self.link.close();
+        } else {
+            self.link.abort(why);
+        }
+    }
+
+    fn violation(&mut self, what: &str) {
+        count(&self.inner.counts.violations);
+        self.is_over = true;
+        tracing::warn!(peer = %self.link.peer().address, what, "protocol violation: link cut");
+        self.state.finish(Err(format!("the peer violated the protocol: {what}")));
+        self.link.abort(what);
+    }
+
+    fn received(&mut self, payload: Payload<'_>) {
+        let bytes = payload.as_slice();
+        let large = match &payload {
+            Payload::Given(bytes) => Some(bytes.clone()),
+            Payload::Lent(_) => None,
+        };
+        self.traffic.bytes += bytes.len() as u64;
+        let frame = wire::read(bytes);
+        if matches!(&frame, Ok(frame) if !matches!(frame, Frame::Signal(_))) {
+            self.traffic.messages += 1;
+            self.speaks();
+        }
+        match frame {
+            Err(error) => self.violation(error.0),
+            Ok(Frame::Signal(signal)) => self.signal(signal),
+            Ok(_) if self.peer.is_none() => self.violation("a message before the handshake"),
+            Ok(Frame::Message { to, from, ty, payload }) => {
+                self.message(to, (from, ty, 0), payload, large.as_ref());
+            }
+            Ok(Frame::Port { to, from, ty, port, payload }) => {
+                self.message(to, (from, ty, port), payload, large.as_ref());
+            }
+            Ok(Frame::Call { to, from, ty, call, payload }) => {
+                if let Some((peer, no)) = self.may_not(Role::Send) {
+                    return self.inner.refuse_call(&peer, (to, from), payload.len(), call, no);
+                }
+                let Some((from, ty)) = self.known(from, ty) else { return };
+                let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
+                self.end_run();
+                self.parcel(to, from, Parcel::Call { call, content });
+            }
+            Ok(Frame::Reply { to, from, ty, call, payload }) => {
+                let Some((from, ty)) = self.known(from, ty) else { return };
+                let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
+                self.end_run();
+                let caller = self.peer.as_ref().and_then(|peer| peer.pending.take_call(call));
+                // Only who was asked may answer, and only once.
+                if caller == Some(to) {
+                    self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
+                }
+            }
+            Ok(Frame::Spawn { head, argument }) => {
+                let argument = keep(argument, large.as_ref());
+                self.spawn(head, argument);
+            }
+        }
+    }
+
+    /// The peer wants a function started.
+    fn spawn(&mut self, head: SpawnHead, argument: Bytes) {
+        let Some((from, ty)) = self.known(head.from, head.ty) else { return };
+        let Some(peer) = self.peer.clone() else { return };
+        self.end_run();
+        let weight = encoded_weight(argument.len());
+        let Some(answer) = Answer::there(self.inner.clone(), peer, &head, weight) else {
+            return self.violation("more functions to be started than may be under way");
+        };
+        if let Some((_, no)) = self.may_not(Role::Spawn) {
+            return answer.refuse(NotSpawned::NotAllowed(no));
+        }
+        let content = Content::Bytes { ty, bytes: argument };
+        let node = Node { inner: self.inner.clone() };
+        node.start_function(Request { from, head, content }, answer);
+    }
+
+    /// The sender on the peer, and the node's own number of the peer's type.
+    fn known(&mut self, from: Place, ty: u32) -> Option<(Sender, TypeNo)> {
+        let number = self.peer.as_ref()?.number;
+        let Some(ty) = self.types.get(&ty) else {
+            self.violation("a type that was not announced");
+            return None;
+        };
+        let (index, generation) = (from.index, from.generation);
+        Some((Sender { node: number, index, generation }, *ty))
+    }
+
+    /// The peer and why it may not do something; none when it may.
+    fn may_not(&self, role: Role) -> Option<(Arc<Peer>, NotAllowed)> {
+        let peer = self.peer.as_ref()?;
+        peer.granted.check(role).err().map(|no| (peer.clone(), no))
+    }
+
+    fn message(
+        &mut self,
+        to: Place,
+        (from, ty, port): (Place, u32, u32),
+        payload: &[u8],
+        large: Option<&Bytes>,
+    ) {
+        if let Some((peer, no)) = self.may_not(Role::Send) {
+            return self.inner.refuse_message(&peer, to, from, payload.len(), no);
+        }
+        let Some((from, ty)) = self.known(from, ty) else { return };
+        if to != self.run_to {
+            self.end_run();
+            self.run_to = to;
+        }
+        if payload.len() <= SMALL_MAX && self.context.is_none() {
+            return self.run.push_to(port, from, ty, payload);
+        }
+        let bytes = keep(payload, large);
+        let parcel = match port {
+            0 => Parcel::Large { ty, bytes },
+            port => Parcel::Port { port, ty, bytes },
+        };
+        if self.context.is_some() {
+            self.end_run();
+            return self.parcel(to, from, parcel);
+        }
+        self.run.entries.push_back(Envelope::Parcel { from, parcel: Box::new(parcel) });
+    }
+
+    /// Puts the messages in a row into their mailbox.
+    fn end_run(&mut self) {
+        if self.run.entries.is_empty() {
+            return;
+        }
+        let to = self.run_to;
+        let room = self.inner.crowd();
+        match self.inner.table.deliver_run(to.index, to.generation, &mut self.run, room) {
+            Some(Ok(true)) => self.inner.queues.push(to.index),
+            Some(Ok(false)) => {}
+            Some(Err(_no_room)) => {
+                self.run.clear();
+                self.violation("more messages than their receiver gave credit for");
+            }
+            None => {
+                self.run.entries.clear();
+                self.run.segment.clear();
+                self.gone(to);
+            }
+        }
+    }
+
+    /// Tells the peer that nothing to `process` needs credit.
+    fn gone(&self, process: Place) {
+        if let Some(peer) = &self.peer {
+            self.inner.signal(peer, &Signal::Gone { process });
+        }
+    }
+
+    fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
+        let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
+        // Replies have their place reserved: room is for calls.
+        let room = (entry.weight().0 > 0).then(|| self.inner.crowd());
+        let entry = match self.inner.deliver_under(self.context, to, entry, room) {
+            Ok(()) => return,
+            Err(NotDelivered::Full(_)) => {
+                return self.violation("more than their receiver gave credit for");
+            }
+            Err(NotDelivered::Dead(entry)) => entry,
+        };
+        if entry.is_signal() {
+            return;
+        }
+        if let Envelope::Parcel { parcel, .. } = entry
+            && let Parcel::Call { call, .. } = *parcel
+        {
+            self.inner.reply(to, from, call, Err(Refusal::NoProcess));
+        }
+        self.gone(to);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(actions) = self.handshake.take(&signal) {
+            return actions.into_iter().for_each(|action| self.act(action));
+        }
+        if !matches!(signal, Signal::Refused { .. }) {
+            self.speaks();
+        }
+        match (signal, self.peer.clone()) {
+            (Signal::Refused { reason }, _) => {
+                let reason = shortened(&reason);
+                tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
+                count(&self.inner.counts.handshakes_refused);
+                self.state.finish(Err(reason.to_owned()));
+                self.link.abort("refused by the peer");
+            }
+            (_, None) => self.violation("a signal before the handshake"),
+            (Signal::Announce { ty, name, version, fingerprint }, Some(peer)) => {
+                if self.types.len() >= self.inner.limits.types_per_peer {
+                    return self.violation("more types than one peer may announce");
+                }
+                let Ok(no) = self.inner.types.announced(&name, version, fingerprint) else {
+                    return self.violation("a bad name, or more types than this node may know");
+                };
+                // Every lane announces a type anew, and each time the same.
+                if self.types.insert(ty, no).is_some_and(|before| before != no) {
+                    return self.violation("a number of a type that stands for another");
+                }
+                if self.inner.types.needs_schema(no) {
+                    self.inner.ask_schema(&peer, no);
+                }
+            }
+            (signal, Some(peer)) if !self.inner.lets_signal(&peer, &signal) => self.end_run(),
+            (signal, Some(peer)) => {
+                // Signals keep their place among the pair's messages.
+                self.end_run();
+                if self.inner.is_flooded_by(&signal) {
+                    return self.violation("more signals than their receiver has room for");
+                }
+                self.inner.take_signal(&peer, signal);
+            }
+        }
+    }
+
+    /// The peer has said something beyond the handshake: it knows that it is welcome here, and has
+    /// said before that we are welcome there.
+    fn speaks(&mut self) {
+        if !self.handshake.is_done()
+            && let Some(action) = self.handshake.message()
+        {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send(signal) => self.say(&signal),
+            Action::Refuse(reason) => self.refuse(&reason, true),
+            Action::Verified(hello) => self.verified(hello),
+            Action::Welcome => self.welcome(),
+        }
+    }
+
+    fn verified(&mut self, hello: Hello) {
+        match self.inner.admit(&self.link, self.control, hello) {
+            Ok(peer) => self.peer = Some(Arc::new(peer)),
+            Err(NotAdmitted { why, tell }) => self.refuse(&why, tell),
+        }
+    }
+
+    fn welcome(&mut self) {
+        let Some(peer) = self.peer.clone() else { return };
+        self.inner.peer_up(peer.clone());
+        self.state.finish(Ok(peer.id));
+    }
+
+    fn lost(&mut self, loss: &LinkLoss) {
+        self.end_run();
+        self.inner.links.lock().end(self.link.id());
+        self.state.finish(Err(loss.to_string()));
+        if let Some(peer) = self.peer.take() {
+            self.inner.peer_lost(&peer, loss);
+        }
+    }
+}
+
+impl LinkSink for Sink {
+    fn event(&mut self, event: LinkEvent<'_>) {
+        match event {
+            LinkEvent::Received { .. } if self.is_over => {}
+            LinkEvent::Received { payload, extensions, .. } => {
+                if extensions.is_empty() {
+                    return self.received(payload);
+                }
+                // No extension must be understood: one that must ends the link.
+                if let Err(error) = frame::refuse_critical(extensions, |_| false) {
+                    return self.violation(&error.to_string());
+                }
+                self.context = TraceContext::find(extensions);
+                self.received(payload);
+                self.context = None;
+            }
+            LinkEvent::Lost(loss) => self.lost(&loss),
+            _ => {}
+        }
+    }
+
+    fn batch_end(&mut self) {
+        self.end_run();
+        self.run_to = Place::NOBODY;
+        if let Some(peer) = &self.peer {
+            peer.received.show(self.traffic);
+        }
+    }
+}
+
+/// The payload to keep: a slice of what was given, or a copy.
+fn keep(payload: &[u8], large: Option<&Bytes>) -> Bytes {
+    match large {
+        Some(whole) if payload.len() > SMALL_MAX => whole.slice_ref(payload),
+        _ => Bytes::copy_from_slice(payload),
+    }
+}
+
+const _: () = assert!(MESSAGE_HEAD < SMALL_MAX);

@@ -1,0 +1,11 @@
+//! How processes are run: queues of those that have something to do, runners that give each its turn, and
+//! what a cell may be made of.
+
+pub(crate) mod actions;
+pub(crate) mod body;
+pub(crate) mod frozen;
+pub(crate) mod function;
+pub(crate) mod polling;
+pub(crate) mod queues;
+pub(crate) mod runner;
+pub(crate) mod turn;

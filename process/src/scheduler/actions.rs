@@ -1,0 +1,304 @@
+//! What a body does in its turn: the process layer's face towards hosted behaviours, whose messages
+//! are bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use midflight_message::{Mismatch, NodeId, Pid, Plan, Resolution, TypeInfo};
+use midflight_runtime::{Instant, spawn};
+
+use crate::letters::unread::refuse;
+use crate::mailbox::envelope::{CallRef, Content, Refusal};
+use crate::node::Node;
+use crate::peer::wire::Place;
+use crate::receive::{Unread, encoded};
+use crate::scheduler::runner::bury;
+use crate::scheduler::turn::{Batch, Caller, Handled, Origin, Turn, View};
+use crate::send::{NotSent, Route, SMALL_MAX, local};
+use crate::table::Room;
+use crate::table::slot::Run;
+use crate::trace;
+use crate::types::{Reading, TypeNo};
+use crate::{Body, ExitReason, MonitorRef, SpawnError, Undelivered};
+
+/// Why a body's message was not sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unsent {
+    /// The receiver has no room now: [`Turn::wait_for_room`].
+    Full,
+    /// There is no link to the receiver's node: [`Turn::connect`].
+    NotConnected(NodeId),
+    /// It can never be sent, with the reason.
+    Never(String),
+    /// The receiver has said before that it cannot read messages of this type.
+    Incompatible(Box<Mismatch>),
+}
+
+/// How a body may read a message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Readable {
+    /// As it is.
+    Same,
+    /// By the plan.
+    Structural(Arc<Plan>),
+    /// Not at all.
+    Incompatible(Box<Mismatch>),
+    /// The writer's schema is on its way; the process is woken when it has come, or cannot be had.
+    Later,
+    /// The writer's schema cannot be had.
+    SchemaUnavailable,
+}
+
+impl Turn<'_> {
+    /// A type's name and version.
+    #[must_use]
+    pub fn type_name(&self, ty: TypeNo) -> (Arc<str>, u32) {
+        let entry = self.node.inner.types.entry(ty);
+        (entry.name.clone(), entry.version)
+    }
+
+    /// How a message of type `writer` from `origin` is read as `reader`.
+    pub fn readable(&mut self, origin: Origin, writer: TypeNo, reader: TypeNo) -> Readable {
+        let inner = self.node.inner.clone();
+        match inner.types.reading(writer, reader) {
+            Reading::Resolved(resolution) => match &*resolution {
+                Resolution::Same => Readable::Same,
+                // Chains do not come up: whoever reads through this has no conversions.
+                Resolution::Structural(plan) | Resolution::Chain(plan) => {
+                    Readable::Structural(plan.clone())
+                }
+                Resolution::Incompatible(mismatch) => {
+                    Readable::Incompatible(Box::new(mismatch.clone()))
+                }
+            },
+            Reading::SchemaUnavailable => Readable::SchemaUnavailable,
+            Reading::SchemaUnknown => {
+                inner.request_schema(origin.0, writer);
+                let waker = self.waker();
+                if !inner.types.wait_for_schema(writer, &waker) {
+                    waker.wake();
+                    return Readable::Later;
+                }
+                Readable::Later
+            }
+        }
+    }
+
+    /// A view as bytes: a moved value is encoded. `None` when it does not encode.
+    #[must_use]
+    pub fn encoded<'v>(&self, view: View<'v>) -> Option<View<'v>> {
+        match view {
+            View::Value(value) => encoded(&self.node.inner, &*value).map(Into::into),
+            other => Some(other),
+        }
+    }
+
+    /// The pid behind an origin; `None` for a sender outside any process.
+    #[must_use]
+    pub fn pid(&self, origin: Origin) -> Option<Pid> {
+        self.node.inner.pid(origin.0)
+    }
+
+    /// Sends an encoded message, or with `call` a request, if there is room.
+    ///
+    /// # Errors
+    /// See [`Unsent`].
+    pub fn try_send(
+        &mut self,
+        to: Pid,
+        ty: TypeNo,
+        payload: &[u8],
+        call: Option<CallRef>,
+    ) -> Result<(), Unsent> {
+        let inner = &self.node.inner;
+        let route = inner.route(to);
+        match &route {
+            Route::Local(place)
+                if call.is_none() && payload.len() <= SMALL_MAX && !trace::is_on() =>
+            {
+                if let Some(mismatch) = inner.known_refusal(&inner.refused, *place, ty) {
+                    return Err(Unsent::Incompatible(mismatch));
+                }
+                let limits = &inner.limits;
+                let room = Room { messages: limits.mailbox_messages, bytes: limits.mailbox_bytes };
+                let message = (local(self.place), ty, payload);
+                let table = &inner.table;
+                return match table.deliver_small(place.index, place.generation, message, room) {
+                    Some(Err(_no_room)) => Err(Unsent::Full),
+                    Some(Ok(true)) => {
+                        inner.queues.push(place.index);
+                        Ok(())
+                    }
+                    // A dead process's messages go nowhere.
+                    Some(Ok(false)) | None => Ok(()),
+                };
+            }
+            Route::Remote(peer, _) => inner.behaviour_sends(self.place, peer, call.is_some()),
+            _ => {}
+        }
+        let content = Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) };
+        inner.send_by(route, self.place, call, content).map_err(|error| match error {
+            NotSent::Full(_) => Unsent::Full,
+            NotSent::NotConnected(node, _) => Unsent::NotConnected(node),
+            // Behaviours accept every loss.
+            NotSent::Disconnected(_) => Unsent::Never("messages may be lost there".into()),
+            NotSent::TooLarge { max } => {
+                Unsent::Never(format!("it is larger than {max} bytes, the transport's limit"))
+            }
+            NotSent::Encode(error) => Unsent::Never(error.to_string()),
+            NotSent::TooManyTypes => Unsent::Never("the node knows too many types".into()),
+            NotSent::Incompatible(mismatch) => Unsent::Incompatible(mismatch),
+        })
+    }
+
+    /// Tells this process that a message of its was not sent to `to`, as that one cannot read it.
+    pub fn tell_undelivered(&mut self, to: Pid, mismatch: Box<Mismatch>) {
+        let notice = Undelivered::new(to, &Refusal::Incompatible(mismatch));
+        self.node.inner.notify(local(self.place), self.place, Box::new(notice));
+    }
+
+    /// A number for a call of this process's.
+    #[must_use]
+    pub fn next_call(&self) -> CallRef {
+        self.node.inner.next_call()
+    }
+
+    /// Replies to a caller. Never waits.
+    pub fn reply(&mut self, to: Caller, ty: TypeNo, payload: &[u8]) {
+        let bytes = Bytes::copy_from_slice(payload);
+        let content = Content::Bytes { ty, bytes };
+        self.node.inner.reply(self.place, to.from, to.call, Ok(content));
+    }
+
+    /// Tells a caller that there is no reply, and why.
+    pub fn abort(&mut self, to: Caller, reason: String) {
+        let refusal = Refusal::Aborted { reason };
+        self.node.inner.reply(self.place, to.from, to.call, Err(refusal));
+    }
+
+    /// Refuses a message: its sender is told, it becomes a dead letter.
+    pub fn refuse(
+        &mut self,
+        origin: Origin,
+        caller: Option<Caller>,
+        content: View<'_>,
+        refusal: Refusal,
+    ) {
+        let content = match content {
+            View::Value(value) => Content::Value(value),
+            View::Bytes(ty, bytes) => Content::Bytes { ty, bytes: Bytes::copy_from_slice(bytes) },
+            View::Large(ty, bytes) => Content::Bytes { ty, bytes },
+        };
+        let call = caller.map(|caller| caller.call);
+        let unread = Unread { from: origin.0, call, content, reader: None };
+        refuse(&self.node.inner, self.place, unread, refusal);
+    }
+
+    /// Watches `target`; see [`Context::monitor`](crate::Context::monitor). Where there is no link
+    /// to its node, the monitor fires at once.
+    pub fn monitor(&mut self, target: Pid) -> MonitorRef {
+        self.node.inner.monitor(self.place, target, None)
+    }
+
+    /// Gives this process another turn once `to` may have room.
+    pub fn wait_for_room(&mut self, to: Pid) {
+        let waker = self.waker();
+        self.node.inner.wait_for_room(to, &waker);
+    }
+
+    /// Makes a link to `node`, and gives this process another turn when that is done or has failed.
+    pub fn connect(&mut self, node: NodeId) {
+        let (waker, here) = (self.waker(), self.node.clone());
+        spawn(&self.node.inner.runtime, "connect for a process", async move {
+            if let Err(error) = here.connect_node(node).await {
+                tracing::warn!(%node, %error, "no link");
+            }
+            waker.wake();
+        });
+    }
+
+    /// Gives this process another turn at `deadline`.
+    pub fn wake_at(&mut self, deadline: Instant) {
+        let (waker, runtime) = (self.waker(), self.node.inner.runtime.clone());
+        spawn(&self.node.inner.runtime, "wake a process", async move {
+            runtime.sleep_until(deadline).await;
+            waker.wake();
+        });
+    }
+
+    /// Sends this process an encoded message after `delay`; it goes nowhere when the process has
+    /// ended meanwhile.
+    pub fn send_after(&mut self, delay: Duration, ty: TypeNo, payload: &[u8]) {
+        let (inner, place) = (self.node.inner.clone(), self.place);
+        let bytes = Bytes::copy_from_slice(payload);
+        spawn(&self.node.inner.runtime, "send after", async move {
+            inner.runtime.sleep(delay).await;
+            let entry = crate::send::entry(local(place), None, Content::Bytes { ty, bytes });
+            // A timer's message has its place whatever the mailbox's bounds: the process set it.
+            let _ = inner.deliver(place, entry, None);
+        });
+    }
+}
+
+impl Node {
+    /// The number of a type; `None` when the node knows as many types as it may.
+    #[must_use]
+    pub fn type_no(&self, info: &TypeInfo) -> Option<TypeNo> {
+        self.inner.types.intern(info).ok()
+    }
+
+    /// A call is not waited for any more; a reply that comes all the same is dropped.
+    pub fn forget_call(&self, to: Pid, call: CallRef) {
+        if let Route::Remote(peer, _) = self.inner.route(to) {
+            peer.pending.take_call(call);
+        }
+    }
+
+    /// Tells a caller that there is no reply, and why.
+    pub fn refuse_call(&self, caller: Caller, refusal: Refusal) {
+        self.inner.reply(Place::NOBODY, caller.from, caller.call, Err(refusal));
+    }
+
+    /// A pid for a process that is to come. Messages to it wait until [`Node::fill`] gives it a
+    /// body; [`Node::unreserve`] gives it up.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn reserve(&self) -> Result<Pid, SpawnError> {
+        let (index, generation) = self.inner.table.reserve().map_err(|_full| SpawnError)?;
+        Ok(self.inner.local_pid(Place { index, generation }))
+    }
+
+    /// Starts the process of a reserved pid. Answers false when the pid is not reserved.
+    pub fn fill(&self, pid: Pid, body: Box<dyn Body>) -> bool {
+        let filled = pid.node == self.inner.id
+            && self.inner.table.fill(pid.index, pid.generation, body, Run::Queued);
+        if filled {
+            self.inner.queues.push(pid.index);
+        }
+        filled
+    }
+
+    /// Gives a reserved pid up: messages to it go nowhere, its calls are refused, its watchers are
+    /// told that there is no such process. A pid that is not reserved stays as it is.
+    pub fn unreserve(&self, pid: Pid) {
+        let place = Place { index: pid.index, generation: pid.generation };
+        let slot = self.inner.table.slot(place.index).filter(|_| pid.node == self.inner.id);
+        let Some(slot) = slot else { return };
+        {
+            let mut slot = slot.lock();
+            if !slot.is(place.generation) || slot.run != Run::Reserved {
+                return;
+            }
+            // From here on nobody can fill it, and nobody else gives it up.
+            slot.run = Run::Running;
+        }
+        if let Some(slot) = self.inner.table.remove(place.index, place.generation) {
+            let nothing = Batch { inbox: None, handled: Handled::default() };
+            bury(&self.inner, place, slot, nothing, ExitReason::NoProcess);
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! A runner: takes processes off the run queues and gives each its turn.
+//!
+//! A runner is one task. It yields by time, so that input and output get in, and not by count:
+//! measured, yielding every 256 turns cost a third of the message rate.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use futures_channel::oneshot;
+
+use crate::mailbox::envelope::{Envelope, Parcel, Refusal};
+use crate::mailbox::{Inbox, InboxPool};
+use crate::metrics::count;
+use crate::node::Node;
+use crate::node::inner::Inner;
+use crate::peer::wire::{Place, Signal};
+use crate::scheduler::body::{Body, Flow};
+use crate::scheduler::frozen::Frozen;
+use crate::scheduler::queues::Ticks;
+use crate::scheduler::turn::{Batch, Handled, Turn, TurnWaker};
+use crate::send::stage;
+use crate::table::slot::{Owed, Run, Slot};
+use crate::{ExitReason, trace};
+
+/// Turns between two looks at the clock.
+const TURNS_PER_LOOK: u32 = 32;
+/// Turns after which a runner yields whatever the clock says: in the simulator time stands still
+/// while a task runs.
+const TURNS_MAX: u32 = 8_192;
+
+/// Runs as runner `number` until the node closes.
+pub(crate) async fn run(node: Node, number: usize) {
+    let (mut ticks, mut spare) = (Ticks::default(), Spare::default());
+    while !node.inner.is_closing() {
+        let slice = || slice(&node, number, &mut ticks, &mut spare);
+        let more = node.inner.queues.at_work(number, slice);
+        node.inner.queues.show(number, spare.turns, spare.messages);
+        if more {
+            yield_now().await;
+        } else {
+            idle(&node.inner, number).await;
+        }
+    }
+}
+
+/// Works for one slice of time. Answers whether there is more to do.
+fn slice(node: &Node, number: usize, ticks: &mut Ticks, spare: &mut Spare) -> bool {
+    let inner = &node.inner;
+    let began = inner.runtime.now();
+    for turn in 1..=TURNS_MAX {
+        let Some(index) = inner.queues.next(number, ticks) else { return false };
+        take_turn(node, index, spare);
+        if turn % TURNS_PER_LOOK == 0 && inner.runtime.now().since(began) >= inner.limits.slice {
+            return true;
+        }
+    }
+    true
+}
+
+async fn idle(inner: &Inner, number: usize) {
+    let mut slept = false;
+    std::future::poll_fn(|cx| {
+        if slept || !inner.queues.sleep(number, cx) || inner.is_closing() {
+            return Poll::Ready(());
+        }
+        slept = true;
+        Poll::Pending
+    })
+    .await;
+    inner.queues.awake(number);
+}
+
+/// Lets others run first.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What a runner keeps from one turn to the next. (The pool of buffers has a lock that all share.)
+#[derive(Default)]
+struct Spare {
+    inbox: Option<Box<Inbox>>,
+    waker: TurnWaker,
+    /// Turns given, and messages handled in them.
+    turns: u64,
+    messages: u64,
+}
+
+impl Spare {
+    fn take(&mut self, inner: &Inner) -> Box<Inbox> {
+        self.inbox.take().unwrap_or_else(|| inner.table.pool.take())
+    }
+
+    fn give(&mut self, inner: &Inner, mut inbox: Box<Inbox>) {
+        if self.inbox.is_none() && InboxPool::is_kept(&inbox) {
+            inbox.clear();
+            self.inbox = Some(inbox);
+        } else {
+            inner.table.pool.give(inbox);
+        }
+    }
+}
+
+/// What a turn begins with.
+struct Begun {
+    generation: u32,
+    body: Box<dyn Body>,
+    inbox: Option<Box<Inbox>>,
+    trace: Option<Box<trace::Active>>,
+}
+
+fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
+    let inner = &node.inner;
+    let Some(Begun { generation, mut body, inbox, trace }) = begin(inner, index, spare) else {
+        return;
+    };
+    let place = Place { index, generation };
+    let mut batch = Batch { inbox, handled: Handled::default() };
+    let flow = stage::turn(inner, || {
+        let _traced = trace.map(|active| trace::enter(inner, active, batch.inbox.as_deref()));
+        let mut turn =
+            Turn { node, place, waker: &mut spare.waker, ended_at: inner.limits.turn_messages };
+        // The body is dropped after a panic: nobody sees what it left half done.
+        catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn)))
+            .unwrap_or_else(|panic| Flow::Exit(ExitReason::Panic(panic_text(&*panic))))
+    });
+    spare.turns += 1;
+    spare.messages += u64::from(batch.handled.messages);
+    match flow {
+        Flow::Exit(reason) => end(inner, place, body, batch, reason),
+        flow => rest(inner, place, body, batch, &flow, spare),
+    }
+}
+
+/// Takes the body and what has come out of the cell.
+fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
+    let mut slot = inner.table.slot(index)?.lock();
+    if slot.run != Run::Queued {
+        // Queued twice, or frozen meanwhile: whoever changed that sees to it.
+        return None;
+    }
+    let body = slot.body.take()?;
+    slot.run = Run::Running;
+    slot.woken = false;
+    let mut inbox = slot.front.take();
+    let (came, trace) = if slot.traced {
+        trace::begin(inner, index, &mut slot, || spare.take(inner))
+    } else if slot.mailbox.is_empty() {
+        (None, None)
+    } else {
+        (Some(slot.mailbox.take(|| spare.take(inner))), None)
+    };
+    if let Some(mut came) = came {
+        match &mut inbox {
+            Some(inbox) => {
+                inbox.append(&mut came);
+                spare.give(inner, came);
+            }
+            none => *none = Some(came),
+        }
+    }
+    Some(Begun { generation: slot.generation, body, inbox, trace })
+}
+
+/// Puts the body back after a turn.
+fn rest(
+    inner: &Arc<Inner>,
+    place: Place,
+    body: Box<dyn Body>,
+    batch: Batch,
+    flow: &Flow,
+    spare: &mut Spare,
+) {
+    let Batch { mut inbox, mut handled } = batch;
+    let mut room = Vec::new();
+    let mut owed = Vec::new();
+    let after = {
+        let Some(slot) = inner.table.slot(place.index) else { return };
+        let mut slot = slot.lock();
+        if slot.is(place.generation) {
+            if inbox.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
+                slot.front = inbox.take();
+            }
+            slot.mailbox.handled(handled.messages, handled.bytes);
+            account(inner, &mut slot, &mut handled, &mut room, &mut owed);
+            put_back(&mut slot, body, flow)
+        } else {
+            After::Removed(body)
+        }
+    };
+    if let Some(inbox) = inbox {
+        spare.give(inner, inbox);
+    }
+    match after {
+        After::Rests => {}
+        After::Queued => inner.queues.push_behind(place.index),
+        // Dropped here, outside the lock: by the receiver when it has given up, which thaws the
+        // process, or because the node was shut down under the turn.
+        After::Frozen(body, freeze) => {
+            drop(freeze.send(Frozen::new(inner.clone(), place, body)));
+        }
+        After::Removed(body) => drop(body),
+    }
+    room.into_iter().for_each(Waker::wake);
+    give_credit(inner, place, &owed);
+}
+
+/// What is to be done, outside the lock, with a process whose turn has ended.
+enum After {
+    Rests,
+    Queued,
+    /// Its body goes to whoever waited to freeze it.
+    Frozen(Box<dyn Body>, oneshot::Sender<Frozen>),
+    /// The cell was emptied meanwhile.
+    Removed(Box<dyn Body>),
+}
+
+/// Books what a turn has handled: who has room now, and which credit is due.
+fn account(
+    inner: &Inner,
+    slot: &mut Slot,
+    handled: &mut Handled,
+    room: &mut Vec<Waker>,
+    due: &mut Vec<Owed>,
+) {
+    if handled.messages > 0
+        && let Some(rare) = &mut slot.rare
+    {
+        room.append(&mut rare.room);
+    }
+    if handled.remote.is_empty() {
+        return;
+    }
+    let books = &mut slot.rare().owed;
+    for more in handled.remote.drain(..) {
+        let at = books.iter().position(|owed| owed.node == more.node).unwrap_or_else(|| {
+            books.push(Owed { messages: 0, bytes: 0, ..more });
+            books.len() - 1
+        });
+        let owed = &mut books[at];
+        owed.messages += more.messages;
+        owed.bytes = owed.bytes.saturating_add(more.bytes);
+        // A quarter of the window: the sender never runs dry while this is on its way.
+        if owed.messages >= inner.limits.window_messages / 4
+            || owed.bytes >= inner.limits.window_bytes / 4
+        {
+            due.push(books.swap_remove(at));
+        }
+    }
+}
+
+/// Leaves the cell as the turn's end demands.
+fn put_back(slot: &mut Slot, body: Box<dyn Body>, flow: &Flow) -> After {
+    let freeze = match &mut slot.rare {
+        Some(rare) if body.is_quiescent() => rare.freeze.take(),
+        _ => None,
+    };
+    if let Some(freeze) = freeze {
+        slot.rare().label = Some(body.label());
+        slot.run = Run::Frozen;
+        return After::Frozen(body, freeze);
+    }
+    slot.body = Some(body);
+    let more = match flow {
+        Flow::Park => false,
+        Flow::Suspend => !slot.mailbox.is_empty(),
+        Flow::Wait | Flow::Exit(_) => slot.has_mail(),
+    };
+    if more || std::mem::take(&mut slot.woken) {
+        slot.run = Run::Queued;
+        return After::Queued;
+    }
+    slot.run = if *flow == Flow::Park { Run::Parked } else { Run::Idle };
+    After::Rests
+}
+
+fn give_credit(inner: &Arc<Inner>, process: Place, due: &[Owed]) {
+    for owed in due {
+        if let Some(peer) = inner.peer_numbered(owed.node) {
+            let Owed { messages, bytes, .. } = *owed;
+            inner.signal(&peer, &Signal::Credit { process, messages, bytes });
+        }
+    }
+}
+
+/// A process has ended: its cell is emptied, its calls are refused, its watchers are told.
+fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reason: ExitReason) {
+    if let ExitReason::Panic(_) | ExitReason::Error(_) = reason {
+        let pid = inner.local_pid(place);
+        tracing::warn!(%pid, name = body.label().name, %reason, "process ended");
+    }
+    // First the body: what it owns, such as callers to be answered, goes before the notices.
+    drop(body);
+    let Some(slot) = inner.table.remove(place.index, place.generation) else { return };
+    bury(inner, place, slot, batch, reason);
+}
+
+impl Inner {
+    /// The node is shut down: all its processes end.
+    pub(crate) fn end_processes(self: &Arc<Self>) {
+        for (index, generation) in self.table.pids() {
+            let Some(mut slot) = self.table.remove(index, generation) else { continue };
+            // Bodies hold the node: dropping them here ends the circle.
+            drop(slot.body.take());
+            let nothing = Batch { inbox: None, handled: Handled::default() };
+            bury(self, Place { index, generation }, slot, nothing, ExitReason::Shutdown);
+        }
+    }
+}
+
+/// Sees to what the emptied cell of a process held, and `batch`, which is older: its calls are
+/// refused, its watchers are told.
+pub(crate) fn bury(
+    inner: &Arc<Inner>,
+    place: Place,
+    mut slot: Slot,
+    batch: Batch,
+    reason: ExitReason,
+) {
+    if !matches!(reason, ExitReason::Normal) {
+        count(&inner.counts.ended_badly);
+    }
+    trace::exited(inner, place, &slot, &reason);
+    let mut nodes: Vec<u32> = batch.handled.remote.iter().map(|owed| owed.node).collect();
+    let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
+    let left = [batch.inbox, slot.front.take(), rest];
+    for entry in left.into_iter().flatten().flat_map(|inbox| inbox.entries) {
+        let from = entry.from();
+        if from.is_remote() && !nodes.contains(&from.node) {
+            nodes.push(from.node);
+        }
+        if let Envelope::Parcel { from, parcel } = entry
+            && let Parcel::Call { call, .. } | Parcel::Read { call: Some(call), .. } = *parcel
+        {
+            let reason = format!("the process ended: {reason}");
+            inner.reply(place, from, call, Err(Refusal::Aborted { reason }));
+        }
+    }
+    let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
+    if rare.in_groups {
+        inner.end_groups(place);
+    }
+    for name in &rare.names {
+        inner.registry.remove(name, inner.local_pid(place));
+    }
+    inner.end_relations(place, &rare.relations, &reason);
+    rare.room.into_iter().for_each(Waker::wake);
+    nodes.extend(rare.owed.iter().map(|owed| owed.node));
+    nodes.sort_unstable();
+    nodes.dedup();
+    gone(inner, place, &nodes);
+}
+
+fn gone(inner: &Arc<Inner>, process: Place, nodes: &[u32]) {
+    for node in nodes {
+        if let Some(peer) = inner.peer_numbered(*node) {
+            inner.signal(&peer, &Signal::Gone { process });
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}

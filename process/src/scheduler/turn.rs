@@ -1,0 +1,319 @@
+//! One turn of a process: what has come, and what it may do about it.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use bytes::Bytes;
+use midflight_message::Pid;
+
+use crate::ExitReason;
+use crate::mailbox::Inbox;
+use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::mailbox::value::Value;
+use crate::node::Node;
+use crate::node::inner::Inner;
+use crate::peer::wire::Place;
+use crate::table::slot::Owed;
+use crate::types::TypeNo;
+
+/// What a process has before it in one turn.
+#[derive(Debug)]
+pub struct Batch {
+    /// `None`: nothing has come.
+    pub(crate) inbox: Option<Box<Inbox>>,
+    pub(crate) handled: Handled,
+}
+
+/// What a turn has taken out of the mailbox, to be told to those who wait for room.
+#[derive(Debug, Default)]
+pub(crate) struct Handled {
+    pub(crate) messages: u32,
+    pub(crate) bytes: u32,
+    pub(crate) remote: Vec<Owed>,
+}
+
+impl Handled {
+    pub(crate) fn add(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
+        self.messages += messages;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if messages == 0 || !from.is_remote() {
+            return;
+        }
+        match self.remote.iter_mut().find(|owed| owed.node == from.node) {
+            Some(owed) => {
+                owed.messages += messages;
+                owed.bytes = owed.bytes.saturating_add(bytes);
+            }
+            None => self.remote.push(Owed { node: from.node, messages, bytes }),
+        }
+    }
+
+    /// Takes back what [`add`](Self::add) added.
+    pub(crate) fn undo(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(owed) = self.remote.iter_mut().find(|owed| owed.node == from.node) {
+            owed.messages = owed.messages.saturating_sub(messages);
+            owed.bytes = owed.bytes.saturating_sub(bytes);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &mut Self) {
+        self.messages += std::mem::take(&mut other.messages);
+        self.bytes = self.bytes.saturating_add(std::mem::take(&mut other.bytes));
+        for owed in other.remote.drain(..) {
+            match self.remote.iter_mut().find(|mine| mine.node == owed.node) {
+                Some(mine) => {
+                    mine.messages += owed.messages;
+                    mine.bytes = mine.bytes.saturating_add(owed.bytes);
+                }
+                None => self.remote.push(owed),
+            }
+        }
+    }
+}
+
+/// A message's content as a body sees it.
+#[derive(Debug)]
+pub enum View<'a> {
+    /// Moved by a process of the node's own image.
+    Value(Box<dyn Value>),
+    /// Encoded.
+    Bytes(TypeNo, &'a [u8]),
+    /// Encoded and large.
+    Large(TypeNo, Bytes),
+}
+
+/// Who is to get a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    pub(crate) from: Sender,
+    pub(crate) call: CallRef,
+}
+
+impl Caller {
+    /// The caller's number for the call.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.call.0
+    }
+}
+
+/// Something that has come.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Delivery<'a> {
+    /// A message, or a call when it has a caller.
+    Message {
+        /// Who sent it.
+        from: Origin,
+        /// What.
+        content: View<'a>,
+        /// Who wants a reply.
+        caller: Option<Caller>,
+    },
+    /// The reply to a call of this process's.
+    Reply {
+        /// Who replied.
+        from: Origin,
+        /// Which call.
+        call: CallRef,
+        /// The reply, or why there is none.
+        result: Result<View<'a>, Refusal>,
+    },
+    /// The process is to end.
+    Exit(ExitReason),
+    /// A value for a port, which a body that makes none refuses ([`Refusal::NoPort`]).
+    Stray {
+        /// Who sent it.
+        from: Origin,
+        /// The port's number.
+        port: u32,
+        /// What.
+        content: View<'a>,
+    },
+}
+
+/// Where a message came from, in the node's own form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin(pub(crate) Sender);
+
+impl Batch {
+    /// Takes the oldest.
+    pub fn take_next(&mut self) -> Option<Delivery<'_>> {
+        let inbox = self.inbox.as_mut()?;
+        let entry = inbox.remove(0)?;
+        self.handled.add(entry.from(), entry.weight());
+        Some(match entry {
+            Envelope::Value { from, value } => message(from, View::Value(value), None),
+            Envelope::Small { from, port, ty, start, len } if port != 0 => {
+                stray(from, port, View::Bytes(ty, inbox.small(start, len)))
+            }
+            Envelope::Port { from, value } => {
+                stray(from, value.port().unwrap_or_default(), View::Value(value))
+            }
+            Envelope::Small { from, ty, start, len, .. } => {
+                message(from, View::Bytes(ty, inbox.small(start, len)), None)
+            }
+            Envelope::Parcel { from, parcel } => match *parcel {
+                Parcel::Large { ty, bytes } => message(from, View::Large(ty, bytes), None),
+                Parcel::Port { port, ty, bytes } => stray(from, port, View::Large(ty, bytes)),
+                Parcel::Call { call, content } => {
+                    message(from, content.into(), Some(Caller { from, call }))
+                }
+                Parcel::Reply { call, result } => {
+                    Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
+                }
+                Parcel::Exit { reason, .. } => Delivery::Exit(reason),
+                // It was taken out when the turn began.
+                Parcel::Mark(_) => return None,
+                Parcel::Read { call, value, .. } => {
+                    message(from, View::Value(value), call.map(|call| Caller { from, call }))
+                }
+            },
+        })
+    }
+
+    /// Takes the oldest reply or exit; everything else stays, in order.
+    pub fn take_urgent(&mut self) -> Option<Delivery<'_>> {
+        let entries = &mut self.inbox.as_mut()?.entries;
+        let at = entries.iter().position(Envelope::is_signal)?;
+        let entry = entries.remove(at)?;
+        entries.push_front(entry);
+        self.take_next()
+    }
+
+    /// Whether anything is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inbox.as_ref().is_none_or(|inbox| inbox.entries.is_empty())
+    }
+}
+
+const fn stray(from: Sender, port: u32, content: View<'_>) -> Delivery<'_> {
+    Delivery::Stray { from: Origin(from), port, content }
+}
+
+const fn message(from: Sender, content: View<'_>, caller: Option<Caller>) -> Delivery<'_> {
+    Delivery::Message { from: Origin(from), content, caller }
+}
+
+impl From<Content> for View<'_> {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Value(value) => Self::Value(value),
+            Content::Bytes { ty, bytes } => Self::Large(ty, bytes),
+        }
+    }
+}
+
+/// What a body may do in its turn.
+pub struct Turn<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) place: Place,
+    pub(crate) waker: &'a mut TurnWaker,
+    pub(crate) ended_at: usize,
+}
+
+impl Turn<'_> {
+    /// The process itself.
+    #[must_use]
+    pub fn me(&self) -> Pid {
+        self.node.inner.local_pid(self.place)
+    }
+
+    /// The node it runs on.
+    #[must_use]
+    pub const fn node(&self) -> &Node {
+        self.node
+    }
+
+    /// Wakes this process for another turn, whenever it is used.
+    pub fn waker(&mut self) -> Waker {
+        self.lend_waker().clone()
+    }
+
+    /// As [`Turn::waker`], to be cloned only by whoever keeps it.
+    pub(crate) fn lend_waker(&mut self) -> &Waker {
+        self.waker.of(&self.node.inner, self.place)
+    }
+
+    /// How many messages are a fair turn; a body stops there and leaves the rest.
+    #[must_use]
+    pub const fn messages_max(&self) -> usize {
+        self.ended_at
+    }
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Turn({})", self.me())
+    }
+}
+
+/// Gives a process another turn.
+struct ProcessWaker {
+    inner: Weak<Inner>,
+    /// Index and generation.
+    place: AtomicU64,
+}
+
+impl Wake for ProcessWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let place = self.place.load(Ordering::Relaxed);
+        if let Some(inner) = self.inner.upgrade() {
+            inner.wake(unpacked(place));
+        }
+    }
+}
+
+/// A runner's waker: lent to one process after the other, and made anew only when somebody keeps
+/// it. So a process that waits for nothing but messages has none.
+#[derive(Default)]
+pub(crate) struct TurnWaker(Option<(Arc<ProcessWaker>, Waker)>);
+
+impl TurnWaker {
+    /// The waker of the process at `place`.
+    fn of(&mut self, inner: &Arc<Inner>, place: Place) -> &Waker {
+        let place = packed(place);
+        // Ours and the waker's own: nobody else has it, and nobody can get it but through us.
+        let lent = self.0.take_if(|(shared, _)| {
+            shared.place.load(Ordering::Relaxed) != place && Arc::strong_count(shared) > 2
+        });
+        drop(lent);
+        let (shared, waker) = self.0.get_or_insert_with(|| {
+            let inner = Arc::downgrade(inner);
+            let shared = Arc::new(ProcessWaker { inner, place: AtomicU64::new(place) });
+            (shared.clone(), Waker::from(shared))
+        });
+        // Whoever had it has let go of it before it becomes another's.
+        fence(Ordering::Acquire);
+        shared.place.store(place, Ordering::Relaxed);
+        waker
+    }
+}
+
+const fn packed(place: Place) -> u64 {
+    (place.index as u64) << 32 | place.generation as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of what was packed")]
+const fn unpacked(place: u64) -> Place {
+    Place { index: (place >> 32) as u32, generation: place as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_unpacked_as_it_was_packed() {
+        let place = Place { index: u32::MAX, generation: 7 };
+        assert_eq!(unpacked(packed(place)), place);
+    }
+}

@@ -1,0 +1,253 @@
+//! What a turn sends to other nodes is gathered here and written once, when the turn ends.
+//!
+//! One staging area for each thread: it is empty between turns.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use midflight_message::{EncodeError, NodeId};
+use midflight_transport_api::Room;
+
+use crate::mailbox::envelope::encoded_weight;
+use crate::node::inner::Inner;
+use crate::peer::wire::Place;
+use crate::peer::{Lane, Peer, Staged, WriteOutcome};
+use crate::send::account::Account;
+use crate::trace::TraceContext;
+use crate::types::TypeNo;
+
+/// Frames gathered before they are written in the middle of a turn.
+const FRAMES_MAX: usize = 256;
+/// Bytes gathered before they are written in the middle of a turn.
+const BYTES_MAX: usize = 64 * 1_024;
+/// The same for payloads by reference: whoever sends much learns soon that the link is full.
+const LARGE_MAX: usize = 1 << 20;
+
+thread_local! {
+    static STAGE: RefCell<Stage> = const { RefCell::new(Stage::new()) };
+    /// Where a frame is encoded before the stage is touched: the author's code runs then, which may
+    /// panic, or send.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+struct Stage {
+    /// The node whose turn is under way on this thread; whoever runs it writes at its end. Another
+    /// node of the same program does not gather here meanwhile.
+    turn_of: Option<NodeId>,
+    peer: Option<Arc<Peer>>,
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+    /// Bytes of payloads by reference.
+    large: usize,
+    /// The account used last: a stream to one process looks it up once.
+    account: Option<(u64, Place, Arc<Account>)>,
+}
+
+struct Frame {
+    lane: Lane,
+    end: usize,
+    ty: Option<TypeNo>,
+    large: Option<Bytes>,
+    charged: bool,
+    /// Bytes of extensions before the head.
+    extensions: usize,
+}
+
+/// A frame to be staged.
+pub(crate) struct Request<'a> {
+    pub(crate) lane: Lane,
+    pub(crate) ty: Option<TypeNo>,
+    /// Whose credit it takes; none for what never waits.
+    pub(crate) credit: Option<Charge>,
+    pub(crate) large: Option<Bytes>,
+    /// What a traced process sends it under.
+    pub(crate) context: Option<TraceContext>,
+    pub(crate) head: &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
+}
+
+/// The credit a frame takes.
+pub(crate) struct Charge {
+    /// Whose.
+    pub(crate) process: Place,
+    /// Bytes of the frame's head, which count nothing.
+    pub(crate) head: usize,
+}
+
+/// Why nothing was staged.
+#[derive(Debug)]
+pub(crate) enum NotStaged {
+    /// No credit, or the link's batch is full.
+    Full,
+    TooLarge {
+        max: usize,
+    },
+    Encode(EncodeError),
+}
+
+impl Stage {
+    const fn new() -> Self {
+        Self {
+            turn_of: None,
+            peer: None,
+            bytes: Vec::new(),
+            frames: Vec::new(),
+            large: 0,
+            account: None,
+        }
+    }
+
+    /// Adds an encoded frame, if there is credit for it.
+    fn add(&mut self, peer: &Arc<Peer>, frame: NewFrame<'_>) -> Result<(), NotStaged> {
+        let NewFrame { lane, ty, credit, large, context, head } = frame;
+        let charged = credit.is_some();
+        if let Some(Charge { process, head: uncharged }) = credit {
+            let size = head.len() + large.as_ref().map_or(0, Bytes::len);
+            if !self.take_credit(peer, process, encoded_weight(size - uncharged)) {
+                return Err(NotStaged::Full);
+            }
+        }
+        let before = self.bytes.len();
+        if let Some(context) = context {
+            context.put(&mut self.bytes);
+        }
+        let extensions = self.bytes.len() - before;
+        self.bytes.extend_from_slice(head);
+        self.large += large.as_ref().map_or(0, Bytes::len);
+        self.frames.push(Frame { lane, end: self.bytes.len(), ty, large, charged, extensions });
+        Ok(())
+    }
+
+    fn take_credit(&mut self, peer: &Peer, place: Place, size: u32) -> bool {
+        match &self.account {
+            Some((unique, cached, account)) if (*unique, *cached) == (peer.unique, place) => {
+                account.take(size, peer.window)
+            }
+            _ => {
+                let account = peer.account(place);
+                let taken = account.take(size, peer.window);
+                self.account = Some((peer.unique, place, account));
+                taken
+            }
+        }
+    }
+
+    /// Adds a frame, and writes what there is where that is due.
+    fn take(
+        &mut self,
+        inner: &Arc<Inner>,
+        peer: &Arc<Peer>,
+        frame: NewFrame<'_>,
+    ) -> Result<(), NotStaged> {
+        if self.peer.as_ref().is_some_and(|staged| !Arc::ptr_eq(staged, peer)) {
+            self.write(inner);
+        }
+        self.add(peer, frame)?;
+        if self.peer.is_none() {
+            self.peer = Some(peer.clone());
+        }
+        let full = self.frames.len() >= FRAMES_MAX
+            || self.bytes.len() >= BYTES_MAX
+            || self.large >= LARGE_MAX;
+        if full || self.turn_of.is_none() {
+            self.write(inner);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, inner: &Arc<Inner>) {
+        let Some(peer) = self.peer.take() else { return };
+        let mut start = 0;
+        let mut staged: Vec<Staged<'_>> = Vec::with_capacity(self.frames.len());
+        for frame in &mut self.frames {
+            let (extensions, head) = self.bytes[start..frame.end].split_at(frame.extensions);
+            staged.push(Staged {
+                lane: frame.lane,
+                extensions,
+                head,
+                ty: frame.ty,
+                large: frame.large.take(),
+                charged: frame.charged,
+            });
+            start = frame.end;
+        }
+        let outcome = peer.write(Some(&inner.types), &mut staged);
+        drop(staged);
+        self.frames.clear();
+        self.large = 0;
+        self.bytes.clear();
+        if self.bytes.capacity() > 4 * BYTES_MAX {
+            self.bytes = Vec::new();
+        }
+        if outcome == WriteOutcome::KeptFirst {
+            inner.write_kept_later(peer);
+        }
+    }
+}
+
+/// A frame that has been encoded.
+struct NewFrame<'a> {
+    lane: Lane,
+    ty: Option<TypeNo>,
+    credit: Option<Charge>,
+    large: Option<Bytes>,
+    context: Option<TraceContext>,
+    head: &'a [u8],
+}
+
+/// Stages a frame for `peer`; outside a turn of this node it is written at once.
+pub(crate) fn stage(
+    inner: &Arc<Inner>,
+    peer: &Arc<Peer>,
+    request: Request<'_>,
+) -> Result<(), NotStaged> {
+    let Request { lane, ty, credit, large, context, head: encode } = request;
+    if credit.is_some() && peer.is_full(lane) {
+        return Err(NotStaged::Full);
+    }
+    let mut head = SCRATCH.take();
+    head.clear();
+    encode(&mut head).map_err(NotStaged::Encode)?;
+    let size = head.len() + large.as_ref().map_or(0, Bytes::len);
+    if size > peer.message_max {
+        return Err(NotStaged::TooLarge { max: peer.message_max });
+    }
+    if credit.is_some() && Room::of(size) == Room::Large && peer.is_crowded() {
+        return Err(NotStaged::Full);
+    }
+    let frame = NewFrame { lane, ty, credit, large, context, head: &head };
+    let staged = STAGE.with_borrow_mut(|stage| {
+        if stage.turn_of.is_none_or(|id| id == inner.id) {
+            stage.take(inner, peer, frame)
+        } else {
+            Stage::new().take(inner, peer, frame)
+        }
+    });
+    if head.capacity() <= BYTES_MAX {
+        SCRATCH.set(head);
+    }
+    staged
+}
+
+/// Runs a turn of a process of this node: what it stages is written when it ends.
+pub(crate) fn turn<T>(inner: &Arc<Inner>, turn: impl FnOnce() -> T) -> T {
+    STAGE.with_borrow_mut(|stage| stage.turn_of = Some(inner.id));
+    let output = turn();
+    STAGE.with_borrow_mut(|stage| {
+        stage.turn_of = None;
+        if stage.peer.is_some() {
+            stage.write(inner);
+        }
+    });
+    output
+}
+
+/// The peer of this node that frames are being staged for, if it is the one with this identity:
+/// spares a look-up for each message of a run.
+pub(crate) fn current_peer(inner: &Inner, id: NodeId) -> Option<Arc<Peer>> {
+    STAGE.with_borrow(|stage| {
+        let own = stage.turn_of == Some(inner.id);
+        let peer = stage.peer.as_ref().filter(|peer| own && peer.id == id && !peer.is_lost());
+        peer.cloned()
+    })
+}
