@@ -67,7 +67,7 @@ impl Relay {
     /// Passes nothing on any more, and says nothing about it; or again. What was connected before
     /// stays silent for ever, as when its end was lost on the way.
     pub(crate) fn silence(&self, silent: bool) {
-        self.way.silent.send_replace(silent);
+        self.way.silent.send_if_modified(|before| std::mem::replace(before, silent) != silent);
     }
 
     /// All that has passed so far.
@@ -104,24 +104,34 @@ async fn carry(near: TcpStream, behind: SocketAddr, way: Arc<Way>) {
     near.set_nodelay(true).unwrap();
     far.set_nodelay(true).unwrap();
     let (mut near, mut far) = (near.into_split(), far.into_split());
+    let cut = silent.clone();
     let passes = async {
-        let there = pass(&mut near.0, &mut far.1, &way);
-        let back = pass(&mut far.0, &mut near.1, &way);
+        let there = pass(&mut near.0, &mut far.1, &way, &cut);
+        let back = pass(&mut far.0, &mut near.1, &way, &cut);
         let _ = tokio::try_join!(there, back);
     };
     tokio::select! {
         biased;
-        _ = silent.wait_for(|silent| *silent) => {}
+        _ = silent.changed() => {}
         () = passes => return,
     }
     // Neither side is told, as long as this network is there.
     std::future::pending::<()>().await;
 }
 
-async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, way: &Way) -> io::Result<()> {
+async fn pass(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    way: &Way,
+    cut: &watch::Receiver<bool>,
+) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let count = from.read(&mut buffer).await?;
+        // What was read after the cut does not pass, although this had not heard of it when it began to read.
+        if cut.has_changed().unwrap_or(true) {
+            return std::future::pending().await;
+        }
         if count == 0 {
             return to.shutdown().await;
         }
