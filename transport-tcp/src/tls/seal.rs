@@ -55,9 +55,12 @@ impl Sealer {
         Ok(len)
     }
 
-    /// Says that nothing follows.
+    /// Says that nothing follows; or why, if the reader has found that the peer did something wrong.
     pub(super) fn close(&mut self, records: &mut VecDeque<Vec<u8>>) -> Result<(), Error> {
-        self.alert(WARNING, AlertDescription::CloseNotify, records)
+        match self.keys.untold() {
+            Some(alert) => self.alert(FATAL, alert, records),
+            None => self.alert(WARNING, AlertDescription::CloseNotify, records),
+        }
     }
 
     /// Says what the peer did wrong, if the reader has found something.

@@ -173,18 +173,20 @@ pub(crate) async fn a_byte_changed_on_the_way(ground: &Ground) {
     let record = [&[23, 3, 3, 0, 40][..], &[1; 40]].concat();
     back_door.write_all(&record).unwrap();
     ground.lost(&name, "cannot read: cannot decrypt").await;
+    // Nothing was being written: who ends the link tells why, and says no goodbye as if all were well.
+    let error = raw.stream.read_to_end(&mut Vec::new()).await.expect_err("no goodbye");
+    assert!(error.to_string().contains("BadRecordMac"), "{error}");
+}
+
+/// A record of TLS's handshake, not protected.
+fn record(payload: &[u8]) -> Vec<u8> {
+    [&[22, 3, 1][..], &(payload.len() as u16).to_be_bytes(), payload].concat()
 }
 
 /// A message of TLS's handshake that says it is 16 MiB long, in as many records as that takes.
 pub(crate) async fn a_handshake_record_without_end(ground: &Ground) {
     let (socket, from) = ground.socket().await;
     let mut raw = Raw { stream: Box::new(socket), from };
-    let record = |payload: &[u8]| {
-        let mut bytes = vec![22, 3, 1];
-        bytes.extend_from_slice(&(payload.len() as u16).to_be_bytes());
-        bytes.extend_from_slice(payload);
-        bytes
-    };
     let mut said = raw.say(&record(&[1, 0xff, 0xff, 0xff, 3, 3])).await.is_ok();
     let mut records = 0;
     while said && records < 4000 {
