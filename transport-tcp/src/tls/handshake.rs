@@ -12,7 +12,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, InsufficientSizeError, UnbufferedConnectionCommon,
     UnbufferedStatus,
 };
-use rustls::{ClientConfig, Error, ServerConfig};
+use rustls::{ClientConfig, ContentType, Error, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -26,6 +26,9 @@ use super::seal::Sealer;
 const READ: usize = 4 * 1024;
 /// Bytes of a handshake that are held. rustls refuses messages from 64 KiB on.
 const HELD_MAX: usize = 128 * 1024;
+/// Records of a handshake that are held: those of one message, which fill no more than five. Some that
+/// rustls skips it does not count as used, and goes through all of them again with each one more.
+const RECORDS_MAX: usize = 64;
 
 /// Proves who we are to the one who was dialled as `host`, and has it prove that it is.
 ///
@@ -122,6 +125,8 @@ struct Incoming {
     /// The end of the records that rustls has been shown. One at a time: what comes behind the
     /// handshake is not its affair any more.
     shown: usize,
+    /// How many records those are, at the most.
+    records: usize,
 }
 
 pub(super) async fn shake<S: Side>(mut side: S, mut socket: TcpStream) -> io::Result<Session> {
@@ -137,7 +142,7 @@ pub(super) async fn shake<S: Side>(mut side: S, mut socket: TcpStream) -> io::Re
                 outgoing.clear();
             }
             Ok(Next::Read) => {
-                if !incoming.show_more() {
+                if !incoming.show_more()? {
                     incoming.read(&mut socket).await?;
                 }
             }
@@ -226,20 +231,31 @@ impl Incoming {
     }
 
     /// Shows one more record, if there is one.
-    fn show_more(&mut self) -> bool {
-        let end = self.next_end();
-        self.shown = end.unwrap_or(self.shown);
-        end.is_some()
+    fn show_more(&mut self) -> io::Result<bool> {
+        let Some(end) = self.next_end() else { return Ok(false) };
+        let kind = ContentType::from(self.bytes[self.shown]);
+        if kind == ContentType::ApplicationData && end == self.shown + HEAD_LEN {
+            return Err(endless("a protected record with nothing in it"));
+        }
+        if self.records == RECORDS_MAX {
+            return Err(endless("too many records for one message"));
+        }
+        self.shown = end;
+        self.records += 1;
+        Ok(true)
     }
 
     fn use_up(&mut self, count: usize) {
-        self.bytes.drain(..count);
-        self.shown = self.shown.saturating_sub(count);
+        if count > 0 {
+            self.bytes.drain(..count);
+            self.shown = self.shown.saturating_sub(count);
+            self.records = 0;
+        }
     }
 
     async fn read(&mut self, socket: &mut TcpStream) -> io::Result<()> {
         if self.bytes.len() > HELD_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a handshake without end"));
+            return Err(endless("too many bytes for one message"));
         }
         let mut chunk = [0; READ];
         let count = socket.read(&mut chunk).await?;
@@ -255,4 +271,9 @@ impl Incoming {
     fn behind(&self) -> &[u8] {
         &self.bytes[self.shown..]
     }
+}
+
+/// A handshake in which the peer comes to no end.
+fn endless(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("a handshake without end: {what}"))
 }

@@ -35,7 +35,8 @@ macro_rules! cases_of_tls {
         $use! {
             records: early_close_at_every_byte_of_tls, a_recorded_session_again,
                 a_byte_changed_on_the_way, a_byte_changed_anywhere_in_the_handshake,
-                a_handshake_record_without_end;
+                a_handshake_record_without_end, a_handshake_message_in_crumbs,
+                early_data_that_is_nothing;
         }
     };
 }

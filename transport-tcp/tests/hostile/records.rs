@@ -198,3 +198,56 @@ pub(crate) async fn a_handshake_record_without_end(ground: &Ground) {
     assert!(records < 2000, "it takes a handshake without end");
     ground.logged(&format!("from={}", raw.from), "in the handshake: ").await;
 }
+
+/// As long a message of TLS's handshake as there may be, in records of one byte.
+pub(crate) async fn a_handshake_message_in_crumbs(ground: &Ground) {
+    let (socket, from) = ground.socket().await;
+    let mut raw = Raw { stream: Box::new(socket), from };
+    let message = [&[1, 0, 0xfd, 0xe8][..], &[3; 65_000]].concat();
+    let crumbs: Vec<u8> = message.iter().flat_map(|byte| record(&[*byte])).collect();
+    let _ = raw.say(&crumbs).await;
+    raw.end().await;
+    ground.logged(&format!("from={}", raw.from), "too many records").await;
+}
+
+/// `first`, a client's hello, which says that data comes before the handshake is over.
+fn with_early_data(first: &[u8]) -> Vec<u8> {
+    let mut hello = first.to_vec();
+    // Head of the record, of the message, version and random; then what has lengths.
+    let mut at = 5 + 4 + 2 + 32;
+    at += 1 + usize::from(hello[at]);
+    at += 2 + usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+    at += 1 + usize::from(hello[at]);
+    let wish = [0, 42, 0, 0];
+    for len in [3, 7, at] {
+        let longer = u16::from_be_bytes([hello[len], hello[len + 1]]) + wish.len() as u16;
+        hello[len..len + 2].copy_from_slice(&longer.to_be_bytes());
+    }
+    hello.splice(at + 2..at + 2, wish);
+    hello
+}
+
+/// What claims to be data from before the handshake is over is skipped, and there must be an end to it.
+pub(crate) async fn early_data_that_is_nothing(ground: &Ground) {
+    let (socket, from) = ground.socket().await;
+    let mut raw = Raw { stream: Box::new(socket), from };
+    let mut bytes = with_early_data(&first_flight(ground).1);
+    for _ in 0..26_000 {
+        bytes.extend_from_slice(&[23, 3, 3, 0, 0]);
+    }
+    let _ = raw.say(&bytes).await;
+    raw.end().await;
+    // At once, and not when the time for a handshake has run out.
+    ground.logged(&format!("from={}", raw.from), "a protected record with nothing in it").await;
+
+    // Something in each, that cannot be opened.
+    let (socket, from) = ground.socket().await;
+    let mut raw = Raw { stream: Box::new(socket), from };
+    let mut bytes = with_early_data(&first_flight(ground).1);
+    for _ in 0..100 {
+        bytes.extend_from_slice(&[23, 3, 3, 0, 1, 1]);
+    }
+    let _ = raw.say(&bytes).await;
+    raw.end().await;
+    ground.logged(&format!("from={}", raw.from), "too many records").await;
+}
