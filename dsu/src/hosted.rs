@@ -344,12 +344,12 @@ impl Hosted {
 
 impl Body for Hosted {
     fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
-        if self.effects.is_empty()
-            && let Some(flow) = self.take_up_held(turn)
-        {
-            return flow;
+        let held = if self.effects.is_empty() { self.take_up_held(turn) } else { None };
+        match held.unwrap_or_else(|| self.work(batch, turn)) {
+            // What it waits for does not keep it from its end.
+            Flow::Park => batch.take_exit().map_or(Flow::Park, Flow::Exit),
+            flow => flow,
         }
-        self.work(batch, turn)
     }
 
     fn is_quiescent(&self) -> bool {

@@ -10,6 +10,7 @@ pub(crate) mod value;
 
 use std::collections::VecDeque;
 
+use midflight_message::Pid;
 use parking_lot::Mutex;
 
 use crate::mailbox::envelope::{Envelope, Parcel, SMALL_OVERHEAD, Sender};
@@ -248,11 +249,11 @@ impl Mailbox {
         Some(entry)
     }
 
-    /// Drops the exit signals that came over a link to `from`: it has been unlinked.
-    pub(crate) fn forget_link_exits(&mut self, from: Sender) {
+    /// Drops the exit signals that came over a link to `other`: it has been unlinked.
+    pub(crate) fn forget_link_exits(&mut self, other: Pid) {
         let is_one = |entry: &Envelope| {
-            matches!(entry, Envelope::Parcel { from: sender, parcel }
-                if *sender == from && matches!(**parcel, Parcel::Exit { link: true, .. }))
+            matches!(entry, Envelope::Parcel { parcel, .. }
+                if matches!(**parcel, Parcel::Exit { link: Some(linked), .. } if linked == other))
         };
         drop(self.head.take_if(|head| is_one(head)));
         if let Some(rest) = &mut self.rest {

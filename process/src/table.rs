@@ -234,8 +234,10 @@ impl Table {
             return None;
         }
         let Some(entry) = look(&mut slot) else { return Some(false) };
+        let is_exit = entry.is_exit();
         slot.mailbox.push(entry, &self.pool);
-        Some(queue(&mut slot))
+        // Who waits for room or for a schema is told to end all the same.
+        Some(if is_exit { wake(&mut slot) } else { queue(&mut slot) })
     }
 
     /// As [`Table::deliver`], for a small encoded message, which is copied into the mailbox.
@@ -283,20 +285,7 @@ impl Table {
     pub(crate) fn wake(&self, index: u32, generation: u32) -> bool {
         let Some(slot) = self.slot(index) else { return false };
         let mut slot = slot.lock();
-        if !slot.is(generation) {
-            return false;
-        }
-        match slot.run {
-            Run::Idle | Run::Parked => {
-                slot.run = Run::Queued;
-                true
-            }
-            Run::Running | Run::Frozen | Run::Reserved => {
-                slot.woken = true;
-                false
-            }
-            Run::Queued | Run::Free => false,
-        }
+        slot.is(generation) && wake(&mut slot)
     }
 
     /// How many processes there were, and how many live.
@@ -330,6 +319,22 @@ impl Table {
     }
 }
 
+/// For something other than a message. Answers whether the process must be put on a run queue.
+fn wake(slot: &mut Slot) -> bool {
+    match slot.run {
+        Run::Idle | Run::Parked => {
+            slot.run = Run::Queued;
+            true
+        }
+        Run::Running | Run::Frozen | Run::Reserved => {
+            slot.woken = true;
+            false
+        }
+        Run::Queued | Run::Free => false,
+    }
+}
+
+/// For a message. Answers whether the process must be put on a run queue.
 fn queue(slot: &mut Slot) -> bool {
     let idle = slot.run == Run::Idle;
     if idle {

@@ -364,8 +364,7 @@ impl Inner {
         {
             let child = Place { index: child.index, generation: child.generation };
             let child = peer.map_or_else(|| local(child), |peer| peer.sender(child));
-            // The child has linked itself: a spawner that has ended meanwhile is told to it.
-            self.link_came(spawner, child, peer);
+            self.link_spawned(spawner, child, peer);
         }
         if let Err(Ok(child)) = tell.send(result) {
             self.abandon(spawner, child, monitor, owned);

@@ -101,8 +101,8 @@ pub(super) async fn monitors(ground: Ground) -> (Raw, End) {
 
 pub(super) async fn links(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
-    // One that is not ended by the ends of links that were too many.
-    let to = place(ground.trapping);
+    // It traps no exits: it is not ended by links that were too many, which it has not asked for.
+    let to = place(ground.stuck);
     let from = |n| Place { index: n as u32, generation: 0 };
     raw.flood(64, |n| frame_of(&Signal::Link { to, from: from(n) })).await;
     let excess = |signal: &Signal| matches!(signal, Signal::LinkEnded { .. });

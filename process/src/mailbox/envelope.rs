@@ -1,7 +1,7 @@
 //! What lies in a mailbox.
 
 use bytes::Bytes;
-use midflight_message::Mismatch;
+use midflight_message::{Mismatch, Pid};
 use serde::{Deserialize, Serialize};
 
 use crate::LetterId;
@@ -89,9 +89,9 @@ pub(crate) enum Parcel {
     Call { call: CallRef, content: Content },
     /// The reply to a call.
     Reply { call: CallRef, result: Result<Content, Refusal> },
-    /// Ends the process. One that came over a `link` goes nowhere when the process has unlinked itself
-    /// meanwhile.
-    Exit { reason: crate::ExitReason, link: bool },
+    /// Ends the process. One that came over a link goes nowhere when the process has unlinked itself
+    /// from `link` meanwhile.
+    Exit { reason: crate::ExitReason, link: Option<Pid> },
     /// The context of the message behind it. Taken out before the turn in which that is taken.
     Mark(TraceContext),
     /// A message that was decoded for a predicate, which did not want it.
@@ -217,6 +217,11 @@ impl Envelope {
                 | Parcel::Mark(_) => return None,
             },
         })
+    }
+
+    /// Whether it is a demand to end.
+    pub(crate) fn is_exit(&self) -> bool {
+        matches!(self, Self::Parcel { parcel, .. } if matches!(**parcel, Parcel::Exit { .. }))
     }
 
     /// Whether it is no message: a reply, or a demand to end.

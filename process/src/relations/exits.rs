@@ -39,7 +39,7 @@ impl ExitSignal {
                 Some(Envelope::Value { from, value: Box::new(Exited { from: process, reason }) })
             }
             Verdict::End => {
-                let parcel = Box::new(Parcel::Exit { reason, link });
+                let parcel = Box::new(Parcel::Exit { reason, link: link.then_some(process) });
                 Some(Envelope::Parcel { from, parcel })
             }
         }
@@ -124,19 +124,17 @@ impl Inner {
     /// Ends the link of `me` and `target`, and whatever it would still do to `me`.
     pub(crate) fn unlink(self: &Arc<Self>, me: Place, target: Pid) {
         let place = Place { index: target.index, generation: target.generation };
-        let node = if target.node == self.id { Some(0) } else { self.known_number(target.node) };
-        let Some(node) = node else { return };
         trace::note(self, me, || Traced::Unlinked { from: target });
-        let other = Sender { node, index: place.index, generation: place.generation };
-        let number = self.next();
-        let mut told = None;
+        // Its exit signal may have come in this very turn.
         self.table.visit(me.index, me.generation, |slot| {
-            // Its exit signal may have come in this very turn.
-            slot.mailbox.forget_link_exits(other);
-            told = slot.rare.as_mut()?.relations.unlink(other, number);
+            slot.mailbox.forget_link_exits(target);
             None
         });
-        match told {
+        let node = if target.node == self.id { Some(0) } else { self.known_number(target.node) };
+        let Some(node) = node else { return };
+        let other = Sender { node, index: place.index, generation: place.generation };
+        let number = self.next();
+        match self.relations_of(me, |relations| relations.unlink(other, number)).flatten() {
             None => {}
             Some(HERE) => {
                 self.unlink_came(place, local(me));
@@ -163,8 +161,7 @@ impl Inner {
         if let Some(peer) = peer
             && let Err(why) = self.enter_link(peer, to, from.place())
         {
-            self.tell_link_ended(to, (from, via), why.clone());
-            self.take_exit(to, from, (why, true), verdict);
+            self.tell_link_ended(to, (from, via), why);
             return false;
         }
         let lives = self.relate(to, |relations| relations.linked(from, via)).is_some();
@@ -173,6 +170,21 @@ impl Inner {
             self.tell_link_ended(to, (from, via), ExitReason::NoProcess);
         }
         lives
+    }
+
+    /// The local `spawner` has a child that has linked itself to it, as it had asked for. A spawner that
+    /// has ended meanwhile is told to the child; one that can have no more links is told as by
+    /// [`Inner::link`].
+    pub(crate) fn link_spawned(
+        self: &Arc<Self>,
+        spawner: Place,
+        child: Sender,
+        peer: Option<&Arc<Peer>>,
+    ) {
+        if !self.link_came(spawner, child, peer) {
+            let why = ExitReason::NoConnection("its node can have no more links".into());
+            self.take_exit(spawner, child, (why, true), verdict);
+        }
     }
 
     /// `from` has unlinked itself from the local `to`.

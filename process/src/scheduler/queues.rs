@@ -135,7 +135,17 @@ impl Queues {
     /// Puts a process that has used up its turn behind the others of the same runner.
     pub(crate) fn push_behind(&self, index: u32) {
         match AT_WORK.get().filter(|(queues, _)| *queues == self.identity()) {
-            Some((_, number)) => self.runners[number].queue.lock().push_back(index),
+            Some((_, number)) => {
+                let runner = &self.runners[number];
+                let mut queue = runner.queue.lock();
+                queue.push_back(index);
+                // It runs again at once where nothing else wants to: nobody is woken for it.
+                let more = queue.len() > 1 || runner.last_woken.load(Ordering::Relaxed) != NONE;
+                drop(queue);
+                if more && self.idle.load(Ordering::Relaxed) > 0 {
+                    self.wake_one();
+                }
+            }
             None => self.push(index),
         }
     }
@@ -199,17 +209,19 @@ impl Queues {
         true
     }
 
-    /// Runner `number` is at work again.
-    pub(crate) fn awake(&self, number: usize) {
-        if self.runners[number].asleep.swap(false, Ordering::SeqCst) {
+    /// Runner `number` is at work again. Answers whether it slept.
+    pub(crate) fn awake(&self, number: usize) -> bool {
+        let slept = self.runners[number].asleep.swap(false, Ordering::SeqCst);
+        if slept {
             self.idle.fetch_sub(1, Ordering::SeqCst);
         }
+        slept
     }
 
+    /// Wakes one that sleeps, and that nobody else is waking.
     fn wake_one(&self) {
         for (number, runner) in self.runners.iter().enumerate() {
-            if runner.asleep.load(Ordering::SeqCst) {
-                self.awake(number);
+            if runner.asleep.load(Ordering::SeqCst) && self.awake(number) {
                 runner.waker.wake();
                 return;
             }
@@ -230,6 +242,9 @@ fn take_last_woken(runner: &Runner) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
+
     use super::*;
 
     #[test]
@@ -247,6 +262,47 @@ mod tests {
             }
             assert!(seen.contains(&1), "1 was starved");
         });
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_when_there_is_work_for_two() {
+        let queues = Queues::new(2);
+        let woken = Arc::new(CountWakes::default());
+        let sleeps = || {
+            let waker = Waker::from(woken.clone());
+            assert!(queues.sleep(1, &Context::from_waker(&waker)), "there is nothing to do");
+        };
+        let (mut ticks, mut other) = (Ticks::default(), Ticks::default());
+        queues.at_work(0, || {
+            sleeps();
+            // One process that has used up its turn runs again here.
+            queues.push_behind(1);
+            assert_eq!(woken.count(), 0);
+            assert_eq!(queues.next(0, &mut ticks), Some(1));
+            // It has woken another, which nobody can steal; but itself it can be stolen.
+            queues.push(2);
+            queues.push_behind(1);
+            assert_eq!(woken.count(), 1);
+            assert_eq!(queues.next(1, &mut other), Some(1));
+            // Nobody is woken twice.
+            queues.push(3);
+            assert_eq!(woken.count(), 1);
+        });
+    }
+
+    #[derive(Default)]
+    struct CountWakes(AtomicUsize);
+
+    impl CountWakes {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    impl Wake for CountWakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     #[test]

@@ -184,6 +184,15 @@ impl Batch {
         self.take_next()
     }
 
+    /// Takes the oldest demand to end; everything else stays, in order.
+    pub fn take_exit(&mut self) -> Option<ExitReason> {
+        let entries = &mut self.inbox.as_mut()?.entries;
+        let at = entries.iter().position(Envelope::is_exit)?;
+        let Envelope::Parcel { parcel, .. } = entries.remove(at)? else { return None };
+        let Parcel::Exit { reason, .. } = *parcel else { return None };
+        Some(reason)
+    }
+
     /// Whether anything is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {

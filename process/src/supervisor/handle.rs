@@ -9,7 +9,6 @@ use super::error::{ChildError, ChildProblem};
 use super::protocol::{ChildRef, Request, Response};
 use super::spec::{ChildCounts, ChildInfo};
 use crate::context::Context;
-#[expect(unused_imports, reason = "the docs name it")]
 use crate::error::CallError;
 use crate::{Down, ExitReason, Received};
 
@@ -169,17 +168,23 @@ impl SupervisorRef {
     }
 
     /// Ends the supervisor with `Shutdown`, its children before it, and waits until it has ended.
-    /// Answers the reason it ended with.
-    pub async fn shut_down(self, cx: &Context) -> ExitReason {
+    /// Answers the reason it ended with; that of one that had ended before is `NoProcess`.
+    ///
+    /// # Errors
+    /// Only `Call`: it was not told, or has not ended within 900 s. It may end later.
+    ///
+    /// # Cancel safety
+    /// Whoever drops the future may have told the supervisor to end, and still gets its `Down`.
+    pub async fn shut_down(self, cx: &Context) -> Result<ExitReason, ChildError> {
         let monitor = cx.monitor(self.pid).await;
-        // The monitor says when it cannot be told.
-        let _ = cx.send(self.pid, Request::ShutDown).await;
-        loop {
-            let down = cx.receive().on(|down: Received<Down>| down.message).forever().await;
-            if down.monitor == monitor {
-                return down.reason;
-            }
+        if let Err(error) = cx.send(self.pid, Request::ShutDown).await {
+            cx.demonitor(monitor);
+            return Err(CallError::NotSent(error).into());
         }
+        let ours = |down: &Down| down.monitor == monitor;
+        let down = cx.receive().on_if(ours, |down: Received<Down>| down.message.reason);
+        let timed_out = CallError::TimedOut { to: self.pid, after: PATIENCE };
+        down.timeout(PATIENCE).await.ok_or_else(|| timed_out.into())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures_channel::oneshot;
-use midflight_message::Pid;
+use midflight_message::{Message as _, Pid};
 use midflight_runtime::BoxFuture;
 use rustc_hash::FxHashMap;
 
@@ -18,6 +18,7 @@ use super::spec::{ChildSpec, SupervisorEvent};
 use super::supervise::Supervisor;
 use crate::context::Context;
 use crate::peer::wire::Place;
+use crate::receive::AnyMessage;
 use crate::{Down, ExitReason, Exited, Received, ReplyTo};
 
 /// How a child is started, and what it is called.
@@ -36,6 +37,8 @@ enum Woken {
     Exited(Exited),
     Down(Down),
     Request(Received<Request>),
+    /// Nothing a supervisor knows.
+    Stray(AnyMessage),
     Time,
 }
 
@@ -126,6 +129,10 @@ impl Process {
             Woken::Down(down) => Some(Event::Exited(down.process, down.reason)),
             Woken::Exited(exited) => self.exit_signal(exited),
             Woken::Request(received) => self.request(received),
+            Woken::Stray(message) => {
+                message.refuse(vec![Request::NAME.into()], "supervisor");
+                None
+            }
             Woken::Time => Some(Event::Tick),
         }
     }
@@ -141,6 +148,7 @@ impl Process {
                     .on(|exited: Received<Exited>| Woken::Exited(exited.message))
                     .on(|down: Received<Down>| Woken::Down(down.message))
                     .on(Woken::Request)
+                    .any(Woken::Stray)
                     .forever()
             );
             let mut timer = deadline.map(|deadline| cx.node().runtime().sleep_until(deadline));

@@ -300,6 +300,10 @@ fn what_was_unlinked_has_no_effect() {
                 let dead = Pid { generation: u32::MAX, ..obedient(&there) };
                 cx.link(dead).await;
                 cx.unlink(dead);
+                // So does that of one whose node nobody can reach.
+                let nowhere = Pid { node: NodeId(7), index: 1, generation: 1 };
+                cx.link(nowhere).await;
+                cx.unlink(nowhere);
                 for again in [false, true] {
                     let target = obedient(&there);
                     cx.trap_exits(false);

@@ -635,7 +635,7 @@ fn a_supervised_one_comes_back_with_its_first_state() {
         assert_eq!(right.call(&cx, Total).await.unwrap(), 6);
         let failing = Child::managed("bad", counter, |_| Err(NoStart::failed("no")));
         assert!(supervisor.start_child(&cx, failing).await.is_err());
-        assert_eq!(supervisor.shut_down(&cx).await, ExitReason::Shutdown);
+        assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
         assert_eq!(cx.node().whereis("right"), None);
     });
 }

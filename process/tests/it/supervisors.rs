@@ -99,10 +99,18 @@ fn a_supervisor_starts_and_ends_with_its_children() {
             assert_eq!(node.whereis("the name"), children[1].pid());
             let counts = supervisor.count_children(&cx).await.unwrap();
             assert_eq!((counts.specs, counts.active, counts.workers), (2, 2, 2));
-            // What it does not know does it no harm.
-            cx.send(supervisor.pid(), 7_u64).await.unwrap();
+            // What it does not know does it no harm, however much of it comes: it is refused.
+            for n in 0..5_000_u64 {
+                cx.send(supervisor.pid(), n).await.unwrap();
+                if n % 100 == 99 {
+                    assert_eq!(supervisor.count_children(&cx).await.unwrap().active, 2);
+                }
+            }
 
-            assert_eq!(supervisor.shut_down(&cx).await, ExitReason::Shutdown);
+            // Who waits for its end takes the news of no other.
+            let watched = cx.monitor(children[0].pid().unwrap()).await;
+            assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
+            assert_eq!(cx.expect::<Down>().await.monitor, watched);
             for child in children {
                 assert_eq!(reason(&cx, child.pid().unwrap()).await, ExitReason::NoProcess);
             }
@@ -206,7 +214,7 @@ fn children_are_restarted_as_their_kind_says() {
             };
             assert_eq!(now, outcome, "{restart:?} {how}");
             assert_eq!(pid(supervisor, &cx, "sibling").await, sibling);
-            supervisor.shut_down(&cx).await;
+            supervisor.shut_down(&cx).await.unwrap();
         }
     });
 }
@@ -418,7 +426,7 @@ fn who_depends_on_whom_is_restarted_together() {
             let a = pid(supervisor, &cx, "a").await;
             supervisor.terminate_child(&cx, "b").await.unwrap();
             assert_eq!(pid(supervisor, &cx, "a").await, a);
-            supervisor.shut_down(&cx).await;
+            supervisor.shut_down(&cx).await.unwrap();
         }
     });
 }
@@ -440,7 +448,7 @@ fn hundreds_are_restarted_in_order() {
             assert_ne!(before.pid(), after.pid());
         }
         let pids: Vec<_> = after.iter().map(|child| child.pid().unwrap()).collect();
-        assert_eq!(supervisor.shut_down(&cx).await, ExitReason::Shutdown);
+        assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
         for pid in pids {
             assert_eq!(reason(&cx, pid).await, ExitReason::NoProcess);
         }
@@ -534,7 +542,7 @@ fn trees_start_from_the_root_and_end_from_the_leaves() {
         cx.exit(below.pid(), ExitReason::Error("not its parent".into())).await;
         assert_eq!(pid(below, &cx, "left").await, leaf, "only its parent is obeyed");
         cx.unlink(root.pid());
-        assert_eq!(root.shut_down(&cx).await, ExitReason::Shutdown);
+        assert_eq!(root.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
         for gone in [leaf, below.pid()] {
             assert_eq!(reason(&cx, gone).await, ExitReason::NoProcess);
         }
@@ -677,7 +685,7 @@ fn a_child_whose_node_dies_comes_back_on_another() {
             assert_eq!(state(supervisor, &cx, "dynamic-1").await, None);
 
             // It ends them all, wherever they are.
-            assert_eq!(supervisor.shut_down(&cx).await, ExitReason::Shutdown);
+            assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
             assert_eq!(reason(&cx, second).await, ExitReason::NoProcess);
         };
         a.run("scenario", run).await.unwrap();

@@ -107,3 +107,26 @@ fn a_behaviour_goes_on_sending_after_a_loss_which_is_counted() {
         .unwrap();
     });
 }
+
+#[test]
+fn who_waits_for_room_ends_when_it_is_told() {
+    simulate(3, |world| async move {
+        let server = world.node("a", None).await;
+        run_version(&world, &server, "waiter-v1").await;
+        let waiter = start(&server);
+        let node = server.node().clone();
+        let deaf = node.spawn("deaf", |_cx| std::future::pending::<()>()).unwrap();
+        let client = node.run("client", move |cx| async move {
+            while cx.try_send(deaf, Question {}).is_ok() {}
+            cx.monitor(waiter).await;
+            cx.send(waiter, Tell { to: deaf }).await.unwrap();
+            // It waits for room, for 5 s at the most.
+            cx.sleep(SECOND).await;
+            let began = cx.now();
+            cx.exit(waiter, ExitReason::Shutdown).await;
+            assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Shutdown);
+            assert!(cx.now().since(began) < SECOND);
+        });
+        client.await.unwrap();
+    });
+}
