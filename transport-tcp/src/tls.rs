@@ -7,9 +7,11 @@
 
 mod configs;
 mod credentials;
+mod fault;
 mod halves;
 mod handshake;
 mod keys;
+mod messages;
 mod open;
 mod proof;
 mod seal;

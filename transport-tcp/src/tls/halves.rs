@@ -18,13 +18,11 @@ const RECORDS_MAX: usize = 16;
 pub(super) struct ReadHalf {
     socket: OwnedReadHalf,
     opener: Opener,
-    /// Found behind what has been taken since.
-    failed: Option<rustls::Error>,
 }
 
 impl ReadHalf {
     pub(super) const fn new(socket: OwnedReadHalf, opener: Opener) -> Self {
-        Self { socket, opener, failed: None }
+        Self { socket, opener }
     }
 }
 
@@ -36,9 +34,6 @@ impl AsyncRead for ReadHalf {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = into.filled().len();
-        if let Some(error) = this.failed.take() {
-            return Poll::Ready(Err(wrong(error)));
-        }
         while into.remaining() > 0 {
             let some = into.filled().len() > before;
             match this.opener.step() {
@@ -49,10 +44,8 @@ impl AsyncRead for ReadHalf {
                     this.opener.took(count);
                 }
                 Ok(Step::Closed) => break,
-                Err(error) if some => {
-                    this.failed = Some(error);
-                    break;
-                }
+                // It is said again behind what has been taken.
+                Err(_) if some => break,
                 Err(error) => return Poll::Ready(Err(wrong(error))),
                 Ok(Step::Read) if some => break,
                 Ok(Step::Read) => {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use rustls::crypto::cipher::InboundOpaqueMessage;
 use rustls::{
-    AlertDescription, ContentType, Error, HandshakeType, InvalidMessage, PeerMisbehaved,
-    ProtocolVersion,
+    AlertDescription, ContentType, Error, InvalidMessage, PeerMisbehaved, ProtocolVersion,
 };
 
+use super::fault::Fault;
 use super::keys::{Keys, Receiving};
+use super::messages::{Messages, NewKeys};
 
 /// Bytes of a record before what it protects.
 pub(super) const HEAD_LEN: usize = 5;
@@ -17,27 +18,24 @@ pub(super) const HEAD_LEN: usize = 5;
 const RECORD_MAX: usize = HEAD_LEN + 16 * 1024 + 256;
 /// Bytes of records read at once.
 const BUFFER: usize = 64 * 1024;
-/// The longest message of the handshake's protocol after the handshake.
-const MESSAGE_MAX: usize = 0xffff;
-/// Records without data that may come one after another; empty ones, and those that change keys.
+/// Things that are no data which may come one after another: empty records, alerts that are no end, and
+/// messages that change keys or bring tickets.
 const IDLE_MAX: u32 = 32;
 
 /// See the [module](self).
 pub(super) struct Opener {
     keys: Arc<Keys>,
     receiving: Receiving,
-    /// Whether tickets may come; they are not made use of.
-    is_client: bool,
+    messages: Messages,
     buffer: Vec<u8>,
     /// Where records are that have not been opened.
     unopened: Range<usize>,
     /// Where opened bytes are that have not been taken: before those.
     opened: Range<usize>,
-    /// A message of the handshake's protocol of which not all has come.
-    message: Vec<u8>,
-    /// Records without data since the last one with some.
+    /// Things without data since the last one with some.
     idle: u32,
-    closed: bool,
+    /// How the session has ended: by a goodbye, or by what was wrong with it.
+    ended: Option<Result<(), Error>>,
 }
 
 /// What can be done next.
@@ -64,33 +62,38 @@ impl Opener {
         Self {
             keys,
             receiving,
-            is_client,
+            messages: Messages::new(is_client),
             buffer,
             unopened: 0..begun.len(),
             opened: 0..0,
-            message: Vec::new(),
             idle: 0,
-            closed: false,
+            ended: None,
         }
     }
 
     /// Opens records until there is something to take or nothing to open.
     ///
     /// # Errors
-    /// When the peer does not keep to the protocol or ends the session with an alert; the peer will be
-    /// told. Nothing may be asked of the session then.
+    /// When the peer does not keep to the protocol or ends the session with an alert. It will be told, and
+    /// nothing comes of the session any more but this error.
     pub(super) fn step(&mut self) -> Result<Step, Error> {
         loop {
-            if self.closed {
-                return Ok(Step::Closed);
+            if let Some(ended) = &self.ended {
+                return ended.clone().map(|()| Step::Closed);
             }
             if !self.opened.is_empty() {
                 return Ok(Step::Take);
             }
-            let Some(len) = self.record_len().inspect_err(|error| self.tell(error))? else {
-                return Ok(Step::Read);
-            };
-            self.open(len).inspect_err(|error| self.tell(error))?;
+            match self.open() {
+                Ok(true) => {}
+                Ok(false) => return Ok(Step::Read),
+                Err(fault) => {
+                    if let Some(alert) = fault.alert {
+                        self.keys.tell(alert);
+                    }
+                    self.ended = Some(Err(fault.error));
+                }
+            }
         }
     }
 
@@ -123,7 +126,7 @@ impl Opener {
     }
 
     /// The length of the next record, when it is whole.
-    fn record_len(&self) -> Result<Option<usize>, Error> {
+    fn record_len(&self) -> Result<Option<usize>, Fault> {
         let bytes = &self.buffer[self.unopened.clone()];
         let Some(&[kind, major, _, high, low]) = bytes.first_chunk::<HEAD_LEN>() else {
             return Ok(None);
@@ -138,100 +141,99 @@ impl Opener {
         }
         let len = HEAD_LEN + usize::from(u16::from_be_bytes([high, low]));
         if len > RECORD_MAX {
-            return Err(Error::PeerSentOversizedRecord);
+            let error = Error::PeerSentOversizedRecord;
+            return Err(Fault::new(AlertDescription::RecordOverflow, error));
         }
         Ok((len <= bytes.len()).then_some(len))
     }
 
-    /// Opens the next record, which has so many bytes.
-    fn open(&mut self, len: usize) -> Result<(), Error> {
+    /// Opens the next record, if it is whole.
+    fn open(&mut self) -> Result<bool, Fault> {
+        let Some(len) = self.record_len()? else { return Ok(false) };
         let start = self.unopened.start;
-        let record = start + HEAD_LEN..start + len;
         self.unopened.start += len;
-        let number = self.receiving.number;
-        self.receiving.number = number.checked_add(1).ok_or(Error::DecryptError)?;
-        let sealed = InboundOpaqueMessage::new(
-            ContentType::ApplicationData,
-            ProtocolVersion::TLSv1_2,
-            &mut self.buffer[record.clone()],
-        );
-        let plain = self.receiving.open.decrypt(sealed, number)?;
-        let (kind, len) = (plain.typ, plain.payload.len());
-        // It is opened where it was.
-        let content = record.start..record.start + len;
-        self.count(len > 0 && kind == ContentType::ApplicationData)?;
-        if kind != ContentType::Handshake && !self.message.is_empty() {
+        let (kind, content) = self.decrypt(start + HEAD_LEN..start + len)?;
+        if kind != ContentType::Handshake && self.messages.is_amid_one() {
             return Err(PeerMisbehaved::MessageInterleavedWithHandshakeMessage.into());
         }
         match kind {
-            ContentType::ApplicationData => self.opened = content,
+            ContentType::ApplicationData if content.is_empty() => self.idle()?,
+            ContentType::ApplicationData => {
+                self.idle = 0;
+                self.opened = content;
+            }
+            ContentType::Alert | ContentType::Handshake if content.is_empty() => {
+                return Err(Fault::unexpected(InvalidMessage::InvalidEmptyPayload));
+            }
             ContentType::Alert => self.alert(content)?,
-            ContentType::Handshake => self.messages(content)?,
+            ContentType::Handshake => self.handshake(content)?,
             kind => return Err(inappropriate(kind)),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Decrypts what lies there; answers of what type it is, and where.
+    fn decrypt(&mut self, record: Range<usize>) -> Result<(ContentType, Range<usize>), Fault> {
+        let number = self.receiving.number;
+        self.receiving.number =
+            number.checked_add(1).ok_or_else(|| Fault::ours(Error::DecryptError))?;
+        let sealed = &mut self.buffer[record.clone()];
+        let place = sealed.as_ptr();
+        let (kind, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_2);
+        let sealed = InboundOpaqueMessage::new(kind, version, sealed);
+        let plain = self.receiving.open.decrypt(sealed, number).map_err(|error| {
+            let alert = match error {
+                Error::DecryptError => AlertDescription::BadRecordMac,
+                Error::PeerSentOversizedRecord => AlertDescription::RecordOverflow,
+                _ => AlertDescription::UnexpectedMessage,
+            };
+            Fault::new(alert, error)
+        })?;
+        debug_assert_eq!(plain.payload.as_ptr(), place, "a record is opened where it was");
+        Ok((plain.typ, record.start..record.start + plain.payload.len()))
     }
 
     /// A peer that sends nothing but what is no data wants to keep us busy.
-    fn count(&mut self, data: bool) -> Result<(), Error> {
-        self.idle = if data { 0 } else { self.idle + 1 };
+    fn idle(&mut self) -> Result<(), Fault> {
+        self.idle += 1;
         if self.idle > IDLE_MAX {
             return Err(PeerMisbehaved::TooManyEmptyFragments.into());
         }
         Ok(())
     }
 
-    fn alert(&mut self, content: Range<usize>) -> Result<(), Error> {
-        let Ok([_, alert]) = <[u8; 2]>::try_from(&self.buffer[content]) else {
-            return Err(InvalidMessage::MessageTooShort.into());
+    fn alert(&mut self, content: Range<usize>) -> Result<(), Fault> {
+        let alert = match self.buffer[content] {
+            [_, alert] => alert,
+            [] | [_] => return Err(InvalidMessage::MessageTooShort.into()),
+            [_, _, ..] => return Err(InvalidMessage::TrailingData("Alert").into()),
         };
         match alert.into() {
-            AlertDescription::CloseNotify => self.closed = true,
+            AlertDescription::CloseNotify => self.ended = Some(Ok(())),
             // Means nothing by itself: a goodbye follows.
-            AlertDescription::UserCanceled => {}
+            AlertDescription::UserCanceled => self.idle()?,
             // Whatever its level: in TLS 1.3 every other one is the end.
-            alert => return Err(Error::AlertReceived(alert)),
+            alert => return Err(Fault::told(alert)),
         }
         Ok(())
     }
 
-    /// Messages of the handshake's protocol after the handshake.
-    fn messages(&mut self, content: Range<usize>) -> Result<(), Error> {
-        if content.is_empty() {
-            return Err(InvalidMessage::InvalidEmptyPayload.into());
-        }
-        self.message.extend_from_slice(&self.buffer[content]);
-        while let Some(&[kind, high, mid, low]) = self.message.first_chunk::<4>() {
-            let len = u32::from_be_bytes([0, high, mid, low]) as usize;
-            if len > MESSAGE_MAX {
-                return Err(InvalidMessage::HandshakePayloadTooLarge.into());
+    fn handshake(&mut self, content: Range<usize>) -> Result<(), Fault> {
+        let Range { mut start, end } = content;
+        while start < end {
+            // One record may have thousands.
+            self.idle()?;
+            let (used, new_keys) = self.messages.take(&self.buffer[start..end])?;
+            start += used;
+            let Some(NewKeys { wanted }) = new_keys else { continue };
+            if start < end {
+                // The rest of the record has been protected with keys that are gone.
+                return Err(PeerMisbehaved::KeyEpochWithPendingFragment.into());
             }
-            let Some(body) = self.message.get(4..4 + len) else { break };
-            match HandshakeType::from(kind) {
-                HandshakeType::KeyUpdate => {
-                    let wanted = match body {
-                        [0] => false,
-                        [1] => true,
-                        _ => return Err(InvalidMessage::InvalidKeyUpdate.into()),
-                    };
-                    if self.message.len() > 4 + len {
-                        // The rest of the record has been protected with keys that are gone.
-                        return Err(PeerMisbehaved::KeyEpochWithPendingFragment.into());
-                    }
-                    if wanted {
-                        self.keys.ask();
-                    }
-                    self.receiving = self.keys.next_for_receiving()?;
-                }
-                HandshakeType::NewSessionTicket if self.is_client => {}
-                kind => {
-                    return Err(Error::InappropriateHandshakeMessage {
-                        expect_types: vec![HandshakeType::KeyUpdate],
-                        got_type: kind,
-                    });
-                }
+            if wanted {
+                self.keys.ask();
             }
-            self.message.drain(..4 + len);
+            self.receiving = self.keys.next_for_receiving().map_err(Fault::ours)?;
         }
         Ok(())
     }
@@ -240,20 +242,9 @@ impl Opener {
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
     }
-
-    /// Has the peer told what it did wrong; not when it was it that ended the session.
-    fn tell(&self, error: &Error) {
-        let alert = match error {
-            Error::AlertReceived(_) => return,
-            Error::DecryptError => AlertDescription::BadRecordMac,
-            Error::PeerSentOversizedRecord => AlertDescription::RecordOverflow,
-            Error::InvalidMessage(_) => AlertDescription::DecodeError,
-            _ => AlertDescription::UnexpectedMessage,
-        };
-        self.keys.tell(alert);
-    }
 }
 
-fn inappropriate(kind: ContentType) -> Error {
-    Error::InappropriateMessage { expect_types: vec![ContentType::ApplicationData], got_type: kind }
+fn inappropriate(kind: ContentType) -> Fault {
+    let expect_types = vec![ContentType::ApplicationData];
+    Fault::unexpected(Error::InappropriateMessage { expect_types, got_type: kind })
 }

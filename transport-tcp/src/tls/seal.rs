@@ -39,10 +39,12 @@ impl Sealer {
         slices: &[IoSlice<'_>],
         records: &mut VecDeque<Vec<u8>>,
     ) -> Result<usize, Error> {
-        let mut chunks = [&[][..]; SLICES_MAX];
-        let count = slices.len().min(SLICES_MAX);
+        let (mut chunks, mut count) = ([&[][..]; SLICES_MAX], 0);
+        // As many empty ones as may be looked at would come to nothing written, which is an error.
+        let slices = slices.iter().filter(|slice| !slice.is_empty());
         for (chunk, slice) in chunks.iter_mut().zip(slices) {
             *chunk = slice;
+            count += 1;
         }
         let (mut rest, _) = OutboundChunks::new(&chunks[..count]).split_at(BYTES_MAX);
         let len = rest.len();
@@ -85,7 +87,7 @@ impl Sealer {
     /// Takes new keys when the peer wants them, or the last record that these may protect is due: that
     /// one says so.
     fn renew(&mut self, records: &mut VecDeque<Vec<u8>>) -> Result<(), Error> {
-        let spent = self.sending.number + 1 >= self.keys.records_max();
+        let spent = self.sending.number.saturating_add(1) >= self.keys.records_max();
         if self.keys.take_asked() || spent {
             records.push_back(self.record(ContentType::Handshake, KEY_UPDATE[..].into())?);
             self.sending = self.keys.next_for_sending()?;

@@ -1,6 +1,7 @@
 //! Sessions: against rustls's own on the other side, and against one that does as it likes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod faults;
 mod records;
 mod streams;
 
@@ -13,12 +14,13 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{cipher_suite, default_provider};
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls13CipherSuite};
+use rustls::{CipherSuiteCommon, Error, SupportedCipherSuite, Tls13CipherSuite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Credentials;
 use super::configs::Configs;
 use super::handshake::{Session, shake};
+use super::open::{Opener, Step};
 use super::seal::Sealer;
 
 /// What both sides show and believe.
@@ -88,4 +90,34 @@ fn sealed(sealer: &mut Sealer, bytes: &[u8], slice: usize) -> Vec<u8> {
         rest = &rest[sealer.data(&slices, &mut records).unwrap()..];
     }
     records.make_contiguous().concat()
+}
+
+/// Gives `bytes` in pieces; answers what was opened, and whether the end was.
+fn given(opener: &mut Opener, mut bytes: &[u8], piece: usize) -> Result<(Vec<u8>, bool), Error> {
+    let mut opened = Vec::new();
+    loop {
+        match opener.step()? {
+            Step::Take => {
+                let some = opener.bytes().len().min(piece);
+                opened.extend_from_slice(&opener.bytes()[..some]);
+                opener.took(some);
+            }
+            Step::Closed => return Ok((opened, true)),
+            Step::Read if bytes.is_empty() => return Ok((opened, false)),
+            Step::Read => {
+                let room = opener.room();
+                let count = piece.min(bytes.len()).min(room.len());
+                assert!(count > 0, "there is always room");
+                room[..count].copy_from_slice(&bytes[..count]);
+                opener.came(count);
+                bytes = &bytes[count..];
+            }
+        }
+    }
+}
+
+/// One that seals and one that opens that.
+async fn one_way() -> (Sealer, Opener) {
+    let (client, server) = sessions(&usual()).await;
+    (client.sealer, server.opener)
 }
