@@ -5,13 +5,14 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::{Credentials, CredentialsError};
 
 /// What both sides say they are about to speak, so that a certificate is good for nothing else.
-const ALPN: &[u8] = b"midflight";
+pub(super) const ALPN: &[u8] = b"midflight";
 
 /// Made of one set of credentials.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ impl Configs {
             roots.add(authority).map_err(CredentialsError::Authority)?;
         }
         let roots = Arc::new(roots);
+        // The key is loaded once, for both sides.
+        let shown = CertifiedKey::from_der(chain, key, &provider);
+        let shown = Arc::new(shown.map_err(CredentialsError::Certificate)?);
 
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
             .build()
@@ -44,8 +48,7 @@ impl Configs {
             .with_protocol_versions(&[&TLS13])
             .map_err(CredentialsError::Certificate)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain.clone(), key.clone_key())
-            .map_err(CredentialsError::Certificate)?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown.clone())));
         server.alpn_protocols = vec![ALPN.to_vec()];
         // A session that is resumed would be proven by what was valid when it began.
         server.send_tls13_tickets = 0;
@@ -55,8 +58,7 @@ impl Configs {
             .with_protocol_versions(&[&TLS13])
             .map_err(CredentialsError::Certificate)?
             .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
-            .map_err(CredentialsError::Certificate)?;
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
         client.alpn_protocols = vec![ALPN.to_vec()];
         client.resumption = Resumption::disabled();
         // The two halves of a session have their keys to themselves.

@@ -12,10 +12,11 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, InsufficientSizeError, UnbufferedConnectionCommon,
     UnbufferedStatus,
 };
-use rustls::{ClientConfig, ContentType, Error, ServerConfig};
+use rustls::{AlertDescription, ClientConfig, ContentType, Error, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::configs::ALPN;
 use super::halves::{ReadHalf, WriteHalf, wrong};
 use super::keys::{Keys, Receiving, Sending};
 use super::open::{HEAD_LEN, Opener};
@@ -156,9 +157,18 @@ pub(super) async fn shake<S: Side>(mut side: S, mut socket: TcpStream) -> io::Re
         }
     }
     let proven = proof::of(side.peer_certificates())?;
+    // rustls is content with a peer that says nothing of what it speaks.
+    let speaks = side.alpn_protocol() == Some(ALPN);
     let (keys, sending, receiving) = side.into_keys().map_err(wrong)?;
     let opener = Opener::new(keys.clone(), receiving, S::IS_CLIENT, incoming.behind());
-    Ok(Session { socket, sealer: Sealer::new(keys, sending), opener, proven })
+    let sealer = Sealer::new(keys.clone(), sending);
+    let session = Session { socket, sealer, opener, proven };
+    if !speaks {
+        keys.tell(AlertDescription::NoApplicationProtocol);
+        drop(session.into_stream());
+        return Err(wrong(Error::NoApplicationProtocol));
+    }
+    Ok(session)
 }
 
 /// What rustls wants next.

@@ -104,6 +104,34 @@ fn another_protocol_in_tls() {
     });
 }
 
+/// A certificate that is good for something else proves nothing here.
+#[test]
+fn no_protocol_in_tls() {
+    run(async |net| {
+        let issued = Authority::common().issue(&NAMES);
+        let victim = net.party(&issued).await;
+        let mut config = client_config(Some(&issued), &[&TLS13]);
+        config.alpn_protocols = vec![];
+        let error = told(&victim, config).await;
+        assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
+
+        let (listener, address) = raw_listener("tls").await;
+        let mut config = server_config(&issued, &[&TLS13]);
+        config.alpn_protocols = vec![];
+        let answers = async {
+            let (socket, _) = listener.accept().await.unwrap();
+            let mut stream = accept(socket, config.into()).await?;
+            stream.read_u8().await
+        };
+        let dials = async { victim.end().connect(&address).await.unwrap_err() };
+        let (error, told) = tokio::join!(dials, answers);
+        assert_eq!(*error.kind(), ConnectErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains("any known protocol"), "{error}");
+        let told = told.expect_err("nothing is said to it").to_string();
+        assert!(told.contains("NoApplicationProtocol"), "{told}");
+    });
+}
+
 /// Bare TCP to a port where TLS is spoken, and the other way round.
 #[test]
 fn the_wrong_transport_for_the_port() {
