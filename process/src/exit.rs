@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::roles::NotAllowed;
 
-/// Why a process ended, or why it cannot be watched any longer.
+/// Why a process ended, or why it cannot be watched any longer. Of a text longer than 4 KiB those who are
+/// told get the beginning, and how long it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[non_exhaustive]
 pub enum ExitReason {

@@ -93,6 +93,9 @@ impl Node {
     /// # Cancel safety
     /// A dropped future has changed nothing.
     pub async fn whereis_on(&self, node: NodeId, name: &str) -> Result<Option<Pid>, AskError> {
+        if !is_name(name) {
+            return Ok(None);
+        }
         match self.ask(node, Question::Whereis(name.to_owned())).await? {
             Answer::Whereis(process) => Ok(process),
             _ => Err(AskError::NoAnswer(node)),
@@ -132,6 +135,9 @@ impl Node {
         process: Pid,
         again: bool,
     ) -> Result<(), RegisterOnError> {
+        if !is_name(name) {
+            return Err(RegisterError::BadName(name.len()).into());
+        }
         let question = Question::Register { name: name.to_owned(), process, again };
         match self.ask(node, question).await? {
             Answer::Register(result) => Ok(result?),
@@ -144,6 +150,9 @@ impl Node {
     /// # Errors
     /// See [`AskError`]. When there was no answer, the name may be taken away.
     pub async fn unregister_on(&self, node: NodeId, name: &str) -> Result<bool, AskError> {
+        if !is_name(name) {
+            return Ok(false);
+        }
         match self.ask(node, Question::Unregister(name.to_owned())).await? {
             Answer::Unregister(had) => Ok(had),
             _ => Err(AskError::NoAnswer(node)),
@@ -181,7 +190,7 @@ impl Inner {
         pid: Pid,
         again: bool,
     ) -> Result<(), RegisterError> {
-        if !(1..=NAME_MAX).contains(&name.len()) {
+        if !is_name(name) {
             return Err(RegisterError::BadName(name.len()));
         }
         let had = match self.route(pid) {
@@ -264,6 +273,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// Whether a process can be called so.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_MAX).contains(&name.len())
 }
 
 /// A name was given.

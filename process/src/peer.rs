@@ -13,6 +13,7 @@ pub(crate) mod peering;
 pub(crate) mod pending;
 pub(crate) mod signals;
 pub(crate) mod sink;
+pub(crate) mod texts;
 pub(crate) mod wire;
 
 use std::hash::{Hash as _, Hasher as _};
@@ -29,6 +30,7 @@ use crate::letters::refused::Refused;
 use crate::mailbox::envelope::Sender;
 use crate::membership::Card;
 use crate::metrics::{Shown, Traffic};
+use crate::node::numbers::Number;
 use crate::peer::batch::Batch;
 pub(crate) use crate::peer::batch::{Lane, Staged, WriteOutcome};
 use crate::peer::overflow::{Kept, Overflow};
@@ -49,6 +51,7 @@ pub(crate) struct Peer {
     pub(crate) unique: u64,
     /// Its number in the node's table of nodes.
     pub(crate) number: u32,
+    _number: Number,
     pub(crate) id: NodeId,
     pub(crate) name: String,
     pub(crate) address: Option<String>,
@@ -96,7 +99,7 @@ struct Out {
 
 impl Peer {
     pub(crate) fn new(
-        number: u32,
+        number: Number,
         hello: Hello,
         granted: Granted,
         link: Arc<dyn Link>,
@@ -112,7 +115,8 @@ impl Peer {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             unique: NEXT.fetch_add(1, Ordering::Relaxed),
-            number,
+            number: number.get(),
+            _number: number,
             id: member.id,
             name: member.name.clone(),
             address: member.address.clone(),

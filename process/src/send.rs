@@ -294,14 +294,16 @@ impl Inner {
         })
     }
 
-    /// Sends a signal on the lane of the pair, behind the messages that were sent before it.
+    /// Sends a signal on the lane of the pair, behind the messages that were sent before it. Texts that
+    /// are too long are shortened.
     pub(crate) fn signal_pair(
         self: &Arc<Self>,
         peer: &Arc<Peer>,
         from: Place,
         to: Place,
-        signal: Signal,
+        mut signal: Signal,
     ) {
+        signal.shorten();
         let mut head = |buffer: &mut Vec<u8>| {
             crate::peer::wire::put_signal(buffer, &signal);
             Ok(())
@@ -310,7 +312,9 @@ impl Inner {
         let (ty, credit, large, context) = (None, None, None, None);
         let request = Request { lane, ty, credit, large, context, head: &mut head };
         if let Err(error) = stage(self, peer, request) {
-            tracing::error!(peer = %peer.name, ?error, "a signal could not be sent");
+            // It must not be missing without a word.
+            tracing::error!(peer = %peer.name, ?error, "a signal could not be sent: link cut");
+            peer.link.abort("a signal could not be sent");
         }
     }
 

@@ -19,6 +19,7 @@ use crate::membership::{Card, Kernel};
 use crate::metrics::Counts;
 use crate::names::registry::Registry;
 use crate::node::limits::Limits;
+use crate::node::numbers::Numbers;
 use crate::peer::Peer;
 use crate::peer::handshake::Secret;
 use crate::peer::link::Links;
@@ -55,8 +56,7 @@ pub(crate) struct Inner {
     pub(crate) gossip: Gossip,
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
     pub(crate) links: Mutex<Links>,
-    /// Nodes met, by number; 0 is this one. Numbers are never reused.
-    pub(crate) nodes: RwLock<Vec<NodeId>>,
+    pub(crate) numbers: Arc<Numbers>,
     pub(crate) closing: AtomicBool,
     /// See [`Node::accepted_losses`](crate::Node::accepted_losses).
     pub(crate) accepted_losses: AtomicU64,
@@ -106,7 +106,7 @@ impl Inner {
             counts: Counts::default(),
             peers: RwLock::default(),
             links: Mutex::default(),
-            nodes: RwLock::new(vec![parts.id]),
+            numbers: Arc::new(Numbers::new(parts.id)),
             closing: AtomicBool::new(false),
             accepted_losses: AtomicU64::new(0),
             next: AtomicU64::new(1),
@@ -136,36 +136,15 @@ impl Inner {
 
     /// The peer with this number, if its link lives.
     pub(crate) fn peer_numbered(&self, number: u32) -> Option<Arc<Peer>> {
-        let id = *self.nodes.read().get(number as usize)?;
+        let id = self.numbers.node(number)?;
         self.peers.read().get(&id).cloned()
-    }
-
-    /// The number of a node; met for the first time, it gets one. `None`: too many were met.
-    pub(crate) fn number(&self, id: NodeId) -> Option<u32> {
-        /// Incarnations of nodes met over this node's life.
-        const NODES_MAX: usize = 1 << 20;
-        let mut nodes = self.nodes.write();
-        let at = nodes.iter().position(|known| *known == id).unwrap_or(nodes.len());
-        if at == nodes.len() {
-            if at >= NODES_MAX {
-                return None;
-            }
-            nodes.push(id);
-        }
-        u32::try_from(at).ok()
-    }
-
-    /// The number of a node that has been met.
-    pub(crate) fn known_number(&self, id: NodeId) -> Option<u32> {
-        let at = self.nodes.read().iter().position(|known| *known == id)?;
-        u32::try_from(at).ok()
     }
 
     /// The pid of a sender; `None` for one outside any process.
     pub(crate) fn pid(&self, sender: Sender) -> Option<Pid> {
         let node = match sender.node {
             0 => self.id,
-            number => *self.nodes.read().get(number as usize)?,
+            number => self.numbers.node(number)?,
         };
         let pid = Pid { node, index: sender.index, generation: sender.generation };
         (pid.index != Place::NOBODY.index).then_some(pid)
@@ -175,7 +154,7 @@ impl Inner {
     pub(crate) fn pid_node(&self, sender: Sender) -> NodeId {
         match sender.is_remote() {
             false => self.id,
-            true => self.nodes.read().get(sender.node as usize).copied().unwrap_or(self.id),
+            true => self.numbers.node(sender.node).unwrap_or(self.id),
         }
     }
 

@@ -130,8 +130,7 @@ impl Inner {
             slot.mailbox.forget_link_exits(target);
             None
         });
-        let node = if target.node == self.id { Some(0) } else { self.known_number(target.node) };
-        let Some(node) = node else { return };
+        let Some(node) = self.numbers.number(target.node) else { return };
         let other = Sender { node, index: place.index, generation: place.generation };
         let number = self.next();
         match self.relations_of(me, |relations| relations.unlink(other, number)).flatten() {
@@ -347,7 +346,7 @@ impl Inner {
             u32::MAX => nobody,
             0 => self.local_pid(from.place()),
             number => {
-                let node = self.nodes.read().get(number as usize).copied();
+                let node = self.numbers.node(number);
                 let Sender { index, generation, .. } = from;
                 node.map_or(nobody, |node| Pid { node, index, generation })
             }

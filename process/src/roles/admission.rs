@@ -7,10 +7,8 @@ use midflight_transport_api::{ConnectionId, Link};
 use crate::membership::Card;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
+use crate::peer::texts::SIGNAL_MAX;
 use crate::peer::wire::Hello;
-
-/// The least a link must take in one message: what nodes say to each other must fit.
-const MESSAGE_MAX_LEAST: usize = 64 * 1_024;
 
 /// Why a peer does not become one, and whether it is told.
 #[derive(Debug)]
@@ -57,8 +55,8 @@ impl Inner {
         let (Some(control), Ok(lanes)) = (control, lanes) else {
             return Err(NotAdmitted { why: "no connections left on the link".into(), tell: false });
         };
-        let Some(number) = self.number(hello.member.id) else {
-            return refuse("this node has met too many others");
+        let Some(number) = self.numbers.keep(hello.member.id) else {
+            return refuse("this node has as many peers as it may");
         };
         let Some(end_point) = self.end_point.get() else {
             return refuse("this node is not open");
@@ -66,9 +64,9 @@ impl Inner {
         let granted = self.access.granted(name, &**link, &end_point.capabilities());
         let peer = Peer::new(number, hello, granted, link.clone(), control, lanes);
         let max = peer.message_max;
-        if max < MESSAGE_MAX_LEAST {
+        if max < SIGNAL_MAX {
             return refuse(format!(
-                "the link takes messages of {max} bytes, nodes need {MESSAGE_MAX_LEAST}"
+                "the link takes messages of {max} bytes, nodes need {SIGNAL_MAX}"
             ));
         }
         Ok(peer)

@@ -6,7 +6,7 @@ use midflight_process::message::Message;
 use midflight_process::{Context, Down, ExitReason, Exited, Node, NodeId, Pid, Received};
 use serde::{Deserialize, Serialize};
 
-use super::world::{QUIET, simulate};
+use super::world::{QUIET, World, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -400,4 +400,65 @@ fn children_are_linked_and_watched_from_their_first_moment() {
         .await
         .unwrap();
     });
+}
+
+simulated! {
+#[test]
+fn a_reason_longer_than_a_message_may_be_comes_shortened() {
+    simulate(|world| async move {
+        let limits = midflight_transport_api::Limits { max_message: 128 << 10, ..Default::default() };
+        let transport = world.hub.transport(world.runtime.clone()).limits(limits);
+        let start = |name: &str| {
+            let builder = Node::builder(name).listen(World::address(name));
+            builder.start(&transport, world.runtime.clone())
+        };
+        let (a, b) = (start("a").await.unwrap(), start("b").await.unwrap());
+        a.connect(&World::address("b")).await.unwrap();
+        let there = b.clone();
+        a.run("watcher", move |cx| async move {
+            cx.trap_exits(true);
+            let len = 256 << 10;
+            let text = move || "x".repeat(len);
+            let is_shortened = |reason: &ExitReason| {
+                let (ExitReason::Error(text) | ExitReason::Panic(text) | ExitReason::Killed(text)) =
+                    reason else { return false };
+                text.len() <= 4 << 10 && text.ends_with(&format!("… ({len} bytes in all)"))
+            };
+            // By itself, by an exit signal, by a kill: whoever watches or is linked hears of it.
+            for how in 0..3 {
+                let target = there.spawn("target", move |cx| async move {
+                    cx.expect::<()>().await;
+                    panic!("{}", text());
+                });
+                let target = target.unwrap();
+                cx.monitor(target).await;
+                cx.link(target).await;
+                match how {
+                    0 => cx.send(target, ()).await.unwrap(),
+                    1 => cx.exit(target, ExitReason::Error(text())).await,
+                    _ => cx.kill(target, text()).await,
+                }
+                let Some(reason) = next_reason(&cx).await else { panic!("{how}: not told") };
+                assert!(is_shortened(&reason), "{how}");
+                let exited = cx.expect_timeout::<Exited>(SECOND).await;
+                assert!(exited.is_some_and(|exited| is_shortened(&exited.reason)), "{how}");
+            }
+            // A call that waits is told as well.
+            let callee = there.spawn("callee", move |cx| async move {
+                cx.sleep(SECOND / 2).await;
+                panic!("{}", text());
+            });
+            let failed = cx.call::<u64, u64>(callee.unwrap(), 1, SECOND).await.unwrap_err();
+            assert!(failed.to_string().contains("bytes in all"), "{failed}");
+            // Names that none can have are not asked for.
+            let node = there.id();
+            assert_eq!(cx.node().whereis_on(node, &text()).await.unwrap(), None);
+            assert!(!cx.node().unregister_on(node, &text()).await.unwrap());
+            cx.node().register_on(node, &text(), cx.me()).await.unwrap_err();
+        })
+        .await
+        .unwrap();
+        assert_eq!(a.peers().len(), 1, "the link lives");
+    });
+}
 }
