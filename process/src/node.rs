@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod inner;
 pub(crate) mod limits;
+pub(crate) mod numbers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,7 +24,6 @@ use crate::peer::wire::{Place, Signal};
 use crate::scheduler::body::Body;
 use crate::scheduler::frozen::{FreezeError, Frozen};
 use crate::scheduler::function::{FunctionBody, Shared};
-use crate::table::slot::Run;
 use crate::trace;
 
 /// A running node. Clones are the same node. Make one with [`Node::builder`](crate::NodeBuilder).
@@ -92,12 +92,11 @@ impl Node {
         if self.inner.is_closing() {
             return Err(SpawnError);
         }
-        let pid = self.reserve()?;
-        let place = Place { index: pid.index, generation: pid.generation };
-        trace::spawned(&self.inner, pid);
+        let reserved = Reserved { node: self, pid: self.reserve()? };
+        let place = reserved.place();
+        trace::spawned(&self.inner, reserved.pid);
         prepare(place);
-        self.fill(pid, self.function_body(name, place, function));
-        Ok(pid)
+        Ok(reserved.fill(self.function_body(name, place, function)))
     }
 
     fn function_body<F>(
@@ -146,11 +145,9 @@ impl Node {
         if self.inner.is_closing() {
             return Err(SpawnError);
         }
-        let body = |index, generation| body(Place { index, generation });
-        let inserted = self.inner.table.insert(body, Run::Queued);
-        let (index, generation) = inserted.map_err(|_full| SpawnError)?;
-        self.inner.queues.push(index);
-        let pid = self.inner.local_pid(Place { index, generation });
+        let reserved = Reserved { node: self, pid: self.reserve()? };
+        let body = body(reserved.place());
+        let pid = reserved.fill(body);
         trace::spawned(&self.inner, pid);
         Ok(pid)
     }
@@ -251,6 +248,32 @@ impl Node {
         self.inner.queues.wake_all();
         // What was being started meanwhile.
         self.inner.end_processes();
+    }
+}
+
+/// A cell that was reserved for a body which is being made. The author's code runs meanwhile: when that
+/// panics, the cell is given up.
+struct Reserved<'a> {
+    node: &'a Node,
+    pid: Pid,
+}
+
+impl Reserved<'_> {
+    const fn place(&self) -> Place {
+        Place { index: self.pid.index, generation: self.pid.generation }
+    }
+
+    fn fill(self, body: Box<dyn Body>) -> Pid {
+        // A node that is shut down in between has emptied the cell: its body goes with it.
+        self.node.fill(self.pid, body);
+        self.pid
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        // What has been filled is not reserved any more, and stays.
+        self.node.unreserve(self.pid);
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod body;
+pub(crate) mod contain;
 pub(crate) mod frozen;
 pub(crate) mod function;
 pub(crate) mod polling;

@@ -90,19 +90,6 @@ impl Table {
         self.living.load(Ordering::Relaxed)
     }
 
-    /// Takes a free cell; `body` is made once its pid is known. Answers index and generation.
-    pub(crate) fn insert(
-        &self,
-        body: impl FnOnce(u32, u32) -> Box<dyn Body>,
-        run: Run,
-    ) -> Result<(u32, u32), TableFull> {
-        let (index, generation) = self.reserve()?;
-        let body = body(index, generation);
-        // A node that is shut down in between has emptied the cell: its body goes with it.
-        self.fill(index, generation, body, run);
-        Ok((index, generation))
-    }
-
     /// Gives a reserved cell its body. Answers false when it is not reserved any more.
     pub(crate) fn fill(&self, index: u32, generation: u32, body: Box<dyn Body>, run: Run) -> bool {
         let Some(slot) = self.slot(index) else { return false };
@@ -366,6 +353,12 @@ mod tests {
         }
     }
 
+    fn insert(table: &Table) -> Result<(u32, u32), TableFull> {
+        let (index, generation) = table.reserve()?;
+        assert!(table.fill(index, generation, Box::new(Nothing), Run::Idle));
+        Ok((index, generation))
+    }
+
     fn value() -> Envelope {
         Envelope::Value { from: Sender::NOBODY, value: Box::new(1_u64) }
     }
@@ -373,10 +366,10 @@ mod tests {
     #[test]
     fn a_pid_is_never_used_twice() {
         let table = Table::new(1);
-        let (index, first) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
-        assert!(table.insert(|_, _| Box::new(Nothing), Run::Idle).is_err(), "full");
+        let (index, first) = insert(&table).unwrap();
+        assert!(insert(&table).is_err(), "full");
         assert!(table.remove(index, first).is_some());
-        let (again, second) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        let (again, second) = insert(&table).unwrap();
         assert_eq!(index, again);
         assert_ne!(first, second);
         assert!(matches!(table.deliver(index, first, value(), None), Err(NotDelivered::Dead(_))));
@@ -385,16 +378,16 @@ mod tests {
     #[test]
     fn a_slot_with_no_generation_left_is_retired() {
         let table = Table::new(1);
-        let (index, _) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        let (index, _) = insert(&table).unwrap();
         table.slot(index).unwrap().lock().generation = u32::MAX;
         assert!(table.remove(index, u32::MAX).is_some());
-        assert!(table.insert(|_, _| Box::new(Nothing), Run::Idle).is_err());
+        assert!(insert(&table).is_err());
     }
 
     #[test]
     fn bounds_hold_for_those_who_keep_to_them() {
         let table = Table::new(1);
-        let (index, generation) = table.insert(|_, _| Box::new(Nothing), Run::Idle).unwrap();
+        let (index, generation) = insert(&table).unwrap();
         let room = Some(Room { messages: 2, bytes: 1 << 20 });
         assert!(table.deliver(index, generation, value(), room).unwrap(), "first: to be queued");
         assert!(!table.deliver(index, generation, value(), room).unwrap());

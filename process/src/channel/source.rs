@@ -14,6 +14,7 @@ use crate::mailbox::value::Ported;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::receive::{AwaitedSchema, Read, SCRATCH, Unread, read};
+use crate::scheduler::contain::contain;
 use crate::scheduler::function::{Arrived, Aside, Shared};
 
 /// Something that gives values.
@@ -187,7 +188,7 @@ impl<M> Drop for Port<M> {
 pub(crate) fn refuse_strays(inner: &Arc<Inner>, owner: Place, strays: Vec<Stray>) {
     for Stray { from, port, content, .. } in strays {
         let unread = Unread { from, call: None, content, reader: None };
-        refuse(inner, owner, unread, Refusal::NoPort { port });
+        contain(|| refuse(inner, owner, unread, Refusal::NoPort { port }));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::receive::shelf::Shelf;
 use crate::scheduler::body::{Body, Flow, Label};
+use crate::scheduler::contain::discard;
 use crate::scheduler::runner::panic_text;
 use crate::scheduler::turn::{Batch, Handled, Turn};
 use crate::send::reply_to::ReplyTo;
@@ -231,9 +232,19 @@ impl Body for FunctionBody {
             },
         };
         // The future may hold callers to be answered: it goes before what nobody received.
-        self.future = None;
-        let aside = self.shared.arrived.lock().give_back(batch);
-        drop(aside);
+        discard(self.future.take());
+        let (aside, calls) = {
+            let mut arrived = self.shared.arrived.lock();
+            // What its ports had when they were closed has been handled.
+            batch.handled.merge(&mut arrived.handled);
+            (arrived.give_back(batch), std::mem::take(&mut arrived.calls))
+        };
+        calls.into_values().for_each(discard);
+        if let Some(mut aside) = aside {
+            aside.relayed.drain(..).for_each(discard);
+            aside.strays.drain(..).for_each(discard);
+            discard(aside);
+        }
         Flow::Exit(reason)
     }
 

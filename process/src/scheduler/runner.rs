@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::wire::{Place, Signal};
 use crate::scheduler::body::{Body, Flow};
+use crate::scheduler::contain::discard;
 use crate::scheduler::frozen::Frozen;
 use crate::scheduler::queues::Ticks;
 use crate::scheduler::turn::{Batch, Handled, Turn, TurnWaker};
@@ -129,8 +130,13 @@ fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
         let mut turn =
             Turn { node, place, waker: &mut spare.waker, ended_at: inner.limits.turn_messages };
         // The body is dropped after a panic: nobody sees what it left half done.
-        catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn)))
-            .unwrap_or_else(|panic| Flow::Exit(ExitReason::Panic(panic_text(&*panic))))
+        catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn))).unwrap_or_else(
+            |panic| {
+                let text = panic_text(&*panic);
+                discard(panic);
+                Flow::Exit(ExitReason::Panic(text))
+            },
+        )
     });
     spare.turns += 1;
     spare.messages += u64::from(batch.handled.messages);
@@ -196,7 +202,9 @@ fn rest(
             After::Removed(body)
         }
     };
-    if let Some(inbox) = inbox {
+    if let Some(mut inbox) = inbox {
+        // Of a process that was removed under its turn, what it had not handled.
+        inbox.entries.drain(..).for_each(discard);
         spare.give(inner, inbox);
     }
     match after {
@@ -207,7 +215,7 @@ fn rest(
         After::Frozen(body, freeze) => {
             drop(freeze.send(Frozen::new(inner.clone(), place, body)));
         }
-        After::Removed(body) => drop(body),
+        After::Removed(body) => discard(body),
     }
     room.into_iter().for_each(Waker::wake);
     give_credit(inner, place, &owed);
@@ -292,13 +300,21 @@ fn give_credit(inner: &Arc<Inner>, process: Place, due: &[Owed]) {
 }
 
 /// A process has ended: its cell is emptied, its calls are refused, its watchers are told.
-fn end(inner: &Arc<Inner>, place: Place, body: Box<dyn Body>, batch: Batch, reason: ExitReason) {
+fn end(
+    inner: &Arc<Inner>,
+    place: Place,
+    body: Box<dyn Body>,
+    batch: Batch,
+    mut reason: ExitReason,
+) {
+    // Everybody who watches it gets a copy.
+    reason.shorten();
     if let ExitReason::Panic(_) | ExitReason::Error(_) = reason {
         let pid = inner.local_pid(place);
         tracing::warn!(%pid, name = body.label().name, %reason, "process ended");
     }
     // First the body: what it owns, such as callers to be answered, goes before the notices.
-    drop(body);
+    discard(body);
     let Some(slot) = inner.table.remove(place.index, place.generation) else { return };
     bury(inner, place, slot, batch, reason);
 }
@@ -309,7 +325,7 @@ impl Inner {
         for (index, generation) in self.table.pids() {
             let Some(mut slot) = self.table.remove(index, generation) else { continue };
             // Bodies hold the node: dropping them here ends the circle.
-            drop(slot.body.take());
+            discard(slot.body.take());
             let nothing = Batch { inbox: None, handled: Handled::default() };
             bury(self, Place { index, generation }, slot, nothing, ExitReason::Shutdown);
         }
@@ -337,12 +353,13 @@ pub(crate) fn bury(
         if from.is_remote() && !nodes.contains(&from.node) {
             nodes.push(from.node);
         }
-        if let Envelope::Parcel { from, parcel } = entry
-            && let Parcel::Call { call, .. } | Parcel::Read { call: Some(call), .. } = *parcel
+        if let Envelope::Parcel { from, parcel } = &entry
+            && let Parcel::Call { call, .. } | Parcel::Read { call: Some(call), .. } = **parcel
         {
             let reason = format!("the process ended: {reason}");
-            inner.reply(place, from, call, Err(Refusal::Aborted { reason }));
+            inner.reply(place, *from, call, Err(Refusal::Aborted { reason }));
         }
+        discard(entry);
     }
     let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
     if rare.in_groups {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use midflight_process::message::Message;
-use midflight_process::{Down, ExitReason, NodeId, Pid, Received};
+use midflight_process::{Down, ExitReason, Limits, NodeId, Pid, Received, SendPort};
 use serde::{Deserialize, Serialize};
 
 use super::world::{QUIET, World, run, simulate, took};
@@ -183,5 +183,91 @@ fn a_process_is_ended_from_outside() {
         })
         .await
         .unwrap();
+    });
+}
+
+/// A message whose destructor panics.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "test.Explosive", version = 1)]
+struct Explosive(u64);
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "the destructor of {}", self.0);
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "test.Give", version = 1)]
+struct Give(SendPort<Explosive>);
+
+#[test]
+fn a_destructor_that_panics_ends_nobody_else() {
+    simulate(|world| async move {
+        let node = world.node("a").await;
+        let of_node = node.clone();
+        node.run("scenario", move |cx| async move {
+            // Unreceived in the mailbox, unreceived in a port, and in the hands of who is ended.
+            for case in 0..3 {
+                let me = cx.me();
+                let target = of_node.spawn("target", move |cx| async move {
+                    let (send, _receive) = cx.channel::<Explosive>();
+                    let mine = (case == 2).then(|| Explosive(0));
+                    cx.send(me, Give(send)).await.unwrap();
+                    std::future::pending::<()>().await;
+                    drop(mine);
+                });
+                let target = target.unwrap();
+                let Give(port) = cx.expect().await;
+                for n in 1..4 {
+                    match case {
+                        0 => cx.send(target, Explosive(n)).await.unwrap(),
+                        1 => cx.send_port(&port, Explosive(n)).await.unwrap(),
+                        _ => {}
+                    }
+                }
+                cx.monitor(target).await;
+                let caller = of_node.spawn("caller", move |cx| async move {
+                    let refused = cx.call::<u64, u64>(target, 1, 5 * SECOND).await.unwrap_err();
+                    cx.send(me, refused.to_string()).await.unwrap();
+                });
+                caller.unwrap();
+                cx.expect_timeout::<()>(QUIET).await;
+                cx.kill(target, "enough").await;
+                let down = cx.expect_timeout::<Down>(SECOND).await.unwrap();
+                assert_eq!(down.reason, ExitReason::Killed("enough".into()), "{case}");
+                let refused = cx.expect_timeout::<String>(SECOND).await.unwrap();
+                assert!(refused.contains("enough"), "{case}: {refused}");
+            }
+        })
+        .await
+        .unwrap();
+        // The runners live: every process gets its turn.
+        for n in 0..32 {
+            assert_eq!(node.run("later", move |_| async move { n }).await, Some(n));
+        }
+    });
+}
+
+#[test]
+fn a_function_that_panics_before_it_has_a_future_leaves_nothing() {
+    simulate(|world| async move {
+        let node = world.node_with("a", Limits { processes: 4, ..Limits::default() }).await;
+        for _ in 0..8 {
+            let spawning = std::panic::AssertUnwindSafe(|| {
+                node.spawn("panics", |_| -> std::future::Ready<()> { panic!("as told") })
+            });
+            std::panic::catch_unwind(spawning).unwrap_err();
+        }
+        assert_eq!(node.process_count(), 0);
+        assert_eq!(node.run("child", |_| async { 1 }).await, Some(1));
+        // Of another's children, too; its own end is the panic.
+        for _ in 0..8 {
+            let told = node.run("parent", |cx| async move {
+                cx.spawn_link("panics", |_| -> std::future::Ready<()> { panic!("as told") })
+            });
+            assert!(told.await.is_none());
+        }
+        assert_eq!(node.process_count(), 0);
     });
 }
