@@ -9,14 +9,14 @@ use std::time::Duration;
 use midflight_message::{Message, Pid};
 use midflight_runtime::Instant;
 
-use crate::error::{CallError, SendError, TrySendError};
-use crate::mailbox::envelope::{CallRef, Content, Refusal};
+use crate::destination::{Address, Destination};
+use crate::error::{SendError, TrySendError};
+use crate::mailbox::envelope::Content;
 use crate::names::registry::RegisterError;
 use crate::node::Node;
 use crate::peer::wire::Place;
 use crate::receive::{Receive, Received};
 use crate::scheduler::function::Shared;
-use crate::send::reply_to::read_reply;
 use crate::send::{Kind, NotSent, Route};
 
 /// A process's own view of itself and the world. It belongs to one process and is handed to its
@@ -29,6 +29,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same once more, for what outlives a borrow. The process has one, which is not given away twice.
+    pub(crate) fn again(&self) -> Self {
+        Self { node: self.node.clone(), place: self.place, shared: self.shared.clone() }
+    }
+
     /// The process itself.
     #[must_use]
     pub fn me(&self) -> Pid {
@@ -58,8 +63,27 @@ impl Context {
     /// call it, to know.
     ///
     /// # Errors
-    /// `Full`, `NotConnected` and `Disconnected` give the message back.
-    pub fn try_send<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
+    /// `Full`, `NotConnected`, `Disconnected`, `NoName` and `Elsewhere` give the message back.
+    pub fn try_send<M: Message>(
+        &self,
+        to: impl Destination<M>,
+        message: M,
+    ) -> Result<(), TrySendError<M>> {
+        let node = &self.node;
+        let to = match to.address() {
+            Address::Pid(pid) => Some(pid),
+            Address::Name(name) => node.whereis(name),
+            Address::NameOn(name, on) if on == node.id() => node.whereis(name),
+            Address::NameOn(..) => return Err(TrySendError::Elsewhere(message)),
+        };
+        match to {
+            Some(to) => self.try_send_to(to, message),
+            None => Err(TrySendError::NoName(message)),
+        }
+    }
+
+    #[inline]
+    fn try_send_to<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
         let inner = &self.node.inner;
         if let Route::Remote(peer, place) = inner.route(to) {
             return inner.send_remote_ref(self.place, &peer, place, None, message);
@@ -74,12 +98,17 @@ impl Context {
     /// # Errors
     /// `Overloaded` when the receiver had no room in time; `Unreachable` when no link to its node
     /// could be made; `Disconnected` when this process has not accepted that what it sent there before
-    /// may be lost.
+    /// may be lost; `NoName` and `Whereis` when `to` is a name.
     ///
     /// # Cancel safety
     /// A dropped future has not sent the message.
-    pub async fn send<M: Message>(&self, to: Pid, message: M) -> Result<(), SendError> {
-        match self.try_send(to, message) {
+    pub async fn send<M: Message>(
+        &self,
+        to: impl Destination<M>,
+        message: M,
+    ) -> Result<(), SendError> {
+        let to = self.node.find(to.address()).await?;
+        match self.try_send_to(to, message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(message) | TrySendError::NotConnected(message)) => {
                 // Boxed, as it is rare and large: every send would move it along otherwise.
@@ -144,40 +173,6 @@ impl Context {
         Ok(())
     }
 
-    /// Asks `to` and waits for its reply for `timeout` at the most.
-    ///
-    /// # Errors
-    /// See [`CallError`]. After `TimedOut` the request may still be handled; its reply is dropped.
-    ///
-    /// # Cancel safety
-    /// A dropped future drops the reply.
-    pub async fn call<M: Message, R: Message>(
-        &self,
-        to: Pid,
-        message: M,
-        timeout: Duration,
-    ) -> Result<R, CallError> {
-        let inner = &self.node.inner;
-        let deadline = inner.runtime.now() + timeout;
-        let guard = CallGuard::new(self, to);
-        let call = guard.call;
-        let content = Content::Value(Box::new(message));
-        match inner.try_send(self.place, to, Some(call), content) {
-            Ok(()) => {}
-            Err(NotSent::Full(content) | NotSent::NotConnected(_, content)) => {
-                let sending = Box::pin(self.send_waiting(to, Some(call), content));
-                midflight_runtime::timeout_at(&*inner.runtime, deadline, sending)
-                    .await
-                    .map_err(|_elapsed| CallError::TimedOut { to, after: timeout })??;
-            }
-            Err(other) => return Err(SendError::from_not_sent(other, to).into()),
-        }
-        let reply = guard.reply(deadline).await;
-        let result = reply.ok_or(CallError::TimedOut { to, after: timeout })?;
-        let content = result.map_err(|refusal| CallError::Refused { to, refusal })?;
-        read_reply(inner, to, content).await
-    }
-
     /// Receives the oldest message of type `M`; waits for one as long as it takes. Messages of
     /// other types stay, in order.
     ///
@@ -214,48 +209,5 @@ impl Context {
     /// See [`RegisterError`].
     pub fn register(&self, name: &str) -> Result<(), RegisterError> {
         self.node.register(name, self.me())
-    }
-}
-
-/// Forgets a call when it is over, however it ends.
-pub(crate) struct CallGuard<'a> {
-    context: &'a Context,
-    to: Pid,
-    pub(crate) call: CallRef,
-}
-
-impl<'a> CallGuard<'a> {
-    /// Numbers a call to `to`, of which only the node counts, and keeps a place for its reply.
-    pub(crate) fn new(context: &'a Context, to: Pid) -> Self {
-        let call = context.node.inner.next_call();
-        context.shared.arrived.lock().calls.insert(call, None);
-        Self { context, to, call }
-    }
-
-    /// Waits for the reply. `None`: none came in time.
-    pub(crate) async fn reply(&self, deadline: Instant) -> Option<Result<Content, Refusal>> {
-        let mut timer = None;
-        std::future::poll_fn(|cx| {
-            // The process is polled again when something comes.
-            let reply = {
-                let mut arrived = self.context.shared.arrived.lock();
-                arrived.calls.get_mut(&self.call).and_then(Option::take)
-            };
-            if reply.is_some() {
-                return Poll::Ready(reply);
-            }
-            self.context.shared.wait(cx);
-            let runtime = &self.context.node.inner.runtime;
-            let timer = timer.get_or_insert_with(|| runtime.sleep_until(deadline));
-            timer.as_mut().poll(cx).map(|()| None)
-        })
-        .await
-    }
-}
-
-impl Drop for CallGuard<'_> {
-    fn drop(&mut self) {
-        self.context.shared.arrived.lock().calls.remove(&self.call);
-        self.context.node.forget_call(self.to, self.call);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use midflight_message::{EncodeError, Mismatch, Pid};
+use midflight_message::{EncodeError, Mismatch, NodeId, Pid};
 
 use crate::mailbox::envelope::{Content, Refusal};
 use crate::mailbox::value::Ported;
+use crate::peer::ask::AskError;
 use crate::send::NotSent;
 
 /// A message could not be sent now.
@@ -39,6 +40,13 @@ pub enum TrySendError<M> {
     /// [`Undelivered`](crate::Undelivered).
     #[error("the receiver cannot read it: {0}")]
     Incompatible(Box<Mismatch>),
+    /// No process of this node has the name. The message comes back.
+    #[error("no process has the name")]
+    NoName(M),
+    /// The name is one on another node, which takes asking there:
+    /// [`Context::send`](crate::Context::send) does. The message comes back.
+    #[error("a name on another node takes asking there")]
+    Elsewhere(M),
 }
 
 /// A message could not be sent.
@@ -82,6 +90,17 @@ pub enum SendError {
         /// The type and field, and both sides' idea of it.
         mismatch: Box<Mismatch>,
     },
+    /// No process of the node has the name.
+    #[error("no process of node {node} has the name `{name}`")]
+    NoName {
+        /// The name.
+        name: String,
+        /// The node.
+        node: NodeId,
+    },
+    /// The node was not to be asked who has the name.
+    #[error(transparent)]
+    Whereis(AskError),
 }
 
 /// A call has no reply.
@@ -167,6 +186,9 @@ impl SendError {
             TrySendError::Encode(error) => Self::Encode(error),
             TrySendError::TooManyTypes => Self::TooManyTypes,
             TrySendError::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
+            TrySendError::NoName(_) | TrySendError::Elsewhere(_) => {
+                unreachable!("it was sent to a pid")
+            }
         }
     }
 

@@ -31,8 +31,10 @@
 //! What is never here: a transport (`process` names none), code loading, a clock.
 #![forbid(unsafe_code)]
 
+mod calls;
 mod channel;
 mod context;
+mod destination;
 mod error;
 mod exit;
 mod functions;
@@ -63,10 +65,14 @@ pub mod trace;
 mod types;
 
 pub use midflight_message as message;
-pub use midflight_message::{NodeId, Pid, ProcessRef, SendPort};
+pub use midflight_message::{NodeId, Pid, ProcessRef, Protocol, SendPort, Takes};
 
+pub use calls::PendingReply;
+pub use calls::many::{Labelled, PendingReplies};
+pub use calls::multi::MultiReply;
 pub use channel::ReceivePort;
 pub use context::Context;
+pub use destination::{Address, Destination};
 pub use error::{CallError, SendError, TrySendError};
 pub use exit::{Down, ExitReason, Exited, MonitorRef, NodeDown};
 pub use functions::call_on::CallOnError;
@@ -82,8 +88,8 @@ pub use mailbox::envelope::{CallRef, Refusal};
 pub use mailbox::value::Value;
 pub use membership::member::{Member, MemberEvent, MemberState};
 pub use metrics::{NodeMetrics, PeerMetrics, Traffic};
+pub use names::RegisterOnError;
 pub use names::registry::RegisterError;
-pub use names::{RegisterOnError, SendToNameError};
 pub use node::builder::{NodeBuilder, StartError};
 pub use node::limits::Limits;
 pub use node::{IntoExitReason, Node, SpawnError};

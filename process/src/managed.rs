@@ -58,7 +58,7 @@ mod queue;
 mod run;
 mod server;
 
-pub use client::{Request, RequestError, ServerRef};
+pub use client::{Request, ServerRef, multi_call};
 pub use definition::{Managed, Unhandled, Verdict};
 pub use handler::Reply;
 pub use server::{Server, TooManyTimers};

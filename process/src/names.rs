@@ -2,11 +2,9 @@
 
 pub(crate) mod registry;
 
-use midflight_message::{Message, NodeId, Pid};
+use midflight_message::{NodeId, Pid};
 
 use crate::MonitorRef;
-use crate::context::Context;
-use crate::error::SendError;
 use crate::names::registry::{NAME_MAX, Owner, RegisterError};
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -28,26 +26,6 @@ pub enum RegisterOnError {
     /// The node refused.
     #[error(transparent)]
     Refused(#[from] RegisterError),
-}
-
-/// A message could not be sent to a name.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendToNameError {
-    /// No process of the node has the name.
-    #[error("no process of node {node} has the name `{name}`")]
-    NoName {
-        /// The node.
-        node: NodeId,
-        /// The name.
-        name: String,
-    },
-    /// The node did not answer.
-    #[error(transparent)]
-    Ask(#[from] AskError),
-    /// The process has the name, and the message could not be sent.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }
 
 impl Node {
@@ -157,28 +135,6 @@ impl Node {
             Answer::Unregister(had) => Ok(had),
             _ => Err(AskError::NoAnswer(node)),
         }
-    }
-}
-
-impl Context {
-    /// Sends a message to the process with this name on `node`, which may be this one. On another node it
-    /// is asked for first: whoever sends much keeps the pid. What is sent to one process by name and by pid
-    /// arrives in order.
-    ///
-    /// # Errors
-    /// See [`SendToNameError`].
-    ///
-    /// # Cancel safety
-    /// A dropped future has not sent the message.
-    pub async fn send_to_name<M: Message>(
-        &self,
-        node: NodeId,
-        name: &str,
-        message: M,
-    ) -> Result<(), SendToNameError> {
-        let process = self.node.whereis_on(node, name).await?;
-        let unknown = || SendToNameError::NoName { node, name: name.to_owned() };
-        Ok(self.send(process.ok_or_else(unknown)?, message).await?)
     }
 }
 

@@ -49,12 +49,12 @@ async fn ping_pong(transport: &dyn Transport, runtime: Handle) -> Result<u32, Bo
     right.register("ponger", ponger)?;
 
     let reached = left.connect(&right.address().ok_or("the right node listens")?).await?;
-    let ponger = left.whereis_on(reached, "ponger").await?.ok_or("there is no ponger")?;
     let pongs = left.run("pinger", move |cx| async move {
         let mut pongs = 0;
         for number in 1..=10 {
+            let ponger = ("ponger", reached);
             let pong: Pong = cx.call(ponger, Ping(number), Duration::from_secs(5)).await?;
-            println!("ping {number} from {}, pong {} from {ponger}", cx.me(), pong.0);
+            println!("ping {number} from {}, pong {} from node {reached}", cx.me(), pong.0);
             pongs += 1;
         }
         Ok::<_, midflight_process::CallError>(pongs)

@@ -72,7 +72,7 @@ async fn divide(runtime: Handle) -> Result<[u32; 2], Box<dyn Error>> {
     Ok(counts)
 }
 
-async fn use_both(cx: Context) -> Result<[u32; 2], midflight_process::managed::RequestError> {
+async fn use_both(cx: Context) -> Result<[u32; 2], midflight_process::CallError> {
     let (left, right) = (ServerRef::from("left"), ServerRef::from("right"));
     for server in [&left, &right] {
         println!("6 / 2 = {}", server.call(&cx, Divide(6, 2)).await?);

@@ -46,6 +46,7 @@ mod plan;
 #[cfg(test)]
 mod prediction;
 mod process_ref;
+mod protocol;
 mod render;
 mod resolve;
 mod resolve_parts;
@@ -78,6 +79,7 @@ pub use mismatch::{Mismatch, MismatchReason};
 pub use pid::{NodeId, ParsePidError, Pid};
 pub use plan::{Certainty, Converted, Plan, Resolution, Risk};
 pub use process_ref::ProcessRef;
+pub use protocol::{Anything, Protocol, Takes};
 pub use render::Render;
 pub use resolve::resolve;
 pub use schema::Schema;

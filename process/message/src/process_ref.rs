@@ -10,16 +10,18 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::descriptor::Descriptor;
 use crate::shape::Body;
-use crate::{Message, Pid, Schema};
+use crate::{Pid, Protocol, Schema};
 
-/// The pid of a process that takes messages of type `M`. On the wire it is the pid.
-pub struct ProcessRef<M> {
+/// The pid of a process of which is known what it takes: the messages of the [protocol](Protocol) `P`,
+/// which is a message type where that is all. What is sent to it is checked by the compiler. On the wire
+/// it is the pid.
+pub struct ProcessRef<P> {
     pid: Pid,
-    takes: PhantomData<fn(M)>,
+    takes: PhantomData<fn(P)>,
 }
 
-impl<M> ProcessRef<M> {
-    /// Says that the process takes `M`. Nothing is checked until a message arrives there.
+impl<P> ProcessRef<P> {
+    /// Says that the process takes what `P` has. Nothing is checked until a message arrives there.
     #[must_use]
     pub const fn new(pid: Pid) -> Self {
         Self { pid, takes: PhantomData }
@@ -32,76 +34,76 @@ impl<M> ProcessRef<M> {
     }
 }
 
-impl<M: Message> Schema for ProcessRef<M> {
+impl<P: Protocol> Schema for ProcessRef<P> {
     fn descriptor() -> Descriptor {
         let body = Body::Reference {
-            name: M::NAME.to_owned(),
-            version: M::VERSION,
+            name: P::NAME.to_owned(),
+            version: P::VERSION,
             pid: Pid::descriptor as fn() -> Descriptor,
         };
         Descriptor::named::<Self>("ProcessRef", None, body)
     }
 }
 
-impl<M> Serialize for ProcessRef<M> {
+impl<P> Serialize for ProcessRef<P> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.pid.serialize(serializer)
     }
 }
 
-impl<'de, M> Deserialize<'de> for ProcessRef<M> {
+impl<'de, P> Deserialize<'de> for ProcessRef<P> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Pid::deserialize(deserializer).map(Self::new)
     }
 }
 
-impl<M> From<ProcessRef<M>> for Pid {
-    fn from(process: ProcessRef<M>) -> Self {
+impl<P> From<ProcessRef<P>> for Pid {
+    fn from(process: ProcessRef<P>) -> Self {
         process.pid
     }
 }
 
-impl<M> Clone for ProcessRef<M> {
+impl<P> Clone for ProcessRef<P> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<M> Copy for ProcessRef<M> {}
+impl<P> Copy for ProcessRef<P> {}
 
-impl<M> PartialEq for ProcessRef<M> {
+impl<P> PartialEq for ProcessRef<P> {
     fn eq(&self, other: &Self) -> bool {
         self.pid == other.pid
     }
 }
 
-impl<M> Eq for ProcessRef<M> {}
+impl<P> Eq for ProcessRef<P> {}
 
-impl<M> PartialOrd for ProcessRef<M> {
+impl<P> PartialOrd for ProcessRef<P> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<M> Ord for ProcessRef<M> {
+impl<P> Ord for ProcessRef<P> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.pid.cmp(&other.pid)
     }
 }
 
-impl<M> Hash for ProcessRef<M> {
+impl<P> Hash for ProcessRef<P> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.pid.hash(state);
     }
 }
 
-impl<M> fmt::Display for ProcessRef<M> {
+impl<P> fmt::Display for ProcessRef<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.pid, f)
     }
 }
 
-impl<M> fmt::Debug for ProcessRef<M> {
+impl<P> fmt::Debug for ProcessRef<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.pid, f)
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use midflight_message::{Message, NodeId, Pid};
 
-use crate::context::{CallGuard, Context};
+use crate::calls::CallGuard;
+use crate::context::Context;
 use crate::error::CallError;
 use crate::functions::Function;
 use crate::functions::spawn_error::SpawnOnError;
@@ -92,10 +93,12 @@ impl Context {
                 return Err(CallOnError::Failed { node, reason });
             }
         };
-        read_reply(&self.node.inner, worker.pid, content).await.map_err(|error| match error {
-            CallError::Unreadable { refusal, .. } => CallOnError::Unreadable { node, refusal },
-            other => CallOnError::Failed { node, reason: other.to_string() },
-        })
+        read_reply(self.node.inner.clone(), worker.pid, content).await.map_err(
+            |error| match error {
+                CallError::Unreadable { refusal, .. } => CallOnError::Unreadable { node, refusal },
+                other => CallOnError::Failed { node, reason: other.to_string() },
+            },
+        )
     }
 }
 

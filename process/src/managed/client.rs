@@ -1,12 +1,15 @@
 //! The side that asks.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use midflight_message::{Message, NodeId, Pid};
+use midflight_message::{Anything, Message, NodeId, Pid, ProcessRef, Protocol, Takes};
 
+use crate::calls::PendingReply;
+use crate::calls::multi::MultiReply;
 use crate::context::Context;
+use crate::destination::{Address, Destination};
 use crate::error::{CallError, SendError};
-use crate::peer::ask::AskError;
 
 /// How long a call waits unless it is told otherwise, as in Erlang.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,49 +21,40 @@ pub trait Request: Message {
 }
 
 /// A managed process, as others name it: by its pid, by a name on the caller's node, or by a name on
-/// another node. The name is looked up anew for every call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerRef(Target);
+/// another node. The name is looked up anew for every call. Where it is known what the process takes,
+/// that is the [protocol](crate::Protocol) `P`, and nothing else compiles.
+///
+/// It is a [`Destination`]: what can be sent and asked with a [`Context`] can be with it, and what is
+/// here besides knows by the [`Request`] which reply belongs to it.
+pub struct ServerRef<P = Anything> {
+    target: Target,
+    takes: PhantomData<fn(P)>,
+}
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Target {
     Pid(Pid),
     Name(String),
-    Remote(NodeId, String),
+    NameOn(String, NodeId),
 }
 
-/// A managed process could not be asked or told.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RequestError {
-    /// No process has the name.
-    #[error("no process is called `{0}`")]
-    NoName(String),
-    /// The name could not be looked up on the other node.
-    #[error(transparent)]
-    Whereis(#[from] AskError),
-    /// There is no answer.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// It was not sent.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
+impl<P: Protocol> ServerRef<P> {
+    const fn new(target: Target) -> Self {
+        Self { target, takes: PhantomData }
+    }
 
-impl ServerRef {
     /// Asks, and waits five seconds at the most for the answer.
     ///
     /// # Errors
-    /// See [`RequestError`] and [`CallError`]: that the process has ended, has rejected the request
-    /// or does not know it is an error like any other, and never an exit of the caller.
+    /// See [`CallError`]: that the process has ended, has rejected the request or does not know it is an
+    /// error like any other, and never an exit of the caller.
     ///
     /// # Cancel safety
     /// A dropped future drops the answer. The request may be handled all the same.
-    pub async fn call<M: Request>(
-        &self,
-        cx: &Context,
-        request: M,
-    ) -> Result<M::Reply, RequestError> {
+    pub async fn call<M: Request>(&self, cx: &Context, request: M) -> Result<M::Reply, CallError>
+    where
+        P: Takes<M>,
+    {
         self.call_timeout(cx, request, TIMEOUT).await
     }
 
@@ -76,60 +70,137 @@ impl ServerRef {
         cx: &Context,
         request: M,
         timeout: Duration,
-    ) -> Result<M::Reply, RequestError> {
-        let to = self.resolve(cx).await?;
-        Ok(cx.call(to, request, timeout).await?)
+    ) -> Result<M::Reply, CallError>
+    where
+        P: Takes<M>,
+    {
+        cx.call(self, request, timeout).await
     }
 
     /// As [`ServerRef::call`], for whoever does not want to know why there is no answer.
     ///
     /// # Cancel safety
     /// As [`ServerRef::call`].
-    pub async fn try_call<M: Request>(&self, cx: &Context, request: M) -> Option<M::Reply> {
+    pub async fn try_call<M: Request>(&self, cx: &Context, request: M) -> Option<M::Reply>
+    where
+        P: Takes<M>,
+    {
         self.call(cx, request).await.ok()
+    }
+
+    /// Asks, and leaves the waiting to whoever has the handle; see [`Context::send_request`].
+    ///
+    /// # Errors
+    /// As [`Context::send_request`].
+    ///
+    /// # Cancel safety
+    /// As [`Context::send_request`].
+    pub async fn send_request<M: Request>(
+        &self,
+        cx: &Context,
+        request: M,
+        timeout: Duration,
+    ) -> Result<PendingReply<M::Reply>, CallError>
+    where
+        P: Takes<M>,
+    {
+        cx.send_request(self, request, timeout).await
     }
 
     /// Tells, and waits for nothing but room.
     ///
     /// # Errors
-    /// See [`RequestError`]. That the process does not know the message is told later, by an
+    /// As [`Context::send`]. That the process does not know the message is told later, by an
     /// [`Undelivered`](crate::Undelivered).
     ///
     /// # Cancel safety
     /// A dropped future has not sent the message.
-    pub async fn cast<M: Message>(&self, cx: &Context, message: M) -> Result<(), RequestError> {
-        let to = self.resolve(cx).await?;
-        Ok(cx.send(to, message).await?)
+    pub async fn cast<M: Message>(&self, cx: &Context, message: M) -> Result<(), SendError>
+    where
+        P: Takes<M>,
+    {
+        cx.send(self, message).await
     }
 
     /// The process it names now.
     ///
     /// # Errors
     /// `NoName`, `Whereis`.
-    pub async fn resolve(&self, cx: &Context) -> Result<Pid, RequestError> {
-        let (found, name) = match &self.0 {
-            Target::Pid(pid) => return Ok(*pid),
-            Target::Name(name) => (cx.node().whereis(name), name),
-            Target::Remote(node, name) => (cx.node().whereis_on(*node, name).await?, name),
-        };
-        found.ok_or_else(|| RequestError::NoName(name.clone()))
+    pub async fn resolve(&self, cx: &Context) -> Result<Pid, SendError> {
+        cx.node.find(self.target.address()).await
+    }
+}
+
+impl ServerRef {
+    /// Says that the process takes what `P` has. Nothing is checked until a message arrives there.
+    #[must_use]
+    pub fn typed<P: Protocol>(self) -> ServerRef<P> {
+        ServerRef::new(self.target)
+    }
+}
+
+/// Asks the managed processes of this name on several nodes at once; see [`Context::multi_call`].
+///
+/// # Cancel safety
+/// As [`Context::multi_call`].
+pub async fn multi_call<M: Request + Clone>(
+    cx: &Context,
+    nodes: impl IntoIterator<Item = NodeId>,
+    name: &str,
+    request: M,
+    timeout: Duration,
+) -> MultiReply<M::Reply> {
+    cx.multi_call(nodes, name, request, timeout).await
+}
+
+impl Target {
+    fn address(&self) -> Address<'_> {
+        match self {
+            Self::Pid(pid) => Address::Pid(*pid),
+            Self::Name(name) => Address::Name(name),
+            Self::NameOn(name, node) => Address::NameOn(name, *node),
+        }
+    }
+}
+
+impl<M, P: Takes<M>> Destination<M> for ServerRef<P> {
+    fn address(&self) -> Address<'_> {
+        self.target.address()
+    }
+}
+
+impl<P> Clone for ServerRef<P> {
+    fn clone(&self) -> Self {
+        Self { target: self.target.clone(), takes: PhantomData }
+    }
+}
+
+impl<P> std::fmt::Debug for ServerRef<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ServerRef").field(&self.target).finish()
+    }
+}
+
+impl<P: Protocol> From<ProcessRef<P>> for ServerRef<P> {
+    fn from(process: ProcessRef<P>) -> Self {
+        Self::new(Target::Pid(process.pid()))
     }
 }
 
 impl From<Pid> for ServerRef {
     fn from(pid: Pid) -> Self {
-        Self(Target::Pid(pid))
+        Self::new(Target::Pid(pid))
     }
 }
 
 impl From<&str> for ServerRef {
     fn from(name: &str) -> Self {
-        Self(Target::Name(name.to_owned()))
+        Self::new(Target::Name(name.to_owned()))
     }
 }
 
-impl From<(NodeId, &str)> for ServerRef {
-    fn from((node, name): (NodeId, &str)) -> Self {
-        Self(Target::Remote(node, name.to_owned()))
+impl From<(&str, NodeId)> for ServerRef {
+    fn from((name, node): (&str, NodeId)) -> Self {
+        Self::new(Target::NameOn(name.to_owned(), node))
     }
 }

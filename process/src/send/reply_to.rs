@@ -77,11 +77,11 @@ impl std::fmt::Debug for ReplyTo {
 
 /// Reads the reply to a call as the type its caller wants.
 pub(crate) async fn read_reply<R: Message>(
-    inner: &Arc<Inner>,
+    inner: Arc<Inner>,
     to: Pid,
     content: Content,
 ) -> Result<R, CallError> {
-    let reading = read_when_known(inner, to.node, content, |content| read::<R>(inner, content));
+    let reading = read_when_known(&inner, to.node, content, |content| read::<R>(&inner, content));
     reading.await.map_err(|(_, refusal)| CallError::Unreadable { to, refusal })
 }
 

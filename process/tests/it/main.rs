@@ -29,6 +29,7 @@ mod names;
 mod order;
 mod processes;
 mod receive;
+mod requests;
 mod roles;
 mod scene;
 mod silent;

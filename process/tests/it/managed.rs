@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use midflight_process::managed::{
-    Managed, Reply, Request, RequestError, ServerRef, TooManyTimers, Unhandled, Verdict,
+    Managed, Reply, Request, ServerRef, TooManyTimers, Unhandled, Verdict,
 };
 use midflight_process::message::Message;
 use midflight_process::supervisor::{Child, NoStart, Strategy, Supervisor};
-use midflight_process::{CallError, Context, Down, ExitReason, Node, Pid, Refusal, Undelivered};
+use midflight_process::{
+    CallError, Context, Down, ExitReason, Node, Pid, Refusal, SendError, Undelivered,
+};
 use serde::{Deserialize, Serialize};
 
 use super::scene::scenario;
@@ -102,14 +104,14 @@ async fn start(definition: Managed<Counter>, node: &Node) -> (ServerRef, Pid) {
 }
 
 /// Why there was no answer.
-fn refusal<T: std::fmt::Debug>(result: Result<T, RequestError>) -> Refusal {
+fn refusal<T: std::fmt::Debug>(result: Result<T, CallError>) -> Refusal {
     match result.unwrap_err() {
-        RequestError::Call(CallError::Refused { refusal, .. }) => refusal,
+        CallError::Refused { refusal, .. } => refusal,
         other => panic!("{other:?}"),
     }
 }
 
-fn aborted<T: std::fmt::Debug>(result: Result<T, RequestError>) -> String {
+fn aborted<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     match refusal(result) {
         Refusal::Aborted { reason } => reason,
         other => panic!("{other:?}"),
@@ -134,7 +136,7 @@ fn calls_and_casts_by_pid_and_by_name_here_and_afar() {
             let by_name = if node.id() == cx.node().id() {
                 ServerRef::from("counter")
             } else {
-                ServerRef::from((node.id(), "counter"))
+                ServerRef::from(("counter", node.id()))
             };
             assert_eq!(by_name.resolve(&cx).await.unwrap(), pid);
             for server in [by_pid, by_name.clone()] {
@@ -154,7 +156,7 @@ fn calls_and_casts_by_pid_and_by_name_here_and_afar() {
             by_name.cast(&cx, Stop).await.unwrap();
             reason(&cx, pid).await;
             let gone = by_name.call(&cx, Total).await.unwrap_err();
-            assert!(matches!(gone, RequestError::NoName(_)), "{gone}");
+            assert!(matches!(gone, CallError::NotSent(SendError::NoName { .. })), "{gone}");
             assert_eq!(ServerRef::from(pid).try_call(&cx, Total).await, None);
         }
     });
@@ -185,7 +187,7 @@ fn replies_come_later_or_never() {
 
             // A caller that has waited long enough goes on; the answer is dropped.
             let late = server.call_timeout(&cx, Later("too late".into()), SECOND).await;
-            assert!(matches!(late, Err(RequestError::Call(CallError::TimedOut { .. }))));
+            assert!(matches!(late, Err(CallError::TimedOut { .. })));
             server.cast(&cx, Flush).await.unwrap();
             assert_eq!(server.call(&cx, Total).await.unwrap(), 1);
 
@@ -286,7 +288,7 @@ fn a_hibernating_process_handles_nothing_and_loses_nothing() {
         server.cast(&cx, Unknown).await.unwrap();
         let before = cx.now();
         let late = server.call_timeout(&cx, Add(1), SECOND).await;
-        assert!(matches!(late, Err(RequestError::Call(CallError::TimedOut { .. }))));
+        assert!(matches!(late, Err(CallError::TimedOut { .. })));
         assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 2);
         assert_eq!(cx.now().since(before), 3 * SECOND);
 

@@ -1,8 +1,10 @@
 //! Names on this node and on others. Cloud Haskell's registry cases are here.
 
+use std::time::Duration;
+
 use midflight_process::{
-    Context, Down, ExitReason, Limits, Node, NodeId, Pid, RegisterError, RegisterOnError,
-    SendToNameError,
+    CallError, Context, Down, ExitReason, Limits, Node, NodeId, Pid, RegisterError,
+    RegisterOnError, SendError, TrySendError,
 };
 
 use super::world::{QUIET, World, simulate, until};
@@ -88,7 +90,7 @@ fn a_process_of_another_node_has_a_name_until_it_ends_or_is_out_of_reach() {
         a.register("lives", lives).unwrap();
         a.register("lives too", lives).unwrap();
         a.run("ender", move |cx| async move {
-            cx.send_to_name(cx.me().node, "ends", String::from("end")).await.unwrap();
+            cx.send(("ends", cx.me().node), String::from("end")).await.unwrap();
             until(cx.node(), || cx.node().whereis("ends").is_none()).await;
             let gone = cx.node().register("again", ends);
             // Its node says that it is gone.
@@ -147,17 +149,17 @@ fn what_is_sent_to_a_name_arrives_in_order_and_an_unknown_name_is_an_error() {
                 let monitor = cx.monitor(counts).await;
                 for number in 0..20_u64 {
                     if number % 3 == 0 {
-                        cx.send_to_name(there, "counts", number).await.unwrap();
+                        cx.send(("counts", there), number).await.unwrap();
                     } else {
                         cx.send(counts, number).await.unwrap();
                     }
                 }
                 let down: Down = cx.expect().await;
                 assert_eq!((down.monitor, down.reason), (monitor, ExitReason::Normal));
-                let unknown = cx.send_to_name(there, "counts", 1_u64).await.unwrap_err();
-                assert!(matches!(unknown, SendToNameError::NoName { .. }), "{unknown}");
-                let nowhere = cx.send_to_name(NodeId(7), "counts", 1_u64).await.unwrap_err();
-                assert!(matches!(nowhere, SendToNameError::Ask(_)), "{nowhere}");
+                let unknown = cx.send(("counts", there), 1_u64).await.unwrap_err();
+                assert!(matches!(unknown, SendError::NoName { .. }), "{unknown}");
+                let nowhere = cx.send(("counts", NodeId(7)), 1_u64).await.unwrap_err();
+                assert!(matches!(nowhere, SendError::Whereis(_)), "{nowhere}");
                 assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None);
             })
             .await
@@ -176,5 +178,54 @@ fn names_are_bounded() {
         assert_eq!(node.register("three", process), Err(RegisterError::TooMany));
         assert!(node.unregister("one"));
         node.register("three", process).unwrap();
+    });
+}
+
+#[test]
+fn a_name_is_as_good_a_destination_as_a_pid() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        for node in [a.clone(), b] {
+            let adds = node.spawn("adds", |cx| async move {
+                let mut sum = 0;
+                loop {
+                    let received = cx.receive_one::<u64>().await;
+                    sum += received.message;
+                    if let Some(caller) = received.reply_to {
+                        caller.reply(sum);
+                    }
+                }
+            });
+            node.register("adds", adds.unwrap()).unwrap();
+            let there = node.id();
+            a.run("user", move |cx| async move {
+                let (name, second) = ("adds", Duration::from_secs(1));
+                cx.send((name, there), 1_u64).await.unwrap();
+                let sum: u64 = cx.call((name, there), 1_u64, second).await.unwrap();
+                assert_eq!(sum, 2);
+                if there == cx.me().node {
+                    cx.send(name, 1_u64).await.unwrap();
+                    cx.try_send(name, 1_u64).unwrap();
+                    cx.try_send((name, there), 1_u64).unwrap();
+                    assert_eq!(cx.call::<u64, u64>(String::from(name), 1, second).await.unwrap(), 6);
+                } else {
+                    // What is known here only by asking there cannot be sent to at once.
+                    let elsewhere = cx.try_send((name, there), 7_u64);
+                    assert!(matches!(elsewhere, Err(TrySendError::Elsewhere(7))));
+                }
+                let nobody = cx.try_send("nobody", 7_u64);
+                assert!(matches!(nobody, Err(TrySendError::NoName(7))));
+                let nobody = cx.send("nobody", 7_u64).await.unwrap_err();
+                let here = cx.me().node;
+                assert!(
+                    matches!(&nobody, SendError::NoName { name, node } if name == "nobody" && *node == here),
+                    "{nobody}"
+                );
+                let nobody = cx.call::<u64, u64>(("nobody", there), 7, second).await;
+                assert!(matches!(nobody, Err(CallError::NotSent(SendError::NoName { .. }))));
+            })
+            .await
+            .unwrap();
+        }
     });
 }

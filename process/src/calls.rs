@@ -1,0 +1,287 @@
+//! Calls: a request is sent, and its reply awaited until a deadline, in one go or apart.
+
+pub(crate) mod many;
+pub(crate) mod multi;
+
+use std::borrow::Borrow;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use midflight_message::{Message, Pid};
+use midflight_runtime::{BoxFuture, Instant, timeout_at};
+
+use crate::context::Context;
+use crate::destination::{Address, Destination};
+use crate::error::{CallError, SendError};
+use crate::mailbox::envelope::{CallRef, Content, Refusal};
+use crate::peer::ask::AskError;
+use crate::receive::{Read, read};
+use crate::send::NotSent;
+use crate::send::reply_to::read_reply;
+
+impl Context {
+    /// Asks `to` and waits for its reply for `timeout` at the most, which covers all of it: the name, the
+    /// link, the sending and the waiting.
+    ///
+    /// # Errors
+    /// See [`CallError`]. After `TimedOut` the request may still be handled; its reply is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped future drops the reply.
+    pub async fn call<M: Message, R: Message>(
+        &self,
+        to: impl Destination<M>,
+        message: M,
+        timeout: Duration,
+    ) -> Result<R, CallError> {
+        ask(self, to.address(), message, timeout).await?.await
+    }
+
+    /// Sends a request as [`Context::call`] does, and leaves the waiting for its reply to whoever has
+    /// the handle (Erlang's `send_request`). `timeout` counts from now on, also before anybody waits.
+    ///
+    /// ```
+    /// # use midflight_process::{CallError, Context, PendingReply, Pid};
+    /// # use std::time::Duration;
+    /// async fn both(cx: &Context, left: Pid, right: Pid) -> Result<u64, CallError> {
+    ///     let second = Duration::from_secs(1);
+    ///     let left: PendingReply<u64> = cx.send_request(left, 1_u64, second).await?;
+    ///     let right: PendingReply<u64> = cx.send_request(right, 2_u64, second).await?;
+    ///     // Both are at work.
+    ///     Ok(left.await? + right.await?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `NotSent`, `TimedOut` and `Refused` when it was not sent. Why there is no reply to a request that
+    /// was sent says the handle.
+    ///
+    /// # Cancel safety
+    /// Of a future that was dropped the request may be sent; its reply is dropped.
+    pub async fn send_request<M: Message, R: Message>(
+        &self,
+        to: impl Destination<M>,
+        message: M,
+        timeout: Duration,
+    ) -> Result<PendingReply<R>, CallError> {
+        let awaited = ask(self.again(), to.address(), message, timeout).await?;
+        Ok(PendingReply { awaited })
+    }
+}
+
+/// A reply that is to come, or word that there is none: await it (Erlang's request identifiers; what
+/// [`Context::send_request`] gives). It answers at the request's deadline at the latest. Dropped, it forgets
+/// the call: a reply that comes later goes nowhere.
+///
+/// It belongs to the process that asked and may lie in its state; the reply comes to that process,
+/// so that it is of no use once that has ended. Several are awaited together in [`PendingReplies`], or in
+/// whatever awaits futures together.
+///
+/// # Panics
+/// Polled again once it has answered.
+///
+/// [`PendingReplies`]: crate::PendingReplies
+#[must_use = "a reply that nobody waits for is dropped: to send without waiting there is `send`"]
+pub struct PendingReply<R> {
+    awaited: Awaited<Context, R>,
+}
+
+impl<R: Message> PendingReply<R> {
+    /// Waits for `timeout` at the most, and no longer than the request's deadline; zero takes what is there
+    /// (Erlang's `check_response`). `None`: nothing yet, and the reply can be waited for again.
+    ///
+    /// # Cancel safety
+    /// A dropped future has taken nothing.
+    ///
+    /// # Panics
+    /// Once it has answered.
+    pub fn wait_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> impl Future<Output = Option<Result<R, CallError>>> {
+        let runtime = self.context().node.inner.runtime.clone();
+        let deadline = runtime.now() + timeout;
+        async move {
+            if timeout.is_zero() {
+                return std::future::poll_fn(|cx| {
+                    Poll::Ready(match Pin::new(&mut *self).poll(cx) {
+                        Poll::Ready(result) => Some(result),
+                        Poll::Pending => None,
+                    })
+                })
+                .await;
+            }
+            timeout_at(&*runtime, deadline, self).await.ok()
+        }
+    }
+
+    /// When it answers at the latest.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.awaited.deadline
+    }
+
+    /// Who was asked.
+    #[must_use]
+    pub const fn to(&self) -> Pid {
+        self.awaited.guard.to
+    }
+
+    const fn context(&self) -> &Context {
+        &self.awaited.guard.context
+    }
+}
+
+impl<R: Message> Future for PendingReply<R> {
+    type Output = Result<R, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.awaited).poll(cx)
+    }
+}
+
+impl<R> std::fmt::Debug for PendingReply<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PendingReply({:?})", self.awaited.guard.to)
+    }
+}
+
+/// Sends a request within `timeout`.
+async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
+    asks: C,
+    address: Address<'_>,
+    message: M,
+    timeout: Duration,
+) -> Result<Awaited<C, R>, CallError> {
+    let context = asks.borrow();
+    let inner = &context.node.inner;
+    let deadline = inner.runtime.now() + timeout;
+    let to = match address {
+        Address::Pid(pid) => pid,
+        Address::Name(_) => context.node.find(address).await?,
+        Address::NameOn(_, node) => {
+            let found = timeout_at(&*inner.runtime, deadline, context.node.find(address)).await;
+            let no_answer = |_elapsed| SendError::Whereis(AskError::NoAnswer(node));
+            found.map_err(no_answer)??
+        }
+    };
+    let guard = CallGuard::new(asks, to);
+    let (context, call) = (guard.context.borrow(), guard.call);
+    let inner = &context.node.inner;
+    let content = Content::Value(Box::new(message));
+    match inner.try_send(context.place, to, Some(call), content) {
+        Ok(()) => {}
+        Err(NotSent::Full(content) | NotSent::NotConnected(_, content)) => {
+            let sending = Box::pin(context.send_waiting(to, Some(call), content));
+            timeout_at(&*inner.runtime, deadline, sending)
+                .await
+                .map_err(|_elapsed| CallError::TimedOut { to, after: timeout })??;
+        }
+        Err(other) => return Err(SendError::from_not_sent(other, to).into()),
+    }
+    Ok(Awaited { guard, deadline, after: timeout, timer: None, reading: None, is_over: false })
+}
+
+/// The reply to a request that was sent; `C` is the context of who asked.
+struct Awaited<C: Borrow<Context>, R> {
+    guard: CallGuard<C>,
+    deadline: Instant,
+    after: Duration,
+    timer: Option<BoxFuture<()>>,
+    /// A reply that is there and cannot be read before its schema has come.
+    reading: Option<BoxFuture<Result<R, CallError>>>,
+    is_over: bool,
+}
+
+impl<C: Borrow<Context> + Unpin, R: Message> Awaited<C, R> {
+    fn poll_reply(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<R, CallError>> {
+        let Self { guard, deadline, after, timer, reading, .. } = self;
+        let (inner, to) = (&guard.context.borrow().node.inner, guard.to);
+        let timed_out = CallError::TimedOut { to, after: *after };
+        let reading = match reading {
+            Some(reading) => reading,
+            none => match std::task::ready!(guard.poll_reply(cx, *deadline, timer)) {
+                None => return Poll::Ready(Err(timed_out)),
+                Some(Err(refusal)) => {
+                    return Poll::Ready(Err(CallError::Refused { to, refusal }));
+                }
+                Some(Ok(content)) => match read::<R>(inner, content) {
+                    Read::Message(reply) => return Poll::Ready(Ok(reply)),
+                    Read::Unreadable(_, refusal) => {
+                        return Poll::Ready(Err(CallError::Unreadable { to, refusal }));
+                    }
+                    Read::Undecided(content, _) => {
+                        none.insert(Box::pin(read_reply(inner.clone(), to, content)))
+                    }
+                },
+            },
+        };
+        if let Poll::Ready(reply) = reading.as_mut().poll(cx) {
+            return Poll::Ready(reply);
+        }
+        let timer = timer.get_or_insert_with(|| inner.runtime.sleep_until(*deadline));
+        timer.as_mut().poll(cx).map(|()| Err(timed_out))
+    }
+}
+
+impl<C: Borrow<Context> + Unpin, R: Message> Future for Awaited<C, R> {
+    type Output = Result<R, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        assert!(!self.is_over, "the reply was waited for after it had come");
+        let polled = self.poll_reply(cx);
+        self.is_over = polled.is_ready();
+        polled
+    }
+}
+
+/// Forgets a call when it is over, however it ends.
+pub(crate) struct CallGuard<C: Borrow<Context>> {
+    context: C,
+    to: Pid,
+    pub(crate) call: CallRef,
+}
+
+impl<C: Borrow<Context>> CallGuard<C> {
+    /// Numbers a call to `to`, of which only the node counts, and keeps a place for its reply.
+    pub(crate) fn new(context: C, to: Pid) -> Self {
+        let Context { node, shared, .. } = context.borrow();
+        let call = node.inner.next_call();
+        shared.arrived.lock().calls.insert(call, None);
+        Self { context, to, call }
+    }
+
+    /// Waits for the reply. `None`: none came in time.
+    pub(crate) async fn reply(&self, deadline: Instant) -> Option<Result<Content, Refusal>> {
+        let mut timer = None;
+        std::future::poll_fn(|cx| self.poll_reply(cx, deadline, &mut timer)).await
+    }
+
+    fn poll_reply(
+        &self,
+        cx: &mut TaskContext<'_>,
+        deadline: Instant,
+        timer: &mut Option<BoxFuture<()>>,
+    ) -> Poll<Option<Result<Content, Refusal>>> {
+        let Context { node, shared, .. } = self.context.borrow();
+        shared.wait(cx);
+        let reply = {
+            let mut arrived = shared.arrived.lock();
+            arrived.calls.get_mut(&self.call).and_then(Option::take)
+        };
+        if reply.is_some() {
+            return Poll::Ready(reply);
+        }
+        let timer = timer.get_or_insert_with(|| node.inner.runtime.sleep_until(deadline));
+        timer.as_mut().poll(cx).map(|()| None)
+    }
+}
+
+impl<C: Borrow<Context>> Drop for CallGuard<C> {
+    fn drop(&mut self) {
+        let Context { node, shared, .. } = self.context.borrow();
+        shared.arrived.lock().calls.remove(&self.call);
+        node.forget_call(self.to, self.call);
+    }
+}
