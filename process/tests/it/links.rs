@@ -50,8 +50,11 @@ fn a_lost_link_ends_calls_and_monitors_at_once() {
         let watch = a.run("observer", move |cx| async move {
             cx.monitor(told).await;
             until(&there, || there.process(stuck).is_some_and(|info| info.mailbox == 1)).await;
+            let cut = cx.now();
             assert!(cx.node().disconnect(stuck.node));
-            cx.expect::<Down>().await.reason
+            let reason = cx.expect::<Down>().await.reason;
+            assert!(cx.now().since(cut) < 2 * QUIET, "the caller's hour did not pass");
+            reason
         });
         assert_eq!(watch.await.unwrap(), ExitReason::Normal);
         assert_eq!(b.process_count(), 1, "a cut kills nobody");

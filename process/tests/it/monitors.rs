@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::world::{QUIET, World, run, simulate, until};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The default bound of a link (T5).
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(name = "test.EndWith", version = 1)]
@@ -356,4 +358,48 @@ fn a_hundred_thousand_links_and_monitors_across_two_nodes_end_with_the_link_once
         // They did not trap exits.
         until(&b, || b.process_count() == 0).await;
     });
+}
+
+simulated! {
+    #[test]
+    fn a_path_that_falls_silent_is_noticed_in_time_at_both_ends_and_ends_nothing_else() {
+        simulate(|world| async move {
+            let (a, b) = world.pair().await;
+            let c = world.node("c").await;
+            let mut targets = Vec::new();
+            for node in [&a, &b] {
+                c.connect(&World::address(node.name())).await.unwrap();
+                targets.push(target(node));
+            }
+            let watch = |node: &Node, of: Pid| {
+                let ((ready, is_ready), (tell, told)) = (channel(), channel());
+                let watcher = node.spawn("watcher", move |cx| async move {
+                    cx.monitor(of).await;
+                    ready.send(()).unwrap();
+                    let down = cx.expect_timeout::<Down>(2 * HEARTBEAT).await;
+                    tell.send((cx.now(), down)).unwrap();
+                });
+                watcher.unwrap();
+                (is_ready, told)
+            };
+            let mut watchers =
+                [watch(&a, targets[1]), watch(&b, targets[0]), watch(&c, targets[0]), watch(&c, targets[1])];
+            for (ready, _) in &mut watchers {
+                ready.await.unwrap();
+            }
+            let cut = world.runtime.now();
+            world.hub.cut(&World::address("a"), &World::address("b"));
+            for (number, (_, told)) in watchers.into_iter().enumerate() {
+                let (when, down) = told.await.unwrap();
+                if number < 2 {
+                    let reason = down.unwrap().reason;
+                    assert!(matches!(reason, ExitReason::NoConnection(_)), "{reason}");
+                    let after = when.since(cut);
+                    assert!((HEARTBEAT * 4 / 5..=HEARTBEAT * 6 / 5).contains(&after), "{after:?}");
+                } else {
+                    assert_eq!(down, None, "its own links live");
+                }
+            }
+        });
+    }
 }

@@ -19,6 +19,8 @@ struct Numbered {
 #[test]
 fn every_pair_keeps_its_order_and_its_death_comes_last() {
     simulate(|world| async move {
+        // What keeps the order is the pair's lane and nothing else.
+        world.hub.set_reorder(true);
         let limits = Limits { window_messages: 8, turn_messages: 4, ..Limits::default() };
         let (a, b) =
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
