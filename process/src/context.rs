@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use midflight_message::{Message, Pid};
-use midflight_runtime::Instant;
+use midflight_runtime::{Instant, wake_again};
 
 use crate::destination::{Address, Destination};
 use crate::error::{SendError, TrySendError};
@@ -162,7 +162,7 @@ impl Context {
                     if let Err(why) = self.node.connect_node(node).await {
                         // What fails at once must not let a process that tries again and again
                         // keep its runner to itself.
-                        crate::scheduler::runner::yield_now().await;
+                        wake_again().await;
                         return Err(SendError::Unreachable { to, why: why.to_string() });
                     }
                     content = Some(given_back);

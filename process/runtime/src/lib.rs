@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use files::{DiskFiles, Files, MemoryFiles};
 pub use instant::Instant;
 pub use sim::{SimRuntime, Stopped};
-pub use task::{Task, spawn};
+pub use task::{Task, spawn, wake_again};
 pub use timeout::{Elapsed, timeout, timeout_at};
 pub use tokio_runtime::TokioRuntime;
 
@@ -35,6 +35,13 @@ pub type Handle = Arc<dyn Runtime>;
 pub trait Runtime: Debug + Send + Sync + 'static {
     /// Runs `task` until it ends. `name` says in logs and traces what it is for.
     fn spawn_boxed(&self, name: &'static str, task: BoxFuture<()>);
+
+    /// Lets others have their turn before the calling task has its next: other tasks, and what waits for
+    /// input, output or a time. (A task that only wakes itself may keep these out for long: tokio looks for
+    /// them every 61 tasks.)
+    fn yield_now(&self) -> BoxFuture<()> {
+        Box::pin(wake_again())
+    }
 
     /// Runs `work`, which may block or compute for long, apart from the tasks.
     fn spawn_blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::future::{AbortHandle, Abortable};
 use tokio::sync::watch;
@@ -62,4 +63,17 @@ where
         }),
     );
     Task { name, abort, ended: Arc::new(ended) }
+}
+
+/// Wakes its task at once, and is done when that is polled again.
+pub async fn wake_again() {
+    let mut woken = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut woken, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

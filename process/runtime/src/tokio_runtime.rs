@@ -37,6 +37,11 @@ impl Runtime for TokioRuntime {
         self.handle.spawn(task);
     }
 
+    fn yield_now(&self) -> BoxFuture<()> {
+        // It is woken when the worker has looked for input, output and timers.
+        Box::pin(tokio::task::yield_now())
+    }
+
     fn spawn_blocking(&self, _name: &'static str, work: Box<dyn FnOnce() + Send>) {
         self.handle.spawn_blocking(work);
     }

@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use futures_channel::oneshot;
 
@@ -24,8 +25,9 @@ use crate::send::stage;
 use crate::table::slot::{Owed, Run, Slot};
 use crate::{ExitReason, trace};
 
-/// Turns between two looks at the clock.
-const TURNS_PER_LOOK: u32 = 32;
+/// Turns between two looks at the clock, where turns are short. Where they are not, it is looked at more
+/// often, so that a slice is not many times as long as it should be.
+const TURNS_PER_LOOK_MAX: u32 = 32;
 /// Turns after which a runner yields whatever the clock says: in the simulator time stands still
 /// while a task runs.
 const TURNS_MAX: u32 = 8_192;
@@ -38,7 +40,7 @@ pub(crate) async fn run(node: Node, number: usize) {
         let more = node.inner.queues.at_work(number, slice);
         node.inner.queues.show(number, spare.turns, spare.messages);
         if more {
-            yield_now().await;
+            node.inner.runtime.yield_now().await;
         } else {
             idle(&node.inner, number).await;
         }
@@ -49,14 +51,31 @@ pub(crate) async fn run(node: Node, number: usize) {
 fn slice(node: &Node, number: usize, ticks: &mut Ticks, spare: &mut Spare) -> bool {
     let inner = &node.inner;
     let began = inner.runtime.now();
+    let (mut looked, mut next_look) = (began, spare.turns_per_look.max(1));
     for turn in 1..=TURNS_MAX {
         let Some(index) = inner.queues.next(number, ticks) else { return false };
         take_turn(node, index, spare);
-        if turn % TURNS_PER_LOOK == 0 && inner.runtime.now().since(began) >= inner.limits.slice {
-            return true;
+        if turn == next_look {
+            let now = inner.runtime.now();
+            spare.turns_per_look =
+                turns_per_look(spare.turns_per_look.max(1), now.since(looked), inner.limits.slice);
+            if now.since(began) >= inner.limits.slice {
+                return true;
+            }
+            looked = now;
+            next_look = turn + spare.turns_per_look;
         }
     }
     true
+}
+
+/// How many turns the runner gives before it looks at the clock again, when the last ones took `took`.
+fn turns_per_look(turns: u32, took: Duration, slice: Duration) -> u32 {
+    match took {
+        long if long > slice / 4 => (turns / 2).max(1),
+        short if short < slice / 16 => (turns * 2).min(TURNS_PER_LOOK_MAX),
+        _ => turns,
+    }
 }
 
 async fn idle(inner: &Inner, number: usize) {
@@ -72,24 +91,12 @@ async fn idle(inner: &Inner, number: usize) {
     inner.queues.awake(number);
 }
 
-/// Lets others run first.
-pub(crate) async fn yield_now() {
-    let mut yielded = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// What a runner keeps from one turn to the next. (The pool of buffers has a lock that all share.)
 #[derive(Default)]
 struct Spare {
     inbox: Option<Box<Inbox>>,
     waker: TurnWaker,
+    turns_per_look: u32,
     /// Turns given, and messages handled in them.
     turns: u64,
     messages: u64,
