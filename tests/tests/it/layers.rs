@@ -25,7 +25,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
             "midflight-runtime",
         ],
         "midflight-cli" | "midflight-tests" | "midflight-bench" | "midflight-fuzz"
-        | "midflight-pairs" => return None,
+        | "midflight-pairs" | "midflight-soak" => return None,
         // Examples and fixtures: a bundle uses the SDK and nothing else of ours.
         _ => &["midflight-abi"],
     })
