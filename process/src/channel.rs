@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::envelope::Content;
 use crate::mailbox::value::Ported;
+use crate::node::{IntoExitReason, Node, SpawnError};
 use crate::scheduler::function::Arrived;
 use crate::send::{Kind, Route};
 pub(crate) use source::refuse_strays;
@@ -39,11 +40,22 @@ impl Context {
     /// When the process has made 2³² − 1 channels before.
     #[must_use]
     pub fn channel<M: Message>(&self) -> (SendPort<M>, ReceivePort<M>) {
+        let number = self.open_port();
+        (SendPort::new(self.me(), number), self.port(number))
+    }
+
+    /// Opens a port; answers its number.
+    pub(crate) fn open_port(&self) -> u32 {
         let number = self.shared.arrived.lock().aside().ports.open();
         let number = number.expect("a process has made as many channels as it may: 2³² − 1");
         self.node.inner.relate(self.place, |relations| relations.monitors.open_port(number));
+        number
+    }
+
+    /// The receiving end of a port that was opened for it. There is one.
+    pub(crate) fn port<M: Message>(&self, number: u32) -> ReceivePort<M> {
         let port = Port::new(self.node.inner.clone(), self.place, self.shared.clone(), number);
-        (SendPort::new(self.me(), number), ReceivePort { source: Box::new(port) })
+        ReceivePort { source: Box::new(port) }
     }
 
     /// As [`Context::try_send`], for a value to a port.
@@ -97,6 +109,32 @@ impl Context {
             let _ = self.node.connect_node(node).await;
         }
         inner.monitor_port(self.place, port.owner(), port.number())
+    }
+}
+
+impl Node {
+    /// Starts a process made of an async function that is handed the receiving end of a channel, which is
+    /// open before anybody has the other (Cloud Haskell's `spawnChannelLocal`).
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn spawn_channel<M: Message, F>(
+        &self,
+        name: &'static str,
+        function: impl FnOnce(Context, ReceivePort<M>) -> F,
+    ) -> Result<SendPort<M>, SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoExitReason,
+    {
+        let mut number = 0;
+        let with_port = |context: Context| {
+            number = context.open_port();
+            let port = context.port(number);
+            function(context, port)
+        };
+        let process = self.spawn_prepared(name, with_port, |_place| {})?;
+        Ok(SendPort::new(process, number))
     }
 }
 

@@ -5,6 +5,7 @@
 //! arguments may stand beside each other, as two versions do.
 
 pub(crate) mod call_on;
+mod spawn_channel_on;
 pub(crate) mod spawn_error;
 pub(crate) mod spawn_on;
 pub(crate) mod spawned;
@@ -23,6 +24,7 @@ use midflight_message::{Fingerprint, Message, TypeInfo};
 use parking_lot::RwLock;
 
 use crate::ExitReason;
+use crate::channel::ReceivePort;
 use crate::context::Context;
 use crate::mailbox::envelope::Content;
 use crate::names::registry::NAME_MAX;
@@ -50,6 +52,11 @@ pub struct Function<A, R = Process> {
 /// In the place of a result: the function is a process, which answers nobody.
 #[derive(Debug, Clone, Copy)]
 pub enum Process {}
+
+/// In the place of a result: the function is a process that receives values of type `T` from a channel,
+/// and whoever starts it gets the sending end ([`Context::spawn_channel_on`]).
+#[derive(Debug)]
+pub struct Channel<T>(Process, PhantomData<fn(T)>);
 
 impl<A, R> Function<A, R> {
     /// A function called `name` (1 to 255 bytes).
@@ -118,7 +125,16 @@ pub struct FunctionInfo {
 }
 
 type Argument = Box<dyn Any + Send>;
-type Start = dyn Fn(Context, Argument, Option<ReplyTo>) -> ProcessFuture + Send + Sync;
+type Start = dyn Fn(Context, Argument, Given) -> ProcessFuture + Send + Sync;
+
+/// What a function is given besides its argument.
+pub(crate) enum Given {
+    Nothing,
+    /// Who waits for its result.
+    Caller(ReplyTo),
+    /// The port that was opened for it.
+    Port(u32),
+}
 
 /// A registered function.
 pub(crate) struct Entry {
@@ -126,11 +142,30 @@ pub(crate) struct Entry {
     read: fn(&Arc<Inner>, Content) -> Read<Argument>,
     start: Box<Start>,
     pub(crate) callable: bool,
+    /// What it receives from a channel of its own, if it does.
+    pub(crate) channel: Option<&'static str>,
 }
 
 impl Entry {
     fn new<A: Message>(callable: bool, start: Box<Start>) -> Self {
-        Self { argument: A::type_info(), read: read_any::<A>, start, callable }
+        Self { argument: A::type_info(), read: read_any::<A>, start, callable, channel: None }
+    }
+
+    /// A process that has a channel.
+    pub(crate) fn channel<A, M, F, T>(function: F) -> Self
+    where
+        A: Message,
+        M: Message,
+        F: Fn(Context, A, ReceivePort<M>) -> T + Send + Sync + 'static,
+        T: Future<Output: IntoExitReason> + Send + 'static,
+    {
+        let start = move |context: Context, argument, given: Given| -> ProcessFuture {
+            let Given::Port(number) = given else { unreachable!("it says that it has a channel") };
+            let port = context.port(number);
+            let running = function(context, own::<A>(argument), port);
+            Box::pin(running.map(IntoExitReason::into_exit_reason))
+        };
+        Self { channel: Some(M::NAME), ..Self::new::<A>(false, Box::new(start)) }
     }
 
     /// A process: `function` runs until it is done.
@@ -154,7 +189,11 @@ impl Entry {
         F: Fn(Context, A) -> T + Send + Sync + 'static,
         T: Future<Output = R> + Send + 'static,
     {
-        let start = move |context, argument, caller: Option<ReplyTo>| -> ProcessFuture {
+        let start = move |context, argument, given: Given| -> ProcessFuture {
+            let caller = match given {
+                Given::Caller(caller) => Some(caller),
+                Given::Nothing | Given::Port(_) => None,
+            };
             let running = function(context, own::<A>(argument));
             Box::pin(async move {
                 // The future is dropped after a panic: nobody sees what it left half done.
@@ -184,9 +223,9 @@ impl Entry {
         &self,
         context: Context,
         argument: Argument,
-        caller: Option<ReplyTo>,
+        given: Given,
     ) -> ProcessFuture {
-        (self.start)(context, argument, caller)
+        (self.start)(context, argument, given)
     }
 }
 
@@ -333,6 +372,25 @@ impl Functions<'_> {
         T: Future<Output = R> + Send + 'static,
     {
         self.enter(function.name(), Entry::callable::<A, R, F, T>(run))
+    }
+
+    /// Registers a process that receives from a channel, for [`Context::spawn_channel_on`]. Started without,
+    /// nobody has the sending end.
+    ///
+    /// # Errors
+    /// See [`FunctionError`].
+    pub fn register_channel<A, M, F, T>(
+        &self,
+        function: &Function<A, Channel<M>>,
+        run: F,
+    ) -> Result<(), FunctionError>
+    where
+        A: Message,
+        M: Message,
+        F: Fn(Context, A, ReceivePort<M>) -> T + Send + Sync + 'static,
+        T: Future<Output: IntoExitReason> + Send + 'static,
+    {
+        self.enter(function.name(), Entry::channel::<A, M, F, T>(run))
     }
 
     fn enter(&self, name: &str, entry: Entry) -> Result<(), FunctionError> {

@@ -1,5 +1,7 @@
 //! What meets the bytes of other nodes, as functions over bytes, for the fuzz targets. No part of the API.
 
+use std::num::NonZeroU32;
+
 use midflight_message::{Fingerprint, NodeId, Pid, TypeInfo};
 use midflight_runtime::Instant;
 
@@ -72,6 +74,7 @@ pub fn frames() -> Vec<(&'static str, Vec<u8>)> {
         monitor: Some(MonitorRef(6)),
         link: true,
         call: Some(CallRef(7)),
+        channel: Some("a.B".into()),
     };
     let mut frames = vec![
         ("message", put(&|bytes| wire::put_message(bytes, HERE, THERE, 5))),
@@ -177,7 +180,11 @@ fn others() -> Vec<Named> {
         ("refuse", Signal::Refuse { to, from, call: CallRef(9), refusal: refusal.clone() }),
         ("undelivered", Signal::Undelivered { to, from, refusal }),
         ("code-switched", Signal::CodeSwitched),
-        ("spawned", Signal::Spawned { to, from, request: 4, result: Ok(()) }),
+        ("spawned", Signal::Spawned { to, from, request: 4, result: Ok(None) }),
+        (
+            "spawned-channel",
+            Signal::Spawned { to, from, request: 4, result: Ok(NonZeroU32::new(1)) },
+        ),
         ("not-spawned", Signal::Spawned { to, from, request: 4, result: Err(NotSpawned::Full) }),
         (
             "unreadable",

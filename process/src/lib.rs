@@ -78,7 +78,7 @@ pub use exit::{Down, ExitReason, Exited, MonitorRef, NodeDown};
 pub use functions::call_on::CallOnError;
 pub use functions::spawn_error::SpawnOnError;
 pub use functions::spawn_on::{SpawnOptions, Spawned};
-pub use functions::{Function, FunctionError, FunctionInfo, Functions, Process};
+pub use functions::{Channel, Function, FunctionError, FunctionInfo, Functions, Process};
 pub use groups::{GroupChange, GroupError, GroupEvent};
 pub use info::{NodeStats, ProcessInfo, Status, Unreceived};
 pub use letters::dead_letter::{DeadLetter, LetterId, RefusedCount};

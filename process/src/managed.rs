@@ -61,4 +61,4 @@ mod server;
 pub use client::{Request, ServerRef, multi_call};
 pub use definition::{Managed, Unhandled, Verdict};
 pub use handler::Reply;
-pub use server::{Server, TooManyTimers};
+pub use server::{Server, TooManyControls, TooManyTimers};

@@ -79,7 +79,7 @@ impl Context {
         let order = Order::new(&self.node, self.place, node, function.name(), options);
         let order = order.answering(guard.call);
         let deadline = order.deadline;
-        let spawned = order.carry_out(Box::new(argument)).await?;
+        let (spawned, _no_port) = order.carry_out(Box::new(argument)).await?;
         let mut worker = Worker { context: self, pid: spawned.pid, is_done: false };
         let reply = guard.reply(deadline).await;
         worker.is_done = reply.is_some();

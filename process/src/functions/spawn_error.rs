@@ -38,6 +38,16 @@ pub enum SpawnOnError {
         /// The function.
         function: String,
     },
+    /// The function there has no channel, or one for values of another type.
+    #[error("the function `{function}` of node {node} has {}", channel_of(.takes.as_deref()))]
+    Channel {
+        /// The node.
+        node: NodeId,
+        /// The function.
+        function: String,
+        /// The type of what its channel is for, if it has one.
+        takes: Option<String>,
+    },
     /// The node has as many processes as it may, or is closing.
     #[error("node {0} has as many processes as it may (Limits::processes), or is closing")]
     Full(NodeId),
@@ -112,6 +122,7 @@ impl SpawnOnError {
             NotSpawned::NoFunction => Self::NoFunction { node, function: function() },
             NotSpawned::Argument(refusal) => Self::Argument { node, function: function(), refusal },
             NotSpawned::NotCallable => Self::NotCallable { node, function: function() },
+            NotSpawned::Channel(takes) => Self::Channel { node, function: function(), takes },
             NotSpawned::Full => Self::Full(node),
             NotSpawned::NameTaken { name, owner } => Self::NameTaken { name, owner },
             NotSpawned::BadName(len) => Self::BadName(len as usize),
@@ -119,4 +130,8 @@ impl SpawnOnError {
             NotSpawned::NotAllowed(source) => Self::NotAllowed { node, source },
         }
     }
+}
+
+fn channel_of(takes: Option<&str>) -> String {
+    takes.map_or_else(|| "no channel".into(), |takes| format!("a channel for {takes}"))
 }

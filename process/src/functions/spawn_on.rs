@@ -17,7 +17,7 @@ use crate::MonitorRef;
 use crate::context::Context;
 use crate::functions::Function;
 use crate::functions::spawn_error::SpawnOnError;
-use crate::functions::spawned::{Answer, NotSpawned, Request, SpawnHead};
+use crate::functions::spawned::{Answer, NotSpawned, Port, Request, SpawnHead};
 use crate::mailbox::envelope::{CallRef, Content, encoded_weight};
 use crate::mailbox::value::Value;
 use crate::node::Node;
@@ -115,7 +115,7 @@ impl Context {
         options: SpawnOptions,
     ) -> Result<Spawned, SpawnOnError> {
         let order = Order::new(&self.node, self.place, node, function.name(), options);
-        Box::pin(order.carry_out(Box::new(argument))).await
+        Ok(Box::pin(order.carry_out(Box::new(argument))).await?.0)
     }
 }
 
@@ -135,7 +135,7 @@ impl Node {
     ) -> Result<Pid, SpawnOnError> {
         let options = SpawnOptions::new();
         let order = Order::new(self, Place::NOBODY, node, function.name(), options);
-        Ok(Box::pin(order.carry_out(Box::new(argument))).await?.pid)
+        Ok(Box::pin(order.carry_out(Box::new(argument))).await?.0.pid)
     }
 }
 
@@ -170,6 +170,7 @@ impl<'a> Order<'a> {
             monitor,
             link: linked,
             call: None,
+            channel: None,
         };
         Self { here, node, head, after, deadline: inner.runtime.now() + after }
     }
@@ -180,10 +181,16 @@ impl<'a> Order<'a> {
         self
     }
 
+    /// The process's channel for values of the type of this name is wanted.
+    pub(crate) fn with_channel(mut self, values: &str) -> Self {
+        self.head.channel = Some(values.to_owned());
+        self
+    }
+
     pub(crate) async fn carry_out(
         mut self,
         argument: Box<dyn Value>,
-    ) -> Result<Spawned, SpawnOnError> {
+    ) -> Result<(Spawned, Port), SpawnOnError> {
         let (inner, node, after) = (&self.here.inner, self.node, self.after);
         let deadline = self.deadline;
         let function = self.head.function.clone();
@@ -198,7 +205,7 @@ impl<'a> Order<'a> {
         };
         let told = timeout_at(&*inner.runtime, deadline, told);
         match told.await.map_err(|_elapsed| SpawnOnError::TimedOut { node, after })?? {
-            Some(Ok(pid)) => Ok(Spawned { pid, monitor }),
+            Some(Ok((pid, port))) => Ok((Spawned { pid, monitor }, port)),
             Some(Err(why)) => Err(SpawnOnError::new(node, &function, why)),
             None => Err(SpawnOnError::Lost(node)),
         }
@@ -305,7 +312,7 @@ impl<'a> Order<'a> {
 /// Somebody waits for an answer. Whoever stops waiting gives up what was asked for.
 struct Waiting {
     inner: Arc<Inner>,
-    told: oneshot::Receiver<Result<Pid, NotSpawned>>,
+    told: oneshot::Receiver<Result<(Pid, Port), NotSpawned>>,
     spawner: Place,
     monitor: Option<MonitorRef>,
     owned: bool,
@@ -313,7 +320,7 @@ struct Waiting {
 
 impl Waiting {
     /// `None`: the link was lost.
-    async fn answer(mut self) -> Option<Result<Pid, NotSpawned>> {
+    async fn answer(mut self) -> Option<Result<(Pid, Port), NotSpawned>> {
         (&mut self.told).await.ok()
     }
 }
@@ -322,7 +329,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         self.told.close();
         // The answer may lie there already: then nobody else sees to it.
-        if let Ok(Some(Ok(child))) = self.told.try_recv() {
+        if let Ok(Some(Ok((child, _)))) = self.told.try_recv() {
             self.inner.abandon(self.spawner, child, self.monitor, self.owned);
         }
     }
@@ -335,12 +342,12 @@ impl Inner {
         peer: &Arc<Peer>,
         (spawner, child): (Place, Place),
         request: u64,
-        result: Result<(), NotSpawned>,
+        result: Result<Port, NotSpawned>,
     ) {
         // Only who was asked may answer, and only once.
         if let Some(expected) = peer.pending.take_spawn(request, spawner) {
             let Place { index, generation } = child;
-            let result = result.map(|()| Pid { node: peer.id, index, generation });
+            let result = result.map(|port| (Pid { node: peer.id, index, generation }, port));
             self.spawned(Some(peer), expected, result);
         }
     }
@@ -350,23 +357,23 @@ impl Inner {
         self: &Arc<Self>,
         peer: Option<&Arc<Peer>>,
         expected: Expected,
-        result: Result<Pid, NotSpawned>,
+        result: Result<(Pid, Port), NotSpawned>,
     ) {
         let Expected { spawner, monitor, owned, link, weight, tell } = expected;
         if let Some(peer) = peer {
             peer.credit(Place::NOBODY, 1, weight);
         }
-        if let (Ok(child), Some(monitor)) = (&result, monitor) {
+        if let (Ok((child, _)), Some(monitor)) = (&result, monitor) {
             self.monitor_spawned(peer, spawner, *child, monitor);
         }
-        if let Ok(child) = &result
+        if let Ok((child, _)) = &result
             && link
         {
             let child = Place { index: child.index, generation: child.generation };
             let child = peer.map_or_else(|| local(child), |peer| peer.sender(child));
             self.link_spawned(spawner, child, peer);
         }
-        if let Err(Ok(child)) = tell.send(result) {
+        if let Err(Ok((child, _))) = tell.send(result) {
             self.abandon(spawner, child, monitor, owned);
         }
     }

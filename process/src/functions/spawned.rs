@@ -4,13 +4,14 @@
 //! schema: so neither the link's reader nor any other process waits for that. What its spawner asked for
 //! is set up between reading and running.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use midflight_message::{NodeId, Pid};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
-use crate::functions::Entry;
+use crate::functions::{Entry, Given};
 use crate::mailbox::envelope::{CallRef, Content, Refusal, Sender};
 use crate::names::registry::{NAME_MAX, RegisterError};
 use crate::node::Node;
@@ -43,7 +44,12 @@ pub(crate) struct SpawnHead {
     pub(crate) link: bool,
     /// The spawner waits for its result.
     pub(crate) call: Option<CallRef>,
+    /// The spawner is to have the sending end of its channel, for values of the type of this name.
+    pub(crate) channel: Option<String>,
 }
+
+/// What the answer says of a function that runs, besides who it is: the port it was given.
+pub(crate) type Port = Option<NonZeroU32>;
 
 /// Why a function was not started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +58,15 @@ pub(crate) enum NotSpawned {
     Argument(Refusal),
     NotCallable,
     Full,
-    NameTaken { name: String, owner: Pid },
+    NameTaken {
+        name: String,
+        owner: Pid,
+    },
     BadName(u32),
     Aborted,
     NotAllowed(NotAllowed),
+    /// It has no channel, or one for values of the type of this name.
+    Channel(Option<String>),
 }
 
 /// A request that has come.
@@ -102,21 +113,21 @@ impl Answer {
     }
 
     /// The process is about to run.
-    fn accept(mut self, place: Place) {
-        self.tell(Ok(place));
+    fn accept(mut self, place: Place, port: Port) {
+        self.tell(Ok((place, port)));
     }
 
-    fn tell(&mut self, result: Result<Place, NotSpawned>) {
+    fn tell(&mut self, result: Result<(Place, Port), NotSpawned>) {
         match self.to.take() {
             None => {}
             Some(Spawner::Here(expected)) => {
-                let result = result.map(|place| self.inner.local_pid(place));
+                let result = result.map(|(place, port)| (self.inner.local_pid(place), port));
                 self.inner.spawned(None, expected, result);
             }
             Some(Spawner::There { peer, spawner, request, weight }) => {
                 peer.spawning.give(1, weight);
-                let from = result.as_ref().copied().unwrap_or(Place::NOBODY);
-                let result = result.map(|_child| ());
+                let from = result.as_ref().map_or(Place::NOBODY, |(place, _)| *place);
+                let result = result.map(|(_, port)| port);
                 let signal = Signal::Spawned { to: spawner, from, request, result };
                 self.inner.signal_pair(&peer, from, spawner, signal);
             }
@@ -190,6 +201,10 @@ async fn run(
         answer.refuse(NotSpawned::NotCallable);
         return ExitReason::Normal;
     }
+    if head.channel.is_some() && head.channel.as_deref() != entry.channel {
+        answer.refuse(NotSpawned::Channel(entry.channel.map(str::to_owned)));
+        return ExitReason::Normal;
+    }
     if let Some(name) = &head.name
         && let Err(error) = context.register(name)
     {
@@ -206,13 +221,20 @@ async fn run(
         answer.refuse(NotSpawned::Aborted);
         return ExitReason::Normal;
     }
-    let caller = head.call.map(|call| ReplyTo::new(&context, from, call));
-    let working = caller.is_some().then(|| Working::begin(peer, context.place)).flatten();
+    let (mut given, mut port) = (Given::Nothing, None);
+    if let Some(call) = head.call {
+        given = Given::Caller(ReplyTo::new(&context, from, call));
+    } else if entry.channel.is_some() {
+        // Open before anybody hears of it.
+        let number = context.open_port();
+        (given, port) = (Given::Port(number), NonZeroU32::new(number));
+    }
+    let working = head.call.is_some().then(|| Working::begin(peer, context.place)).flatten();
     if working.as_ref().is_some_and(|working| !working.is_wanted) {
         return ExitReason::NoConnection("the link to its caller's node was lost".into());
     }
-    answer.accept(context.place);
-    let reason = entry.start(context, argument, caller).await;
+    answer.accept(context.place, port);
+    let reason = entry.start(context, argument, given).await;
     drop(working);
     reason
 }

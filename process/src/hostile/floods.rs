@@ -39,6 +39,7 @@ fn start(request: u64, ty: u32, function: &str, name: Option<String>) -> Vec<u8>
         monitor: Some(MonitorRef(request)),
         link: true,
         call: None,
+        channel: None,
     };
     let mut bytes = Vec::new();
     put_spawn(&mut bytes, &head);

@@ -110,7 +110,7 @@ pub(super) async fn answers_to_no_question(ground: Ground) -> (Raw, End) {
     for request in early() {
         raw.say(&Signal::Answer { request, answer: Answer::Whereis(Some(ground.echo)) }).await;
         let (to, from) = (place(ground.echo), FROM);
-        raw.say(&Signal::Spawned { to, from, request, result: Ok(()) }).await;
+        raw.say(&Signal::Spawned { to, from, request, result: Ok(None) }).await;
     }
     (raw, Ignored)
 }

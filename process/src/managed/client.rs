@@ -3,10 +3,11 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use midflight_message::{Anything, Message, NodeId, Pid, ProcessRef, Protocol, Takes};
+use midflight_message::{Anything, Message, NodeId, Pid, ProcessRef, Protocol, SendPort, Takes};
 
 use crate::calls::PendingReply;
 use crate::calls::multi::MultiReply;
+use crate::channel::ReceivePort;
 use crate::context::Context;
 use crate::destination::{Address, Destination};
 use crate::error::{CallError, SendError};
@@ -120,6 +121,28 @@ impl<P: Protocol> ServerRef<P> {
         P: Takes<M>,
     {
         cx.send(self, message).await
+    }
+
+    /// Tells something that carries a port, and answers where its values come (Cloud Haskell's `callChan`):
+    /// for a request whose answer comes in parts, or again and again. Nothing comes any more once the
+    /// process has ended: watch it to know, or wait with a time-out.
+    ///
+    /// # Errors
+    /// As [`ServerRef::cast`].
+    ///
+    /// # Cancel safety
+    /// A dropped future has not sent the message.
+    pub async fn call_chan<M: Message, T: Message>(
+        &self,
+        cx: &Context,
+        request: impl FnOnce(SendPort<T>) -> M,
+    ) -> Result<ReceivePort<T>, SendError>
+    where
+        P: Takes<M>,
+    {
+        let (port, values) = cx.channel();
+        self.cast(cx, request(port)).await?;
+        Ok(values)
     }
 
     /// The process it names now.

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
@@ -9,9 +11,10 @@ use midflight_message::Pid;
 use midflight_runtime::{Instant, timeout};
 
 use super::definition::{Managed, Unhandled, Verdict};
-use super::handler::{Rest, Taken};
+use super::handler::{Job, Rest, Taken};
 use super::queue::Queue;
 use super::server::Server;
+use crate::channel::ReceivePort;
 use crate::context::Context;
 use crate::node::Node;
 use crate::receive::AnyMessage;
@@ -30,8 +33,10 @@ enum Next {
 }
 
 /// What the loop does next.
-enum Event {
+enum Event<S> {
     Message(Next),
+    /// What handles a control value.
+    Control(Job<S>),
     Idle,
     /// Look again: a timer is due, or it was nothing.
     Again,
@@ -182,6 +187,26 @@ async fn guarded<'a>(begin: impl FnOnce() -> Rest<'a>) -> Result<(), ExitReason>
     ended.map_err(|panic| ExitReason::Panic(panic_text(&*panic)))
 }
 
+/// Waits for something else, unless a control value comes.
+async fn or_control<S: 'static, T>(
+    controls: &mut [ReceivePort<Job<S>>],
+    other: impl Future<Output = T>,
+) -> Result<T, Event<S>> {
+    if controls.is_empty() {
+        return Ok(other.await);
+    }
+    let mut other = pin!(other);
+    std::future::poll_fn(|cx| {
+        for values in &mut *controls {
+            if let Poll::Ready(job) = values.poll(cx) {
+                return Poll::Ready(Err(Event::Control(job)));
+            }
+        }
+        other.as_mut().poll(cx).map(Ok)
+    })
+    .await
+}
+
 impl<S: Send + 'static> Running<S> {
     async fn run(mut self) -> ExitReason {
         loop {
@@ -212,6 +237,7 @@ impl<S: Send + 'static> Running<S> {
         let handled = match self.next().await {
             Event::Again => return Ok(()),
             Event::Idle => self.idle().await,
+            Event::Control(job) => guarded(|| job(&mut self.state, &mut self.server)).await,
             Event::Message(Next::Exited(exited)) => self.exited(exited).await,
             Event::Message(Next::Taken(taken)) => self.handle(taken).await,
             Event::Message(Next::Unknown(message)) => {
@@ -237,8 +263,11 @@ impl<S: Send + 'static> Running<S> {
         Ok(())
     }
 
-    /// The next message, in the order of the priorities where there are any.
-    async fn next(&mut self) -> Event {
+    /// The next message, in the order of the priorities where there are any; a control value before it.
+    async fn next(&mut self) -> Event<S> {
+        if let Err(control) = or_control(&mut self.server.controls, async {}).await {
+            return control;
+        }
         if !self.definition.is_prioritised() && self.queue.is_empty() {
             return match self.receive().await {
                 Ok(message) => self.look_at(message).await.map_or(Event::Again, Event::Message),
@@ -260,13 +289,13 @@ impl<S: Send + 'static> Running<S> {
     }
 
     /// Waits for a message, until a timer is due or the idle time over.
-    async fn receive(&mut self) -> Result<AnyMessage, Event> {
-        let cx = &self.server.cx;
+    async fn receive(&mut self) -> Result<AnyMessage, Event<S>> {
         let idle = self.server.idle.map(|idle| self.active + idle);
-        let Some(until) = self.server.first_timer().into_iter().chain(idle).min() else {
-            return Ok(cx.receive().any(|message| message).forever().await);
-        };
-        let received = cx.receive().any(|message| message).timeout(until.since(cx.now())).await;
+        let until = self.server.first_timer().into_iter().chain(idle).min();
+        let Server { cx, controls, .. } = &mut self.server;
+        let receive = cx.receive().any(|message| message);
+        let Some(until) = until else { return or_control(controls, receive.forever()).await };
+        let received = or_control(controls, receive.timeout(until.since(cx.now()))).await?;
         received.ok_or_else(|| {
             let is_idle = idle.is_some_and(|idle| idle <= cx.now());
             if is_idle { Event::Idle } else { Event::Again }

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use midflight_message::Pid;
+use midflight_message::{Message, Pid, SendPort};
 use midflight_runtime::Instant;
 
 use super::definition::Managed;
 use super::handler::Job;
 use crate::ExitReason;
+use crate::channel::ReceivePort;
 use crate::context::Context;
 
 /// Timers and continuations of one process at a time.
 const TIMERS_MAX: usize = 4_096;
+/// Control channels of one process.
+const CONTROLS_MAX: usize = 64;
 
 /// The process that a handler is in.
 pub struct Server<S> {
@@ -27,12 +30,18 @@ pub struct Server<S> {
     timer: u64,
     pub(super) replacement: Option<Box<Managed<S>>>,
     pub(super) unhandled: u64,
+    pub(super) controls: Vec<ReceivePort<Job<S>>>,
 }
 
 /// A process has as many timers and continuations as it may (4,096).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the process has as many timers as it may (4,096)")]
 pub struct TooManyTimers;
+
+/// A process has as many control channels as it may (64).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the process has as many control channels as it may (64)")]
+pub struct TooManyControls;
 
 impl<S: Send + 'static> Server<S> {
     pub(super) fn new(cx: Context) -> Self {
@@ -47,6 +56,7 @@ impl<S: Send + 'static> Server<S> {
             timer: 0,
             replacement: None,
             unhandled: 0,
+            controls: Vec::new(),
         }
     }
 
@@ -148,6 +158,31 @@ impl<S: Send + 'static> Server<S> {
         self.timer += 1;
         self.timers.insert((self.cx.now() + delay, self.timer), job);
         Ok(())
+    }
+
+    /// Opens a control channel: `handle` handles its values, which go before all messages that wait (Cloud
+    /// Haskell's `ControlChannel`). Whoever has the sending end, which travels in messages and replies, can
+    /// say this one thing to the process and nothing else. It stays open as long as the process lives,
+    /// whatever defines it.
+    ///
+    /// # Errors
+    /// [`TooManyControls`].
+    pub fn control<M: Message>(
+        &mut self,
+        handle: impl Fn(&mut S, M, &mut Self) + Clone + Send + 'static,
+    ) -> Result<SendPort<M>, TooManyControls> {
+        if self.controls.len() >= CONTROLS_MAX {
+            return Err(TooManyControls);
+        }
+        let (port, values) = self.cx.channel::<M>();
+        self.controls.push(values.map(move |value| -> Job<S> {
+            let handle = handle.clone();
+            Box::new(move |state, server| {
+                handle(state, value, server);
+                None
+            })
+        }));
+        Ok(port)
     }
 
     /// From the next message on, the process is defined by `definition`; its state, mailbox, timers

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::MonitorRef;
-use crate::functions::spawned::NotSpawned;
+use crate::functions::spawned::{NotSpawned, Port};
 use crate::mailbox::envelope::CallRef;
 use crate::peer::ask::Answer;
 use crate::peer::wire::Place;
@@ -40,7 +40,7 @@ pub(crate) struct Expected {
     pub(crate) link: bool,
     /// The credit it has taken, in bytes.
     pub(crate) weight: u32,
-    pub(crate) tell: oneshot::Sender<Result<Pid, NotSpawned>>,
+    pub(crate) tell: oneshot::Sender<Result<(Pid, Port), NotSpawned>>,
 }
 
 /// Everything that waits.

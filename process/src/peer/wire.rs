@@ -7,7 +7,7 @@
 use midflight_message::{Fingerprint, Mismatch, TypeInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::functions::spawned::{NotSpawned, SpawnHead};
+use crate::functions::spawned::{NotSpawned, Port, SpawnHead};
 use crate::groups::GroupNews;
 use crate::mailbox::envelope::{CallRef, Refusal};
 use crate::membership::Card;
@@ -136,7 +136,7 @@ pub(crate) enum Signal {
     /// The link of the two has ended, as `from` has, or never lived.
     LinkEnded { to: Place, from: Place, reason: ExitReason },
     /// What became of a request to start a function: `from` is the process.
-    Spawned { to: Place, from: Place, request: u64, result: Result<(), NotSpawned> },
+    Spawned { to: Place, from: Place, request: u64, result: Result<Port, NotSpawned> },
     /// The monitor of `to`'s is set.
     Monitoring { to: Place, from: Place, monitor: MonitorRef },
     /// `process` cannot read messages of this type, for as long as no code is switched; this is said
@@ -374,13 +374,14 @@ mod tests {
             monitor: Some(MonitorRef(6)),
             link: true,
             call: None,
+            channel: Some("c".into()),
         };
         let mut bytes = Vec::new();
         put_spawn(&mut bytes, &head);
         bytes.extend_from_slice(b"xy");
-        assert_eq!(bytes, [5, 172, 2, 3, 4, 5, 1, b'f', 0, 1, 6, 1, 0, b'x', b'y']);
+        assert_eq!(bytes, [5, 172, 2, 3, 4, 5, 1, b'f', 0, 1, 6, 1, 0, 1, 1, b'c', b'x', b'y']);
         assert_eq!(read(&bytes), Ok(Frame::Spawn { head, argument: b"xy" }));
-        for end in 0..13 {
+        for end in 0..16 {
             assert!(read(&bytes[..end]).is_err(), "{end}");
         }
     }
