@@ -62,7 +62,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn into_stream(self) -> Stream {
+    pub(super) fn into_stream(self) -> Stream {
         let (read, write) = self.socket.into_split();
         let read = ReadHalf::new(read, self.opener);
         let mut stream = Stream::new(read, WriteHalf::new(write, self.sealer));

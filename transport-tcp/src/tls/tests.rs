@@ -1,6 +1,7 @@
 //! Sessions: against rustls's own on the other side, and against one that does as it likes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod behind;
 mod faults;
 mod records;
 mod streams;

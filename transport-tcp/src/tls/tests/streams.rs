@@ -1,16 +1,20 @@
 //! Streams, with rustls's own session on the other side.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use midflight_transport_stream::Stream;
+use rustls::ContentType;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::super::configs::Configs;
 use super::super::handshake::{accept, connect};
-use super::{limited, localhost, pattern, sockets, usual};
+use super::{limited, localhost, pattern, sealed, sessions, sockets, usual};
 
 type Client = client::TlsStream<TcpStream>;
 type Server = server::TlsStream<TcpStream>;
@@ -88,6 +92,20 @@ async fn a_peer_that_wants_new_keys_gets_them() {
     }
 }
 
+/// Ours are spent while the peer wants new ones and takes new ones itself.
+#[tokio::test]
+async fn both_sides_take_new_keys_at_once() {
+    let (mut ours, mut theirs) = dialled(&limited(6)).await;
+    for _ in 0..50 {
+        theirs.get_mut().1.refresh_traffic_keys().unwrap();
+        let (mut read, mut write) = tokio::io::split(&mut theirs);
+        tokio::join!(
+            carry(&mut ours.write, &mut read, 100_000),
+            carry(&mut write, &mut ours.read, 100_000)
+        );
+    }
+}
+
 #[tokio::test]
 async fn new_keys_without_end_are_refused() {
     let (mut ours, mut theirs) = dialled(&usual()).await;
@@ -136,6 +154,50 @@ async fn only_a_goodbye_is_an_end() {
     theirs.read_to_end(&mut came).await.unwrap();
     assert_eq!(came, b"ours");
     assert_eq!(ours.write.write(b"more").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn an_alert_is_an_error_and_stays_one() {
+    let (client, mut server) = sessions(&usual()).await;
+    let mut ours = client.into_stream();
+    let alert = server.sealer.record(ContentType::Alert, (&[2, 80][..]).into()).unwrap();
+    server.socket.write_all(&alert).await.unwrap();
+    for _ in 0..2 {
+        let error = ours.read.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.to_string().contains("InternalError"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_in_the_middle_of_a_record_is_none() {
+    let (client, mut server) = sessions(&usual()).await;
+    let mut ours = client.into_stream();
+    let record = sealed(&mut server.sealer, b"data", 10);
+    server.socket.write_all(&record[..record.len() - 1]).await.unwrap();
+    drop(server.socket);
+    let error = ours.read.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+}
+
+/// What the socket had no room for goes before the goodbye.
+#[tokio::test]
+async fn a_goodbye_waits_for_what_was_written_before() {
+    let (mut ours, mut theirs) = dialled(&usual()).await;
+    let (chunk, mut wrote) = (pattern(60_000), 0);
+    let full = poll_fn(|cx| {
+        while let Poll::Ready(count) = Pin::new(&mut ours.write).poll_write(cx, &chunk) {
+            assert_eq!(count.unwrap(), chunk.len());
+            wrote += chunk.len();
+        }
+        Poll::Ready(())
+    });
+    full.await;
+    let mut came = Vec::new();
+    let (ended, read) = tokio::join!(ours.write.shutdown(), theirs.read_to_end(&mut came));
+    ended.unwrap();
+    assert_eq!(read.unwrap(), wrote, "and a goodbye behind it");
+    assert!(came.chunks(chunk.len()).all(|came| came == chunk));
 }
 
 /// Who says something that was not protected is told so, by an alert that is.
