@@ -51,6 +51,7 @@ async fn dials(configs: &Configs, mut socket: TcpStream, data: &[u8], later: usi
     let (now, rest) = bytes.split_at(bytes.len() - later);
     socket.write_all(now).await.unwrap();
     socket.write_all(rest).await.unwrap();
+    socket.shutdown().await.unwrap();
     socket
 }
 
@@ -89,6 +90,7 @@ async fn answers(configs: &Configs, mut socket: TcpStream, data: &[u8], later: u
     let (now, rest) = bytes.split_at(bytes.len() - later);
     socket.write_all(now).await.unwrap();
     socket.write_all(rest).await.unwrap();
+    socket.shutdown().await.unwrap();
     socket
 }
 
