@@ -17,4 +17,7 @@ pub use config::TcpConfig;
 pub use midflight_transport_stream::LinkConfig;
 pub use tcp::TcpTransport;
 #[cfg(feature = "tls")]
+#[doc(hidden)]
+pub use tls::fuzz;
+#[cfg(feature = "tls")]
 pub use tls::{Credentials, CredentialsError, TlsTransport};

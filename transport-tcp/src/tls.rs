@@ -8,6 +8,7 @@
 mod configs;
 mod credentials;
 mod fault;
+pub mod fuzz;
 mod halves;
 mod handshake;
 mod keys;

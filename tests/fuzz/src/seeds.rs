@@ -13,6 +13,7 @@ use midflight_transport_stream::handshake::{self, Introduction, Message, Refusal
 
 use crate::targets::driven::{Tree, TreeV1};
 use crate::targets::message::Sample;
+use crate::targets::records::AS_THEY_ARE;
 
 /// A name and its bytes.
 pub type Seed = (String, Vec<u8>);
@@ -30,6 +31,7 @@ pub fn of(target: &str) -> Vec<Seed> {
         "message" => messages(),
         "node" => nodes(),
         "gossip" => packets(),
+        "records" => records(),
         _ => Vec::new(),
     }
 }
@@ -225,4 +227,36 @@ fn nodes() -> Vec<Seed> {
 fn packets() -> Vec<Seed> {
     let packets = fuzz::packets().into_iter().enumerate();
     packets.map(|(number, bytes)| (format!("packet-{number}"), bytes)).collect()
+}
+
+/// Records of TLS behind the byte that says who reads and the one that chooses the cuts.
+fn records() -> Vec<Seed> {
+    const DATA: (u8, &[u8]) = (23, b"data");
+    let seed = |name: &str, is_client: u8, parts: &[(u8, &[u8])]| {
+        let mut bytes = vec![is_client, 4];
+        for (kind, content) in parts {
+            bytes.push(*kind);
+            bytes.extend_from_slice(&(content.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(content);
+        }
+        (name.to_owned(), bytes)
+    };
+    let ticket = [&[4, 0, 0, 20][..], &[7; 20]].concat();
+    let long = vec![3; 17_000];
+    vec![
+        seed("data", 0, &[DATA, (23, b""), (23, &long[..16_384])]),
+        seed("goodbye", 1, &[DATA, (21, &[1, 90]), DATA, (21, &[1, 0]), DATA]),
+        seed("alert", 0, &[DATA, (21, &[2, 80])]),
+        seed("new-keys", 0, &[DATA, (22, &[24, 0, 0, 1, 1]), DATA, (22, &[24, 0, 0, 1, 0]), DATA]),
+        seed(
+            "tickets",
+            1,
+            &[(22, &ticket.repeat(3)), (22, &ticket[..9]), (22, &ticket[9..]), DATA],
+        ),
+        seed("many-tickets", 1, &[(22, &ticket.repeat(40))]),
+        seed("padded", 0, &[(0, b"data\x17\0\0"), (0, &[0; 9]), DATA]),
+        seed("too-long", 0, &[(23, &long)]),
+        seed("not-protected", 0, &[DATA, (AS_THEY_ARE, &[22, 3, 3, 0, 1, 1])]),
+        seed("changed", 0, &[DATA, (AS_THEY_ARE, &[23, 3, 3, 0, 18]), DATA]),
+    ]
 }

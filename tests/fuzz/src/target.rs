@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use crate::targets::{
-    driven, extensions, frame, gossip, handshake, incoming, message, node, schema,
+    driven, extensions, frame, gossip, handshake, incoming, message, node, records, schema,
 };
 
 /// A function over bytes and what may be asked of it.
@@ -26,7 +26,7 @@ pub struct Target {
 const FRAMES: usize = 130 << 10;
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "frame", run: frame::frame, longest: FRAMES, memory: (64 << 10, 4), words: &[] },
     Target {
         name: "incoming",
@@ -84,6 +84,14 @@ pub const TARGETS: [Target; 9] = [
         run: gossip::gossip,
         longest: 10 << 10,
         memory: (4 << 20, 256),
+        words: &[],
+    },
+    Target {
+        name: "records",
+        run: records::records,
+        longest: 70 << 10,
+        // A buffer for each way of cutting; three bytes are a record of twenty-two at the least.
+        memory: (256 << 10, 64),
         words: &[],
     },
 ];

@@ -13,4 +13,5 @@ pub mod handshake;
 pub mod incoming;
 pub mod message;
 pub mod node;
+pub mod records;
 pub mod schema;

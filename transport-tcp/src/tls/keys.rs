@@ -26,7 +26,7 @@ pub(super) struct Keys {
 }
 
 /// Makes the next secrets of a direction.
-trait Next: Send {
+pub(super) trait Next: Send {
     fn sending(&mut self) -> Result<ConnectionTrafficSecrets, Error>;
     fn receiving(&mut self) -> Result<ConnectionTrafficSecrets, Error>;
 }
@@ -63,10 +63,18 @@ impl Keys {
     ) -> Result<(Arc<Self>, Sending, Receiving), Error> {
         let suite = next.negotiated_cipher_suite();
         let suite = suite.tls13().ok_or(Error::HandshakeNotComplete)?;
-        let ExtractedSecrets { tx, rx } = secrets;
+        Self::with(suite, secrets, Box::new(next))
+    }
+
+    /// Of these secrets and those that `next` makes.
+    pub(super) fn with(
+        suite: &'static Tls13CipherSuite,
+        ExtractedSecrets { tx, rx }: ExtractedSecrets,
+        next: Box<dyn Next>,
+    ) -> Result<(Arc<Self>, Sending, Receiving), Error> {
         let keys = Self {
             suite,
-            next: Mutex::new(Box::new(next)),
+            next: Mutex::new(next),
             asked: AtomicBool::new(false),
             alert: AtomicU8::new(0),
         };

@@ -90,8 +90,14 @@ impl Sealer {
         let spent = self.sending.number.saturating_add(1) >= self.keys.records_max();
         if self.keys.take_asked() || spent {
             records.push_back(self.record(ContentType::Handshake, KEY_UPDATE[..].into())?);
-            self.sending = self.keys.next_for_sending()?;
+            self.change_keys()?;
         }
+        Ok(())
+    }
+
+    /// Takes the next keys: the peer has been told.
+    pub(super) fn change_keys(&mut self) -> Result<(), Error> {
+        self.sending = self.keys.next_for_sending()?;
         Ok(())
     }
 
