@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use midflight_dsu::signature::TrustedKeys;
-use midflight_process::{Member, Node, Secret};
+use midflight_process::{Limits, Member, Node, Secret};
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
 use tokio::io::AsyncReadExt as _;
@@ -18,7 +18,7 @@ use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
 use crate::{control, host, metrics, output, secret, user_data};
 
-/// How long a node may take to say goodbye to its peers.
+/// How long a node may take to say goodbye to its peers, once its processes have ended.
 const GOODBYE: Duration = Duration::from_secs(8);
 
 /// Flags of `node`.
@@ -59,13 +59,17 @@ pub(crate) struct Args {
     /// Where Prometheus asks for the node's metrics, at /metrics, without saying who it is
     #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_METRICS")]
     metrics: Option<HostPort>,
+    /// How long processes may take to end when the node is asked to stop (SIGTERM, SIGINT); a second
+    /// signal ends it at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    drain: u64,
     /// Stops when standard input ends: whoever started the node is gone
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    let signals = StopSignals::listen()?;
+    let mut signals = StopSignals::listen()?;
     let secret = secret::read_if_named(args.secret_file.as_deref())?;
     if secret.is_none() && args.wire.transport == WireName::Tcp && !args.listen.is_loopback().await
     {
@@ -108,13 +112,32 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
             tracing::info!("metrics are at http://{at}/metrics");
         }
         join(&node, seeds).await?;
-        until_stopped(&node, signals, args.until_stdin_ends).await
+        until_stopped(&node, &mut signals, args.until_stdin_ends).await
     };
     let served = served.await;
-    if timeout(&*runtime, GOODBYE, node.shutdown()).await.is_err() {
-        tracing::warn!("the links did not close in time; they are cut");
-    }
+    drain(&runtime, &node, signals, args.drain()).await;
     served
+}
+
+/// Shuts the node down, until it has, or somebody asks once more. What it leaves undone is in the log.
+async fn drain(runtime: &Handle, node: &Node, mut signals: StopSignals, limit: Duration) {
+    tokio::select! {
+        ended = timeout(&**runtime, limit + GOODBYE, node.shutdown()) => match ended {
+            Ok(report) if report.is_clean() => tracing::info!("the node {} has ended", node.name()),
+            Ok(_logged) => {}
+            Err(_elapsed) => tracing::warn!("the links did not close in time; they are cut"),
+        },
+        signal = signals.asked_to_stop() => {
+            let processes = node.process_count();
+            tracing::warn!(processes, "{signal} came once more: the node ends at once");
+        }
+    }
+}
+
+impl Args {
+    const fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain)
+    }
 }
 
 /// The name that was given. Over TLS it says which certificate is meant.
@@ -137,7 +160,8 @@ async fn start(
     secret: Option<Secret>,
 ) -> Result<(Node, Vec<Address>), Error> {
     let seeds = args.join.iter().map(|seed| seed.address(transport)).collect::<Result<_, _>>()?;
-    let mut builder = Node::builder(name).listen(args.listen.address(transport)?);
+    let limits = Limits { shutdown_timeout: args.drain(), ..Limits::default() };
+    let mut builder = Node::builder(name).limits(limits).listen(args.listen.address(transport)?);
     if let Some(advertise) = &args.advertise {
         builder = builder.advertise(advertise.address(transport)?);
     }
@@ -161,7 +185,7 @@ fn node_name(text: &str) -> Result<String, String> {
 /// Says that the node is ready, and waits until it is asked to stop.
 async fn until_stopped(
     node: &Node,
-    mut signals: StopSignals,
+    signals: &mut StopSignals,
     until_stdin_ends: bool,
 ) -> Result<(), Error> {
     let address = node.address().map(|address| address.rest().to_owned()).unwrap_or_default();

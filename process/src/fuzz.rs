@@ -221,7 +221,7 @@ fn others() -> Vec<Named> {
 fn card(id: u64, name: &str) -> Card {
     let address = Some(format!("mem:{name}"));
     let (name, id) = (name.into(), NodeId(id));
-    Card { name, id, address, started: 0, revision: 0, catalogue: [0; 32] }
+    Card { name, id, address, started: 0, revision: 0, catalogue: [0; 32], leaves: false }
 }
 
 /// A member of a cluster of two.

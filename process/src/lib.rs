@@ -91,6 +91,7 @@ pub use metrics::{NodeMetrics, PeerMetrics, Traffic};
 pub use names::RegisterOnError;
 pub use names::registry::RegisterError;
 pub use node::builder::{NodeBuilder, StartError};
+pub use node::ending::ShutdownReport;
 pub use node::limits::Limits;
 pub use node::{IntoExitReason, Node, SpawnError};
 pub use peer::ask::AskError;

@@ -138,9 +138,9 @@ impl Kernel {
         self.told_of(id).map(member).or_else(observed)
     }
 
-    /// When it wants to be woken.
+    /// When it wants to be woken: never again, once it has left.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().filter(|_| !self.has_left)
     }
 
     /// Whether a member may have changed since this was last asked.
@@ -299,8 +299,10 @@ impl Kernel {
     }
 
     fn leave(&mut self, effects: &mut Effects) {
+        let card = Card { leaves: true, ..self.own().clone() };
         let num_indirect_probes = at_least_one(FAREWELLS);
         said(self.foca.set_config(foca::Config { num_indirect_probes, ..self.config.clone() }));
+        self.become_another(card, effects);
         said(self.foca.leave_cluster(effects));
         self.has_left = true;
         self.changed = true;

@@ -1,13 +1,13 @@
 //! A node: what a program holds of it.
 
 pub(crate) mod builder;
+pub(crate) mod ending;
 pub(crate) mod inner;
 pub(crate) mod limits;
 pub(crate) mod numbers;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
@@ -89,14 +89,16 @@ impl Node {
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
-        if self.inner.is_closing() {
+        if self.inner.is_leaving() {
             return Err(SpawnError);
         }
         let reserved = Reserved { node: self, pid: self.reserve()? };
         let place = reserved.place();
         trace::spawned(&self.inner, reserved.pid);
         prepare(place);
-        Ok(reserved.fill(self.function_body(name, place, function)))
+        let pid = reserved.fill(self.function_body(name, place, function));
+        self.inner.end_if_leaving(place);
+        Ok(pid)
     }
 
     fn function_body<F>(
@@ -142,13 +144,14 @@ impl Node {
     }
 
     fn spawn_body(&self, body: impl FnOnce(Place) -> Box<dyn Body>) -> Result<Pid, SpawnError> {
-        if self.inner.is_closing() {
+        if self.inner.is_leaving() {
             return Err(SpawnError);
         }
         let reserved = Reserved { node: self, pid: self.reserve()? };
-        let body = body(reserved.place());
-        let pid = reserved.fill(body);
+        let place = reserved.place();
+        let pid = reserved.fill(body(place));
         trace::spawned(&self.inner, pid);
+        self.inner.end_if_leaving(place);
         Ok(pid)
     }
 
@@ -230,24 +233,6 @@ impl Node {
             peer.switch_told();
             self.inner.signal(&peer, &Signal::CodeSwitched);
         }
-    }
-
-    /// Ends the node: its processes end with [`ExitReason::Shutdown`], its links are closed politely.
-    /// Idempotent.
-    pub async fn shutdown(&self) {
-        if self.inner.closing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        // First, so that those who watch them from elsewhere are told why.
-        self.inner.end_processes();
-        self.inner.membership(Input::Leave);
-        self.inner.gossip.ring();
-        if let Some(end_point) = self.inner.end_point.get() {
-            end_point.close().await;
-        }
-        self.inner.queues.wake_all();
-        // What was being started meanwhile.
-        self.inner.end_processes();
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) mod wire;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use midflight_message::{NodeId, Pid};
 use midflight_transport_api::{ConnectionId, Link, Room};
@@ -262,6 +262,17 @@ impl Peer {
         self.say_what_is_full(overflow);
         let first = !self.kept.swap(true, Ordering::AcqRel);
         if first { WriteOutcome::KeptFirst } else { WriteOutcome::Kept }
+    }
+
+    /// Waits until nothing waits to be written, or the link is lost.
+    pub(crate) async fn written_out(&self) {
+        std::future::poll_fn(|cx| {
+            // Entered first, looked at after: a waking in between is not missed.
+            self.wait_for_room(cx.waker());
+            let waits = self.kept.load(Ordering::Acquire) && !self.is_lost();
+            if waits { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 
     /// Writes what was kept, as far as the link takes it; answers the room to wait for when something is

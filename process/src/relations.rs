@@ -22,6 +22,8 @@ pub(crate) use monitors::{Monitors, Watched, Watcher};
 pub(crate) struct Relations {
     /// Whether exit signals become messages.
     pub(crate) traps_exits: bool,
+    /// Whether it is a supervisor: what it is linked to and watches is in its care.
+    pub(crate) supervises: bool,
     /// By the process at the other end.
     links: SmallMap<Sender, Link>,
     pub(crate) monitors: Monitors,

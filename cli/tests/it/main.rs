@@ -10,6 +10,7 @@ mod metrics;
 mod mid_push;
 mod nodes;
 mod secrets;
+mod shutdown;
 mod tls;
 mod tools;
 mod top;

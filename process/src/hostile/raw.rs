@@ -89,6 +89,7 @@ impl Raw {
             started: 0,
             revision: 0,
             catalogue: [0; 32],
+            leaves: false,
         };
         let hello = Hello {
             protocol: PROTOCOL,

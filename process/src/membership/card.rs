@@ -22,6 +22,8 @@ pub(crate) struct Card {
     /// down.
     pub(crate) revision: u32,
     pub(crate) catalogue: [u8; 32],
+    /// Whether it has said that it leaves.
+    pub(crate) leaves: bool,
 }
 
 impl Card {
@@ -40,8 +42,9 @@ impl Card {
             && address.is_some_and(|address| address.parse::<Address>().is_ok())
     }
 
-    /// As users see it.
+    /// As users see it, who lives as far as `state` says: who has said that it leaves has left.
     pub(crate) fn member(&self, state: MemberState) -> Member {
+        let state = if self.leaves { MemberState::Left } else { state };
         Member {
             id: self.id,
             name: self.name.clone(),

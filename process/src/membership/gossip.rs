@@ -139,7 +139,7 @@ impl Inner {
         let peer = self.peers.read().get(&to.card().id).cloned();
         match peer {
             Some(peer) => self.gossip_to(&peer, packet),
-            None if self.is_closing() => {}
+            None if self.is_leaving() => {}
             None => self.dial_for_gossip(to, packet),
         }
     }

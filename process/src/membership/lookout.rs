@@ -9,7 +9,7 @@ use midflight_runtime::spawn;
 use midflight_transport_api::{ConnectErrorKind, LinkLoss, LossKind};
 
 use crate::membership::Input;
-use crate::membership::member::Member;
+use crate::membership::member::{Member, MemberState};
 use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
@@ -22,13 +22,17 @@ impl Inner {
     /// Sees to a member whose link was lost. One that was cut on purpose is left to the gossip.
     pub(crate) fn look_after(self: &Arc<Self>, peer: &Peer, loss: &LinkLoss) {
         // One that nobody can dial comes back by itself or never.
-        if peer.address.is_none() || loss.kind == LossKind::Cut || self.is_closing() {
+        if peer.address.is_none() || loss.kind == LossKind::Cut || self.is_leaving() {
+            return;
+        }
+        let known = self.gossip.kernel.lock().get(peer.id);
+        if known.is_some_and(|member| member.state == MemberState::Left) {
             return;
         }
         let (node, id) = (Node { inner: self.clone() }, peer.id);
         spawn(&self.runtime, "look after a lost member", async move {
             node.inner.runtime.sleep(PAUSE).await;
-            if !node.inner.is_closing() {
+            if !node.inner.is_leaving() {
                 node.find_again(id).await;
             }
         });

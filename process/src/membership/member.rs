@@ -27,9 +27,12 @@ pub enum MemberState {
     /// It did not answer when it was last asked, nor to others who asked in our place. It is a member
     /// until it has failed to object for `Limits::suspect_timeout`.
     Suspect,
-    /// It has left, is known to be gone, or was suspected for too long. It may live on behind a cut,
-    /// and comes back when that is healed.
+    /// It is known to be gone, or was suspected for too long. It may live on behind a cut, and comes
+    /// back when that is healed.
     Down,
+    /// It has said that it leaves, as a node does that is [shut down](crate::Node::shutdown). Its
+    /// processes may still be ending, and links to it live until they have.
+    Left,
 }
 
 impl Member {
@@ -45,10 +48,10 @@ impl Member {
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     }
 
-    /// Whether it is not down.
+    /// Whether it is neither down nor has left.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.state != MemberState::Down
+        !matches!(self.state, MemberState::Down | MemberState::Left)
     }
 }
 
@@ -71,4 +74,6 @@ pub enum MemberEvent {
     Down(Member),
     /// The process had no room for news, and gets no more until it watches again.
     Missed,
+    /// It leaves, as it says itself: it is up no more, and no [`Down`](Self::Down) follows.
+    Left(Member),
 }

@@ -28,8 +28,12 @@ impl News {
         for (id, before) in &self.told {
             let after = now.get(id);
             if before.is_up() && !after.is_some_and(Member::is_up) {
-                let gone = Member { state: MemberState::Down, ..before.clone() };
-                events.push(MemberEvent::Down(gone));
+                events.push(match after {
+                    Some(left) if left.state == MemberState::Left => {
+                        MemberEvent::Left(left.clone())
+                    }
+                    _ => MemberEvent::Down(Member { state: MemberState::Down, ..before.clone() }),
+                });
             }
         }
         for (id, member) in &now {
@@ -44,7 +48,7 @@ impl News {
 fn news_of(before: Option<&Member>, member: &Member) -> Option<MemberEvent> {
     let before = before.filter(|before| before.is_up());
     let news = match (before.map(|before| before.state), member.state) {
-        (_, MemberState::Down) => return None,
+        (_, MemberState::Down | MemberState::Left) => return None,
         (None, _) => MemberEvent::Up,
         (Some(MemberState::Alive), MemberState::Suspect) => MemberEvent::Suspect,
         (Some(MemberState::Suspect), MemberState::Alive) => MemberEvent::Recovered,
@@ -134,6 +138,10 @@ mod tests {
         let down = Member { state: Down, ..other_code };
         assert_eq!(change(std::slice::from_ref(&down)), [MemberEvent::Down(down.clone())]);
         assert_eq!(change(&[]), [], "to forget one who is down is no news");
+        let gone = member(5, MemberState::Left);
+        assert_eq!(change(&[member(5, Alive)]), [MemberEvent::Up(member(5, Alive))]);
+        assert_eq!(change(std::slice::from_ref(&gone)), [MemberEvent::Left(gone.clone())]);
+        assert_eq!(change(&[member(5, Down)]), [], "who has left is not down as well");
         let suspected = member(3, Suspect);
         assert_eq!(change(std::slice::from_ref(&suspected)), [MemberEvent::Up(suspected)]);
         let later = member(4, Alive);

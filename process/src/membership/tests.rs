@@ -13,6 +13,7 @@ fn card(id: u64, name: &str, started: u64) -> Card {
         started,
         revision: 0,
         catalogue: [0; 32],
+        leaves: false,
     }
 }
 

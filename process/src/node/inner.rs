@@ -1,6 +1,6 @@
 //! What the parts of a node share. Each part is a file of its own; this is only where they meet.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use midflight_message::{NodeId, Pid};
@@ -18,6 +18,7 @@ use crate::membership::gossip::Gossip;
 use crate::membership::{Card, Kernel};
 use crate::metrics::Counts;
 use crate::names::registry::Registry;
+use crate::node::ending::Ending;
 use crate::node::limits::Limits;
 use crate::node::numbers::Numbers;
 use crate::peer::Peer;
@@ -57,7 +58,8 @@ pub(crate) struct Inner {
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
     pub(crate) links: Mutex<Links>,
     pub(crate) numbers: Arc<Numbers>,
-    pub(crate) closing: AtomicBool,
+    /// How far its end is.
+    pub(crate) ending: Ending,
     /// See [`Node::accepted_losses`](crate::Node::accepted_losses).
     pub(crate) accepted_losses: AtomicU64,
     next: AtomicU64,
@@ -86,6 +88,7 @@ impl Inner {
             started: u64::try_from(parts.runtime.unix_time().as_millis()).unwrap_or(u64::MAX),
             revision: 0,
             catalogue: [0; 32],
+            leaves: false,
         };
         let kernel = Kernel::new(own, &parts.limits, parts.runtime.now());
         Self {
@@ -107,7 +110,7 @@ impl Inner {
             peers: RwLock::default(),
             links: Mutex::default(),
             numbers: Arc::new(Numbers::new(parts.id)),
-            closing: AtomicBool::new(false),
+            ending: Ending::default(),
             accepted_losses: AtomicU64::new(0),
             next: AtomicU64::new(1),
             id: parts.id,
@@ -169,8 +172,14 @@ impl Inner {
         }
     }
 
+    /// Whether it leaves, or has left: nothing is started here any more.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.ending.has_begun()
+    }
+
+    /// Whether it is being closed: its processes have ended.
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
+        self.ending.closes()
     }
 
     /// What all who keep to their bounds can put into one mailbox together, and a margin: what is

@@ -24,6 +24,9 @@ pub struct Limits {
     pub schema_timeout: Duration,
     /// How long starting a registered function may take, unless its spawner says otherwise (default 5 s).
     pub spawn_timeout: Duration,
+    /// How long processes may take to end when the node is shut down; then what is left is ended without
+    /// being asked (default 10 s).
+    pub shutdown_timeout: Duration,
     /// How often processes of one node may be in groups, and how many monitors of groups there may be
     /// (default 65,536 each).
     pub group_members: usize,
@@ -78,6 +81,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(5),
             schema_timeout: Duration::from_secs(5),
             spawn_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(10),
             group_members: 65_536,
             names: 65_536,
             functions: 16_384,

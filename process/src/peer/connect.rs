@@ -122,7 +122,7 @@ impl Node {
         const PAUSE_MIN: Duration = Duration::from_millis(100);
         const PAUSE_MAX: Duration = Duration::from_secs(5);
         let mut pause = PAUSE_MIN;
-        while !self.inner.is_closing() {
+        while !self.inner.is_leaving() {
             match self.connect(&seed).await {
                 Ok(_) => pause = PAUSE_MAX,
                 Err(JoinError::Refused { reason, .. }) => {

@@ -227,6 +227,7 @@ mod tests {
                 started: 0,
                 revision: 0,
                 catalogue: [0; 32],
+                leaves: false,
             },
             authenticated,
             nonce: [u8::try_from(id).unwrap(); 32],

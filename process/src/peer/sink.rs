@@ -205,6 +205,9 @@ impl Sink {
         let Some(answer) = Answer::there(self.inner.clone(), peer, &head, weight) else {
             return self.violation("more functions to be started than may be under way");
         };
+        if self.inner.is_leaving() {
+            return answer.refuse(NotSpawned::Full);
+        }
         if let Some((_, no)) = self.may_not(Role::Spawn) {
             return answer.refuse(NotSpawned::NotAllowed(no));
         }

@@ -341,13 +341,13 @@ impl Inner {
 
 /// Sees to what the emptied cell of a process held, and `batch`, which is older: its calls are
 /// refused, its watchers are told.
-pub(crate) fn bury(
-    inner: &Arc<Inner>,
-    place: Place,
-    mut slot: Slot,
-    batch: Batch,
-    reason: ExitReason,
-) {
+pub(crate) fn bury(inner: &Arc<Inner>, place: Place, slot: Slot, batch: Batch, reason: ExitReason) {
+    wind_up(inner, place, slot, batch, reason);
+    // Last: a node that is shut down waits for what was said above.
+    inner.ending.process_ended();
+}
+
+fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reason: ExitReason) {
     if !matches!(reason, ExitReason::Normal) {
         count(&inner.counts.ended_badly);
     }

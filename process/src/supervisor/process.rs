@@ -94,6 +94,7 @@ impl Process {
     /// Supervises until the end; `ready` is told when all children have started, or why not.
     pub(crate) async fn run(mut self, ready: oneshot::Sender<Result<(), NoStart>>) -> ExitReason {
         self.cx.trap_exits(true);
+        self.cx.node().inner.relate(self.cx.place, |relations| relations.supervises = true);
         let named = match &self.name {
             Some(name) => self.cx.register(name).map_err(|error| error.to_string()),
             None => Ok(()),

@@ -42,6 +42,7 @@ struct Card<'a> {
     started: u64,
     revision: u32,
     catalogue: [u8; 32],
+    leaves: bool,
 }
 
 /// Takes nothing in.
@@ -87,6 +88,7 @@ impl Impostor {
                     started: 0,
                     revision: 0,
                     catalogue: [0; 32],
+                    leaves: false,
                 },
                 authenticated: false,
                 nonce: [7; 32],

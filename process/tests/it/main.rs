@@ -32,6 +32,7 @@ mod receive;
 mod requests;
 mod roles;
 mod scene;
+mod shutdown;
 mod silent;
 mod sources;
 mod spawn_on;

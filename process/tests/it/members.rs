@@ -201,7 +201,7 @@ fn who_watches_is_told_what_changes_and_in_order() {
                             break;
                         }
                     }
-                    MemberEvent::Down(member) => {
+                    MemberEvent::Down(member) | MemberEvent::Left(member) => {
                         let before = known.insert(member.id, MemberState::Down);
                         assert!(before.is_some_and(|state| state != MemberState::Down));
                     }
@@ -211,7 +211,8 @@ fn who_watches_is_told_what_changes_and_in_order() {
                     other => panic!("{other:?}"),
                 }
             }
-            known.retain(|_, state| *state != MemberState::Down);
+            // Who had left when it began to watch is not told of again.
+            known.retain(|_, state| !matches!(state, MemberState::Down | MemberState::Left));
             known.into_keys().collect::<BTreeSet<_>>()
         });
         let changes = async {

@@ -72,6 +72,8 @@ macro_rules! cases {
         mod requests;
         #[path = "../it/scene.rs"]
         mod scene;
+        #[path = "../it/shutdown.rs"]
+        mod shutdown;
         #[path = "../it/silent.rs"]
         mod silent;
         #[path = "../it/sources.rs"]
