@@ -44,11 +44,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     host.register("porter", porter)?;
 
     let reached = guest.connect(&host.address().ok_or("the host listens")?).await?;
-    let porter = guest.whereis_on(reached, "porter").await?.ok_or("there is no porter")?;
     let visit = guest.run("visitor", move |cx| async move {
         for name in ["Ping", "Pong"] {
             let hello = Hello(name.to_owned());
-            let welcome: Welcome = cx.call(porter, hello, Duration::from_secs(5)).await?;
+            let welcome: Welcome =
+                cx.call(("porter", reached), hello, Duration::from_secs(5)).await?;
             println!("{}: {}", cx.me(), welcome.0);
         }
         Ok::<_, midflight_process::CallError>(())

@@ -1,8 +1,8 @@
 //! One call to a name on several nodes.
 
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use midflight_message::{Message, NodeId};
 
 use crate::context::Context;
@@ -33,15 +33,30 @@ impl Context {
         message: M,
         timeout: Duration,
     ) -> MultiReply<R> {
-        let calls = nodes.into_iter().map(|node| {
+        let call = |node| {
             let call = self.call((name, node), message.clone(), timeout);
-            async move { (node, call.await) }
-        });
+            (node, Box::pin(call), None)
+        };
+        let mut calls: Vec<_> = nodes.into_iter().map(call).collect();
+        // All by the process's own waker, by which it is polled anyway: `join_all` would have one for each
+        // of many, and everything that comes would wake them all.
+        std::future::poll_fn(|cx| {
+            let mut all = Poll::Ready(());
+            for (_, call, result) in calls.iter_mut().filter(|(_, _, result)| result.is_none()) {
+                match call.as_mut().poll(cx) {
+                    Poll::Ready(replied) => *result = Some(replied),
+                    Poll::Pending => all = Poll::Pending,
+                }
+            }
+            all
+        })
+        .await;
         let mut all = MultiReply { replies: Vec::new(), failures: Vec::new() };
-        for (node, result) in join_all(calls).await {
+        for (node, _, result) in calls {
             match result {
-                Ok(reply) => all.replies.push((node, reply)),
-                Err(error) => all.failures.push((node, error)),
+                Some(Ok(reply)) => all.replies.push((node, reply)),
+                Some(Err(error)) => all.failures.push((node, error)),
+                None => unreachable!("all have been waited for"),
             }
         }
         all

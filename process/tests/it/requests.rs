@@ -193,6 +193,9 @@ fn a_call_of_several_nodes_says_who_answered_and_why_the_others_did_not() {
             assert!(matches!(no_name, CallError::NotSent(SendError::NoName { .. })), "{no_name}");
             assert!(matches!(timed_out, CallError::TimedOut { .. }), "{timed_out}");
             assert!(matches!(unknown, CallError::NotSent(SendError::Whereis(_))), "{unknown}");
+            // Many are as good as few.
+            let all = multi_call(&cx, [a; 100], "turn", WhoseTurn(1), SECOND).await;
+            assert_eq!((all.replies.len(), all.failures.len()), (100, 0));
             // What `d` answers late is nobody's message.
             assert_eq!(cx.expect_timeout::<String>(QUIET).await, None);
         })
