@@ -111,7 +111,7 @@ fn greetings() -> Vec<Named> {
         member: card(2, "peer"),
         authenticated: true,
         nonce: [7; 32],
-        window: Window { messages: 1_024, bytes: 1 << 20 },
+        window: Window { messages: 1_024, bytes: 1 << 20, together: 1 << 30 },
     };
     let fingerprint = Fingerprint([1; 16]);
     let member = card(3, "member").member(crate::MemberState::Suspect);
@@ -177,6 +177,8 @@ fn others() -> Vec<Named> {
     vec![
         ("credit", Signal::Credit { process: to, messages: 300, bytes: 4 }),
         ("gone", Signal::Gone { process: to }),
+        ("handled", Signal::Handled { bytes: 300 }),
+        ("unhandled", Signal::Unhandled { bytes: 300 }),
         ("refuse", Signal::Refuse { to, from, call: CallRef(9), refusal: refusal.clone() }),
         ("undelivered", Signal::Undelivered { to, from, refusal }),
         ("code-switched", Signal::CodeSwitched),

@@ -14,6 +14,7 @@ pub(crate) mod pending;
 pub(crate) mod signals;
 pub(crate) mod sink;
 pub(crate) mod texts;
+pub(crate) mod unhandled;
 pub(crate) mod wire;
 
 use std::hash::{Hash as _, Hasher as _};
@@ -24,7 +25,7 @@ use std::task::{Poll, Waker};
 use midflight_message::{NodeId, Pid};
 use midflight_transport_api::{ConnectionId, Link, Room};
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 
 use crate::letters::refused::Refused;
 use crate::mailbox::envelope::Sender;
@@ -38,7 +39,7 @@ use crate::peer::pending::Pending;
 use crate::peer::wire::{Hello, Place, Signal, put_signal};
 use crate::reconnect::senders::Senders;
 use crate::roles::Granted;
-use crate::send::account::{Account, Window};
+use crate::send::account::{Account, Accounts, Window};
 use crate::types::TypeTable;
 
 /// Bytes kept for a link that takes nothing, in frames that take no credit: signals and replies. A
@@ -50,8 +51,7 @@ pub(crate) struct Peer {
     /// Unlike any other peer of any node in this program.
     pub(crate) unique: u64,
     /// Its number in the node's table of nodes.
-    pub(crate) number: u32,
-    _number: Number,
+    pub(crate) number: Number,
     pub(crate) id: NodeId,
     pub(crate) name: String,
     pub(crate) address: Option<String>,
@@ -75,7 +75,8 @@ pub(crate) struct Peer {
     /// Whether so much waits there that nothing large may be added to it.
     crowded: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
-    accounts: Mutex<FxHashMap<Place, Arc<Account>>>,
+    /// What is under way to there.
+    pub(crate) accounts: Accounts,
     /// What waits for a word from there.
     pub(crate) pending: Pending,
     /// Who has sent to there.
@@ -115,8 +116,7 @@ impl Peer {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             unique: NEXT.fetch_add(1, Ordering::Relaxed),
-            number: number.get(),
-            _number: number,
+            number,
             id: member.id,
             name: member.name.clone(),
             address: member.address.clone(),
@@ -133,7 +133,7 @@ impl Peer {
             is_lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             waiting: Mutex::default(),
-            accounts: Mutex::default(),
+            accounts: Accounts::default(),
             pending: Pending::default(),
             senders: Senders::default(),
             spawning: Account::default(),
@@ -154,29 +154,7 @@ impl Peer {
 
     /// A process of the peer, in this node's own form.
     pub(crate) const fn sender(&self, place: Place) -> Sender {
-        Sender { node: self.number, index: place.index, generation: place.generation }
-    }
-
-    /// The account of a process of the peer.
-    pub(crate) fn account(&self, place: Place) -> Arc<Account> {
-        self.accounts.lock().entry(place).or_default().clone()
-    }
-
-    /// The peer's process has handled so much.
-    pub(crate) fn credit(&self, place: Place, messages: u32, bytes: u32) {
-        let mut accounts = self.accounts.lock();
-        let Some(account) = accounts.get(&place) else { return };
-        // Kept while a sender has it in hand.
-        if account.give(messages, bytes) && Arc::strong_count(account) == 1 {
-            accounts.remove(&place);
-        }
-    }
-
-    /// The peer's process does not live.
-    pub(crate) fn gone(&self, place: Place) {
-        if let Some(account) = self.accounts.lock().remove(&place) {
-            account.close();
-        }
+        Sender { node: self.number.get(), index: place.index, generation: place.generation }
     }
 
     /// Code was switched here, and the peer is told next: what is refused from now on comes after it.
@@ -319,8 +297,7 @@ impl Peer {
             .chain([&self.crowded])
             .for_each(|full| full.store(false, Ordering::Release));
         self.wake_waiting();
-        let accounts = std::mem::take(&mut *self.accounts.lock());
-        accounts.into_values().for_each(|account| account.close());
+        self.accounts.close();
     }
 
     /// Whether its link is lost: handles from before refuse sends.

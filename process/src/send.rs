@@ -345,7 +345,7 @@ impl Inner {
             // Either may be what is missing: the link's room, or the process's credit.
             Route::Remote(peer, place) => {
                 peer.wait_for_room(waker);
-                peer.account(place).wait(waker);
+                peer.accounts.wait(place, waker);
             }
             Route::NotConnected(_) => waker.wake_by_ref(),
         }

@@ -246,7 +246,7 @@ impl<'a> Order<'a> {
             let mut tried = self.try_ask(&peer, ty, &argument);
             if matches!(tried, Ok(None)) {
                 peer.wait_for_room(cx.waker());
-                peer.account(Place::NOBODY).wait(cx.waker());
+                peer.accounts.of(Place::NOBODY).wait(cx.waker());
                 tried = self.try_ask(&peer, ty, &argument);
             }
             match tried {
@@ -361,7 +361,7 @@ impl Inner {
     ) {
         let Expected { spawner, monitor, owned, link, weight, tell } = expected;
         if let Some(peer) = peer {
-            peer.credit(Place::NOBODY, 1, weight);
+            peer.accounts.give(Place::NOBODY, 1, weight);
         }
         if let (Ok((child, _)), Some(monitor)) = (&result, monitor) {
             self.monitor_spawned(peer, spawner, *child, monitor);

@@ -125,7 +125,7 @@ impl Answer {
                 self.inner.spawned(None, expected, result);
             }
             Some(Spawner::There { peer, spawner, request, weight }) => {
-                peer.spawning.give(1, weight);
+                peer.spawning.give(1, weight.into());
                 let from = result.as_ref().map_or(Place::NOBODY, |(place, _)| *place);
                 let result = result.map(|(_, port)| port);
                 let signal = Signal::Spawned { to: spawner, from, request, result };

@@ -21,6 +21,16 @@ pub(super) async fn messages_beyond_credit(ground: Ground) -> (Raw, End) {
     (raw, Cut("more messages than their receiver gave credit for"))
 }
 
+/// To none more than it may have, and to all together more than the node gave credit for.
+pub(super) async fn messages_to_many(ground: Ground) -> (Raw, End) {
+    let raw = ground.peer().await;
+    raw.announce().await;
+    let stuck = || ground.node.spawn("stuck", |_| std::future::pending::<()>()).unwrap();
+    let many: Vec<_> = (0..20).map(|_| place(stuck())).collect();
+    raw.flood(400, |n| message(many[n as usize % many.len()], &[1; 1_000])).await;
+    (raw, Cut("more messages than this node gave credit for"))
+}
+
 pub(super) async fn calls_beyond_credit(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     raw.announce().await;

@@ -85,6 +85,7 @@ fn limits() -> Limits {
         mailbox_bytes: 16 << 10,
         window_messages: 8,
         window_bytes: 8 << 10,
+        peer_bytes: 256 << 10,
         group_members: 16,
         names: 8,
         processes: 32,
@@ -157,7 +158,7 @@ impl Ground {
 
     /// How many messages lie in a process's mailbox.
     pub(super) fn mailbox(&self, pid: Pid) -> u32 {
-        self.node.inner.info(place(pid)).map_or(0, |info| info.mailbox)
+        self.node.inner.info(place(pid), 0).map_or(0, |info| info.mailbox)
     }
 
     /// Everybody decent goes on, and what is kept is within its bounds.
@@ -234,7 +235,7 @@ impl Ground {
         self.check().await;
     }
 
-    async fn still_answers(&self, raw: &Raw) {
+    pub(super) async fn still_answers(&self, raw: &Raw) {
         let request = u64::MAX - 1;
         raw.say(&Signal::Ask { request, question: ask::Question::Stats }).await;
         raw.hears(|signal| matches!(signal, Signal::Answer { request: r, .. } if *r == request))

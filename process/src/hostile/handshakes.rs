@@ -38,7 +38,27 @@ pub(super) async fn silence(ground: Ground) -> (Raw, End) {
 pub(super) async fn a_hello_without_a_welcome(ground: Ground) -> (Raw, End) {
     let raw = ground.dial().await;
     raw.say(&Signal::Hello(raw.hello.clone())).await;
+    assert!(raw.is_cut().await);
+    // It has never been a peer, and nobody looks where it says it is.
+    assert_eq!(ground.node.metrics().links_lost, 0);
+    assert!(!ground.log.says("node down") && !ground.log.says("node up peer=hostile"));
     (raw, Refused("the handshake took too long"))
+}
+
+/// Both are verified before the first is welcome.
+pub(super) async fn one_identity_over_two_links(ground: Ground) -> (Raw, End) {
+    let (first, second) = (ground.dial().await, ground.dial().await);
+    for raw in [&first, &second] {
+        raw.say(&Signal::Hello(raw.hello.clone())).await;
+        raw.hears(|signal| matches!(signal, Signal::Welcome)).await;
+    }
+    first.say(&Signal::Welcome).await;
+    ground.still_answers(&first).await;
+    second.say(&Signal::Welcome).await;
+    assert!(second.is_cut().await);
+    ground.still_answers(&first).await;
+    assert_eq!((ground.node.peers().len(), ground.node.metrics().links_lost), (2, 0));
+    (second, Refused("has a link to that incarnation already"))
 }
 
 pub(super) async fn a_second_hello(ground: Ground) -> (Raw, End) {

@@ -98,7 +98,7 @@ impl Raw {
             member,
             authenticated: false,
             nonce: [7; 32],
-            window: Window { messages: 1_024, bytes: 1 << 20 },
+            window: Window { messages: 1_024, bytes: 1 << 20, together: 1 << 30 },
         };
         let runtime = runtime.clone();
         Self { hello, link, lane, heard, runtime, _end_point: end_point }

@@ -24,7 +24,8 @@ use crate::scheduler::runner;
 pub struct NodeBuilder {
     name: String,
     cluster: String,
-    bind: Bind,
+    listen: Option<Address>,
+    advertise: Option<Address>,
     secret: Option<Secret>,
     needs: Needs,
     proven_names: bool,
@@ -48,6 +49,11 @@ pub enum StartError {
     /// A function could not be registered.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// An address is advertised that leads nowhere.
+    #[error(
+        "{0} is advertised, and the node listens nowhere: give the address to listen at as well"
+    )]
+    ListensNowhere(Address),
     /// A probe would last longer than the time between two.
     #[error("the limit `probe_timeout` must be less than `probe_period`")]
     BadProbe,
@@ -62,7 +68,8 @@ impl Node {
         NodeBuilder {
             name: name.into(),
             cluster: "midflight".into(),
-            bind: Bind::DialOnly,
+            listen: None,
+            advertise: None,
             secret: None,
             needs: Needs::default(),
             proven_names: false,
@@ -77,15 +84,13 @@ impl Node {
 impl NodeBuilder {
     /// Listens at `address`.
     pub fn listen(mut self, address: Address) -> Self {
-        self.bind = Bind::Listen { listen: address, advertise: None };
+        self.listen = Some(address);
         self
     }
 
-    /// Tells others to dial `address`, which leads to where the node listens.
+    /// Tells others to dial `address`, which leads to where the node [listens](Self::listen).
     pub fn advertise(mut self, address: Address) -> Self {
-        if let Bind::Listen { advertise, .. } = &mut self.bind {
-            *advertise = Some(address);
-        }
+        self.advertise = Some(address);
         self
     }
 
@@ -197,7 +202,12 @@ impl NodeBuilder {
             return Err(FunctionError::TooMany.into());
         }
         transport.capabilities().meet(&self.needs)?;
-        let dials_only = self.bind == Bind::DialOnly;
+        let bind = match (self.listen, self.advertise) {
+            (Some(listen), advertise) => Bind::Listen { listen, advertise },
+            (None, None) => Bind::DialOnly,
+            (None, Some(address)) => return Err(StartError::ListensNowhere(address)),
+        };
+        let dials_only = bind == Bind::DialOnly;
         // 0 is no identity.
         let id = NodeId(runtime.random_u64().max(1));
         let inner = Arc::new(Inner::new(Parts {
@@ -214,7 +224,7 @@ impl NodeBuilder {
         let node = Node { inner };
         let inner = &node.inner;
         let acceptor = Arc::new(Acceptor(Arc::downgrade(inner)));
-        let end_point = transport.open(self.bind, acceptor).await?;
+        let end_point = transport.open(bind, acceptor).await?;
         let address = (!dials_only).then(|| end_point.address().to_string());
         let mut seed = [0; 32];
         inner.runtime.fill_random(&mut seed);
@@ -237,14 +247,72 @@ fn check_limits(limits: &Limits) -> Result<(), StartError> {
         ("mailbox_bytes", limits.mailbox_bytes as usize),
         ("window_messages", limits.window_messages as usize),
         ("window_bytes", limits.window_bytes as usize),
+        ("peer_bytes", usize::from(limits.peer_bytes > 0)),
+        ("connect_timeout", usize::from(!limits.connect_timeout.is_zero())),
         ("processes", limits.processes as usize),
+        ("peers", limits.peers),
+        ("types", limits.types),
         ("lanes", limits.lanes),
         ("probe_timeout", usize::from(!limits.probe_timeout.is_zero())),
         ("suspect_timeout", usize::from(!limits.suspect_timeout.is_zero())),
         ("turn_messages", limits.turn_messages),
+        ("slice", usize::from(!limits.slice.is_zero())),
     ];
     match least_one.iter().find(|(_, limit)| *limit == 0) {
         Some((name, _)) => Err(StartError::BadLimit(name)),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use midflight_runtime::SimRuntime;
+    use midflight_transport_inmem::Hub;
+
+    use super::*;
+
+    fn start(builder: NodeBuilder) -> Result<Node, StartError> {
+        let sim = SimRuntime::new(1);
+        let runtime = sim.handle();
+        let transport = Hub::new(1).transport(runtime.clone());
+        sim.run(100_000, async move { builder.start(&transport, runtime).await }).unwrap()
+    }
+
+    fn address(name: &str) -> Address {
+        Address::new("mem", name).unwrap()
+    }
+
+    #[test]
+    fn what_is_advertised_is_said_in_whatever_order_it_was_given() {
+        let builder = || Node::builder("a");
+        for builder in [
+            builder().listen(address("here")).advertise(address("there")),
+            builder().advertise(address("there")).listen(address("here")),
+        ] {
+            assert_eq!(start(builder).unwrap().address(), Some(address("there")));
+        }
+        let error = start(builder().advertise(address("there"))).unwrap_err();
+        assert!(matches!(error, StartError::ListensNowhere(_)), "{error}");
+    }
+
+    #[test]
+    fn limits_of_nothing_are_refused_by_name() {
+        type Change = fn(&mut Limits);
+        let zeros: [(&str, Change); 6] = [
+            ("connect_timeout", |limits| limits.connect_timeout = Duration::ZERO),
+            ("peers", |limits| limits.peers = 0),
+            ("types", |limits| limits.types = 0),
+            ("slice", |limits| limits.slice = Duration::ZERO),
+            ("peer_bytes", |limits| limits.peer_bytes = 0),
+            ("window_bytes", |limits| limits.window_bytes = 0),
+        ];
+        for (name, zero) in zeros {
+            let mut limits = Limits::default();
+            zero(&mut limits);
+            let error = start(Node::builder("a").limits(limits)).unwrap_err();
+            assert!(matches!(error, StartError::BadLimit(limit) if limit == name), "{error}");
+        }
     }
 }

@@ -16,6 +16,10 @@ pub struct Limits {
     /// Bytes that one peer's senders may have under way to one process (default 1 MiB; one larger
     /// message may pass when a quarter of that at the most is under way).
     pub window_bytes: u32,
+    /// Bytes of one peer's messages that may lie unhandled on the node, in all mailboxes together, those under
+    /// way to it among them (default 1 GiB; one larger message may pass when a quarter of that at the most
+    /// lies there). What goes beyond waits at its sender, to whichever process it is.
+    pub peer_bytes: u64,
     /// How long `send` waits for room before it answers `Overloaded` (default 5 s).
     pub send_timeout: Duration,
     /// How long making a link to a node, with its handshake, may take (default 5 s).
@@ -77,6 +81,7 @@ impl Default for Limits {
             mailbox_bytes: 8 << 20,
             window_messages: 1_024,
             window_bytes: 1 << 20,
+            peer_bytes: 1 << 30,
             send_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             schema_timeout: Duration::from_secs(5),

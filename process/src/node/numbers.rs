@@ -13,6 +13,8 @@ use midflight_message::NodeId;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
+use crate::peer::unhandled::Unhandled;
+
 /// Nodes that have gone whose numbers are kept.
 const GONE_MAX: usize = if cfg!(test) { 64 } else { 65_536 };
 
@@ -29,6 +31,7 @@ pub(crate) struct Numbers(RwLock<Table>);
 pub(crate) struct Number {
     numbers: Arc<Numbers>,
     number: u32,
+    unhandled: Arc<Unhandled>,
 }
 
 #[derive(Debug)]
@@ -50,11 +53,12 @@ struct Row {
     held: u32,
     /// When it went, when nobody keeps it.
     went: u64,
+    unhandled: Arc<Unhandled>,
 }
 
 impl Numbers {
     pub(crate) fn new(own: NodeId) -> Self {
-        let row = Row { id: own, round: 0, held: 1, went: 0 };
+        let row = Row { held: 1, ..Row::new(own, 0) };
         let by_id = FxHashMap::from_iter([(own, 0)]);
         let table = Table { rows: vec![row], by_id, gone: BTreeMap::new(), times: 0 };
         Self(RwLock::new(table))
@@ -62,15 +66,18 @@ impl Numbers {
 
     /// Keeps a number for a node. `None`: there are as many peers as there are numbers.
     pub(crate) fn keep(self: &Arc<Self>, id: NodeId) -> Option<Number> {
-        let number = self.0.write().keep(id)?;
-        Some(Number { numbers: self.clone(), number })
+        let (number, unhandled) = self.0.write().keep(id)?;
+        Some(Number { numbers: self.clone(), number, unhandled })
     }
 
     /// The node with this number, if that is still its.
     pub(crate) fn node(&self, number: u32) -> Option<NodeId> {
-        let table = self.0.read();
-        let row = table.rows.get(row_of(number) as usize)?;
-        (number_of(row_of(number), row.round) == number).then_some(row.id)
+        self.0.read().row(number).map(|row| row.id)
+    }
+
+    /// What lies unhandled of the node with this number.
+    pub(crate) fn unhandled(&self, number: u32) -> Option<Arc<Unhandled>> {
+        self.0.read().row(number).map(|row| row.unhandled.clone())
     }
 
     /// The number of a node that is a peer, or went not long ago.
@@ -85,6 +92,11 @@ impl Number {
     pub(crate) const fn get(&self) -> u32 {
         self.number
     }
+
+    /// What lies unhandled of the node.
+    pub(crate) fn unhandled(&self) -> &Unhandled {
+        &self.unhandled
+    }
 }
 
 impl Drop for Number {
@@ -93,8 +105,20 @@ impl Drop for Number {
     }
 }
 
+impl Row {
+    fn new(id: NodeId, round: u32) -> Self {
+        Self { id, round, held: 0, went: 0, unhandled: Arc::default() }
+    }
+}
+
 impl Table {
-    fn keep(&mut self, id: NodeId) -> Option<u32> {
+    /// The row with this number, if it is still that one's.
+    fn row(&self, number: u32) -> Option<&Row> {
+        let row = self.rows.get(row_of(number) as usize)?;
+        (number_of(row_of(number), row.round) == number).then_some(row)
+    }
+
+    fn keep(&mut self, id: NodeId) -> Option<(u32, Arc<Unhandled>)> {
         let at = match self.by_id.get(&id) {
             Some(at) => *at,
             None => self.row_for(id)?,
@@ -104,7 +128,7 @@ impl Table {
             self.gone.remove(&row.went);
         }
         row.held += 1;
-        Some(number_of(at, row.round))
+        Some((number_of(at, row.round), row.unhandled.clone()))
     }
 
     /// A row that nobody keeps yet.
@@ -113,11 +137,11 @@ impl Table {
             let (_, at) = self.gone.pop_first()?;
             let row = &mut self.rows[at as usize];
             self.by_id.remove(&row.id);
-            *row = Row { id, round: row.round.wrapping_add(1), held: 0, went: 0 };
+            *row = Row::new(id, row.round.wrapping_add(1));
             at
         } else {
             let at = u32::try_from(self.rows.len()).ok()?;
-            self.rows.push(Row { id, round: 0, held: 0, went: 0 });
+            self.rows.push(Row::new(id, 0));
             at
         };
         self.by_id.insert(id, at);

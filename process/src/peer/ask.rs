@@ -74,7 +74,8 @@ impl Inner {
             }
             Question::Unregister(name) => Answer::Unregister(self.unregister(&name)),
             Question::Process(place) => {
-                Answer::Process(self.info(place).map(|info| Box::new(info.cut())))
+                let info = self.info(place, ProcessInfo::LISTED_MAX);
+                Answer::Process(info.map(|info| Box::new(info.cut())))
             }
             Question::Stats => Answer::Stats(self.stats()),
         }

@@ -231,7 +231,7 @@ mod tests {
             },
             authenticated,
             nonce: [u8::try_from(id).unwrap(); 32],
-            window: crate::send::account::Window { messages: 1, bytes: 1 },
+            window: crate::send::account::Window { messages: 1, bytes: 1, together: 1 },
         }
     }
 

@@ -11,7 +11,8 @@ use crate::metrics::count;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::pending::Waiting;
-use crate::peer::wire::{Hello, PROTOCOL};
+use crate::peer::wire::{Hello, PROTOCOL, Signal};
+use crate::roles::admission::NotAdmitted;
 use crate::send::account::Window;
 
 impl Inner {
@@ -31,16 +32,28 @@ impl Inner {
     }
 
     /// A peer is verified and welcomes us.
-    pub(crate) fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) {
+    pub(crate) fn peer_up(self: &Arc<Self>, peer: Arc<Peer>) -> Result<(), NotAdmitted> {
+        {
+            let mut peers = self.peers.write();
+            // Others may have come in since it was verified, itself over another link among them.
+            self.has_place(&peers, peer.id)?;
+            peers.insert(peer.id, peer.clone());
+        }
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");
-        self.peers.write().insert(peer.id, peer.clone());
         count(&self.counts.links_made);
+        let unhandled = peer.number.unhandled();
+        let bytes = unhandled.begin();
+        if bytes > 0 {
+            self.signal(&peer, &Signal::Unhandled { bytes });
+        }
+        unhandled.set_linked(true);
         // Who cannot be dialled, such as an operator's program, is a peer and no member.
         if peer.address.is_some() {
             self.membership(Input::Met(&peer.card));
         }
         self.tell_observer(&peer);
         self.groups_link_up(&peer);
+        Ok(())
     }
 
     /// A peer's link is lost, with everything that waited on it.
@@ -54,6 +67,7 @@ impl Inner {
             }
         }
         peer.lost();
+        peer.number.unhandled().set_linked(false);
         self.groups_link_down(peer);
         let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =
             peer.pending.end();
@@ -65,7 +79,7 @@ impl Inner {
         self.end_remote_links(peer, links, loss);
         self.end_node_monitors(peer, node_monitors, loss);
         self.tell_senders(peer, loss);
-        let from = Sender { node: peer.number, index: 0, generation: 0 };
+        let from = Sender { node: peer.number.get(), index: 0, generation: 0 };
         let mut calls: Vec<_> = calls.into_iter().collect();
         calls.sort_unstable_by_key(|(call, _)| *call);
         for (call, caller) in calls {
@@ -81,7 +95,7 @@ impl Inner {
             self.end_process(worker, Sender::NOBODY, ExitReason::NoConnection(why));
         }
         self.look_after(peer, loss);
-        self.forget_debts(peer.number);
+        self.forget_debts(peer.number.get());
     }
 
     /// Nobody on the node of this number is owed credit any more.

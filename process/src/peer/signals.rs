@@ -29,8 +29,12 @@ impl Inner {
             signal @ (Signal::Members(_) | Signal::Gossip(_) | Signal::Outranked { .. }) => {
                 self.membership_signal(peer, signal);
             }
-            Signal::Credit { process, messages, bytes } => peer.credit(process, messages, bytes),
-            Signal::Gone { process } => peer.gone(process),
+            Signal::Credit { process, messages, bytes } => {
+                peer.accounts.give(process, messages, bytes);
+            }
+            Signal::Handled { bytes } => peer.accounts.give_together(bytes),
+            Signal::Unhandled { bytes } => peer.accounts.owe_together(bytes),
+            Signal::Gone { process } => peer.accounts.gone(process),
             Signal::Ask { request, question } => {
                 let answer = self.answer(question);
                 self.signal(peer, &Signal::Answer { request, answer });

@@ -3,6 +3,8 @@
 //! Everything here runs in the link's reader. Messages for one process that come in a row are
 //! gathered and put into its mailbox at once. Nothing is decoded here but heads and signals.
 
+mod delivery;
+
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use rustc_hash::FxHashMap;
 
 use crate::functions::spawned::{Answer, NotSpawned, Request, SpawnHead};
 use crate::mailbox::Inbox;
-use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal, Sender, encoded_weight};
+use crate::mailbox::envelope::{Content, Envelope, Parcel, Sender, encoded_weight};
 use crate::metrics::{Traffic, count};
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -25,7 +27,6 @@ use crate::peer::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
 use crate::roles::admission::NotAdmitted;
 use crate::roles::{NotAllowed, Role};
 use crate::send::SMALL_MAX;
-use crate::table::NotDelivered;
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
 
@@ -62,6 +63,8 @@ struct Sink {
     control: Option<ConnectionId>,
     /// The peer, once it is verified.
     peer: Option<Arc<Peer>>,
+    /// Whether it has become one of the node's peers.
+    is_up: bool,
     /// The link is refused or cut: nothing more is taken from it, though it may be read already.
     is_over: bool,
     /// The peer's numbers of types.
@@ -89,6 +92,7 @@ impl Sink {
             handshake,
             control,
             peer: None,
+            is_up: false,
             is_over: false,
             types: FxHashMap::default(),
             run_to: Place::NOBODY,
@@ -159,6 +163,9 @@ impl Sink {
         if matches!(&frame, Ok(frame) if !matches!(frame, Frame::Signal(_))) {
             self.traffic.messages += 1;
             self.speaks();
+            if self.is_over {
+                return;
+            }
         }
         match frame {
             Err(error) => self.violation(error.0),
@@ -172,6 +179,7 @@ impl Sink {
             }
             Ok(Frame::Call { to, from, ty, call, payload }) => {
                 if let Some((peer, no)) = self.may_not(Role::Send) {
+                    self.goes_nowhere(&peer, payload);
                     return self.inner.refuse_call(&peer, (to, from), payload.len(), call, no);
                 }
                 let Some((from, ty)) = self.known(from, ty) else { return };
@@ -218,7 +226,7 @@ impl Sink {
 
     /// The sender on the peer, and the node's own number of the peer's type.
     fn known(&mut self, from: Place, ty: u32) -> Option<(Sender, TypeNo)> {
-        let number = self.peer.as_ref()?.number;
+        let number = self.peer.as_ref()?.number.get();
         let Some(ty) = self.types.get(&ty) else {
             self.violation("a type that was not announced");
             return None;
@@ -241,6 +249,7 @@ impl Sink {
         large: Option<&Bytes>,
     ) {
         if let Some((peer, no)) = self.may_not(Role::Send) {
+            self.goes_nowhere(&peer, payload);
             return self.inner.refuse_message(&peer, to, from, payload.len(), no);
         }
         let Some((from, ty)) = self.known(from, ty) else { return };
@@ -263,63 +272,15 @@ impl Sink {
         self.run.entries.push_back(Envelope::Parcel { from, parcel: Box::new(parcel) });
     }
 
-    /// Puts the messages in a row into their mailbox.
-    fn end_run(&mut self) {
-        if self.run.entries.is_empty() {
-            return;
-        }
-        let to = self.run_to;
-        let room = self.inner.crowd();
-        match self.inner.table.deliver_run(to.index, to.generation, &mut self.run, room) {
-            Some(Ok(true)) => self.inner.queues.push(to.index),
-            Some(Ok(false)) => {}
-            Some(Err(_no_room)) => {
-                self.run.clear();
-                self.violation("more messages than their receiver gave credit for");
-            }
-            None => {
-                self.run.entries.clear();
-                self.run.segment.clear();
-                self.gone(to);
-            }
-        }
-    }
-
-    /// Tells the peer that nothing to `process` needs credit.
-    fn gone(&self, process: Place) {
-        if let Some(peer) = &self.peer {
-            self.inner.signal(peer, &Signal::Gone { process });
-        }
-    }
-
-    fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
-        let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
-        // Replies have their place reserved: room is for calls.
-        let room = (entry.weight().0 > 0).then(|| self.inner.crowd());
-        let entry = match self.inner.deliver_under(self.context, to, entry, room) {
-            Ok(()) => return,
-            Err(NotDelivered::Full(_)) => {
-                return self.violation("more than their receiver gave credit for");
-            }
-            Err(NotDelivered::Dead(entry)) => entry,
-        };
-        if entry.is_signal() {
-            return;
-        }
-        if let Envelope::Parcel { parcel, .. } = entry
-            && let Parcel::Call { call, .. } = *parcel
-        {
-            self.inner.reply(to, from, call, Err(Refusal::NoProcess));
-        }
-        self.gone(to);
-    }
-
     fn signal(&mut self, signal: Signal) {
         if let Some(actions) = self.handshake.take(&signal) {
             return actions.into_iter().for_each(|action| self.act(action));
         }
         if !matches!(signal, Signal::Refused { .. }) {
             self.speaks();
+            if self.is_over {
+                return;
+            }
         }
         match (signal, self.peer.clone()) {
             (Signal::Refused { reason }, _) => {
@@ -385,15 +346,21 @@ impl Sink {
 
     fn welcome(&mut self) {
         let Some(peer) = self.peer.clone() else { return };
-        self.inner.peer_up(peer.clone());
-        self.state.finish(Ok(peer.id));
+        match self.inner.peer_up(peer.clone()) {
+            Ok(()) => {
+                self.is_up = true;
+                self.state.finish(Ok(peer.id));
+            }
+            Err(NotAdmitted { why, tell }) => self.refuse(&why, tell),
+        }
     }
 
     fn lost(&mut self, loss: &LinkLoss) {
         self.end_run();
         self.inner.links.lock().end(self.link.id());
         self.state.finish(Err(loss.to_string()));
-        if let Some(peer) = self.peer.take() {
+        // One that was verified and not welcomed has never been a peer.
+        if let Some(peer) = self.peer.take().filter(|_| self.is_up) {
             self.inner.peer_lost(&peer, loss);
         }
     }
@@ -411,7 +378,9 @@ impl LinkSink for Sink {
                 if let Err(error) = frame::refuse_critical(extensions, |_| false) {
                     return self.violation(&error.to_string());
                 }
-                self.context = TraceContext::find(extensions);
+                // Who may not see processes here has none of them traced.
+                let traces = self.may_not(Role::Inspect).is_none();
+                self.context = TraceContext::find(extensions).filter(|_| traces);
                 self.received(payload);
                 self.context = None;
             }

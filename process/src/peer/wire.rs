@@ -168,6 +168,10 @@ pub(crate) enum Signal {
     Outranked { started: u64 },
     /// As `Monitor`, of a port of `to`'s.
     MonitorPort { to: Place, from: Place, monitor: MonitorRef, port: u32 },
+    /// Messages with so many bytes were handled, whichever processes' they were.
+    Handled { bytes: u64 },
+    /// So many bytes of messages that came over links of before lie unhandled.
+    Unhandled { bytes: u64 },
 }
 
 /// How a node presents itself.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use midflight_message::NodeId;
 use midflight_transport_api::{ConnectionId, Link};
+use rustc_hash::FxHashMap;
 
 use crate::membership::Card;
 use crate::node::inner::Inner;
@@ -30,9 +32,6 @@ impl Inner {
         hello: Hello,
     ) -> Result<Peer, NotAdmitted> {
         let name = &hello.member.name;
-        if self.peers.read().len() >= self.limits.peers {
-            return refuse("this node has as many peers as it may");
-        }
         let identity = link.peer().identity.as_deref();
         if self.proven_names && identity != Some(name) {
             let proven = identity.unwrap_or("nobody");
@@ -40,9 +39,7 @@ impl Inner {
                 "the peer calls itself `{name}`, and is proven to be `{proven}`"
             ));
         }
-        if self.peers.read().contains_key(&hello.member.id) {
-            return refuse("this node has a link to that incarnation already");
-        }
+        self.has_place(&self.peers.read(), hello.member.id)?;
         if self.is_another(&hello.member) {
             return refuse("that incarnation is another node's");
         }
@@ -58,6 +55,11 @@ impl Inner {
         let Some(number) = self.numbers.keep(hello.member.id) else {
             return refuse("this node has as many peers as it may");
         };
+        if number.unhandled().is_over(self.limits.peer_bytes) {
+            return refuse(
+                "what it sent over links of before lies here unhandled, and is more than may",
+            );
+        }
         let Some(end_point) = self.end_point.get() else {
             return refuse("this node is not open");
         };
@@ -70,6 +72,21 @@ impl Inner {
             ));
         }
         Ok(peer)
+    }
+
+    /// Whether a node may become a peer beside these.
+    pub(crate) fn has_place(
+        &self,
+        peers: &FxHashMap<NodeId, Arc<Peer>>,
+        id: NodeId,
+    ) -> Result<(), NotAdmitted> {
+        if peers.contains_key(&id) {
+            return refuse("this node has a link to that incarnation already");
+        }
+        if peers.len() >= self.limits.peers {
+            return refuse("this node has as many peers as it may");
+        }
+        Ok(())
     }
 
     /// Whether the incarnation is known as a node of another name or place. What is sent to that one's

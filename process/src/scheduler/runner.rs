@@ -15,6 +15,7 @@ use crate::mailbox::{Inbox, InboxPool};
 use crate::metrics::count;
 use crate::node::Node;
 use crate::node::inner::Inner;
+use crate::peer::unhandled::HandledBytes;
 use crate::peer::wire::{Place, Signal};
 use crate::scheduler::body::{Body, Flow};
 use crate::scheduler::contain::discard;
@@ -38,6 +39,7 @@ pub(crate) async fn run(node: Node, number: usize) {
     while !node.inner.is_closing() {
         let slice = || slice(&node, number, &mut ticks, &mut spare);
         let more = node.inner.queues.at_work(number, slice);
+        spare.handled.book(&node.inner, |_| {});
         node.inner.queues.show(number, spare.turns, spare.messages);
         if more {
             node.inner.runtime.yield_now().await;
@@ -97,6 +99,8 @@ struct Spare {
     inbox: Option<Box<Inbox>>,
     waker: TurnWaker,
     turns_per_look: u32,
+    /// What was handled since it was last booked.
+    handled: HandledBytes,
     /// Turns given, and messages handled in them.
     turns: u64,
     messages: u64,
@@ -193,6 +197,7 @@ fn rest(
     spare: &mut Spare,
 ) {
     let Batch { mut inbox, mut handled } = batch;
+    handled.remote.iter().for_each(|owed| spare.handled.add(owed.node, owed.bytes));
     let mut room = Vec::new();
     let mut owed = Vec::new();
     let after = {
@@ -352,13 +357,14 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
         count(&inner.counts.ended_badly);
     }
     trace::exited(inner, place, &slot, &reason);
-    let mut nodes: Vec<u32> = batch.handled.remote.iter().map(|owed| owed.node).collect();
+    let mut handled = HandledBytes::default();
+    batch.handled.remote.iter().for_each(|owed| handled.add(owed.node, owed.bytes));
     let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
     let left = [batch.inbox, slot.front.take(), rest];
     for entry in left.into_iter().flatten().flat_map(|inbox| inbox.entries) {
         let from = entry.from();
-        if from.is_remote() && !nodes.contains(&from.node) {
-            nodes.push(from.node);
+        if from.is_remote() {
+            handled.add(from.node, entry.weight().1);
         }
         if let Envelope::Parcel { from, parcel } = &entry
             && let Parcel::Call { call, .. } | Parcel::Read { call: Some(call), .. } = **parcel
@@ -368,7 +374,7 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
         }
         discard(entry);
     }
-    let Some(rare) = slot.rare.take() else { return gone(inner, place, &nodes) };
+    let Some(rare) = slot.rare.take() else { return gone(inner, place, handled) };
     if rare.in_groups {
         inner.end_groups(place);
     }
@@ -377,18 +383,14 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
     }
     inner.end_relations(place, &rare.relations, &reason);
     rare.room.into_iter().for_each(Waker::wake);
-    nodes.extend(rare.owed.iter().map(|owed| owed.node));
-    nodes.sort_unstable();
-    nodes.dedup();
-    gone(inner, place, &nodes);
+    // These have been booked, and only wait for more.
+    rare.owed.iter().for_each(|owed| handled.add(owed.node, 0));
+    gone(inner, place, handled);
 }
 
-fn gone(inner: &Arc<Inner>, process: Place, nodes: &[u32]) {
-    for node in nodes {
-        if let Some(peer) = inner.peer_numbered(*node) {
-            inner.signal(&peer, &Signal::Gone { process });
-        }
-    }
+/// Whatever came for a process that has ended counts as handled, and nothing more to it needs credit.
+fn gone(inner: &Arc<Inner>, process: Place, mut handled: HandledBytes) {
+    handled.book(inner, |peer| inner.signal(peer, &Signal::Gone { process }));
 }
 
 /// What a panic said.

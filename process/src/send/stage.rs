@@ -119,17 +119,11 @@ impl Stage {
     }
 
     fn take_credit(&mut self, peer: &Peer, place: Place, size: u32) -> bool {
-        match &self.account {
-            Some((unique, cached, account)) if (*unique, *cached) == (peer.unique, place) => {
-                account.take(size, peer.window)
-            }
-            _ => {
-                let account = peer.account(place);
-                let taken = account.take(size, peer.window);
-                self.account = Some((peer.unique, place, account));
-                taken
-            }
-        }
+        let is_it = |account: &(u64, Place, _)| (account.0, account.1) == (peer.unique, place);
+        let known = self.account.take_if(|account| is_it(account));
+        let known = known.unwrap_or_else(|| (peer.unique, place, peer.accounts.of(place)));
+        let (_, _, account) = self.account.insert(known);
+        peer.accounts.take((place, account), size, peer.window)
     }
 
     /// Adds a frame, and writes what there is where that is due.

@@ -403,3 +403,42 @@ simulated! {
         });
     }
 }
+
+#[test]
+fn one_senders_trouble_ends_nobody_elses_watching() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let c = world.node("c").await;
+        c.connect(&World::address("b")).await.unwrap();
+        let target = target(&b);
+        let watcher = |node: &Node| {
+            let (tell, told) = channel();
+            let watcher = node.spawn("watcher", move |cx| async move {
+                cx.monitor(target).await;
+                let down: Down = cx.expect().await;
+                let again = cx.expect_timeout::<Down>(QUIET).await;
+                tell.send((down.reason, again)).unwrap();
+            });
+            watcher.unwrap();
+            told
+        };
+        let (here, there, beyond) = (watcher(&b), watcher(&a), watcher(&c));
+        // One that watches as well, over the same link as another does, and sends, fails and panics.
+        a.run("culprit", move |cx| async move {
+            cx.monitor(target).await;
+            while cx.try_send(target, vec![0_u8; 4_000]).is_ok() {}
+            panic!("as told");
+        })
+        .await;
+        until(&b, || b.process(target).is_some_and(|info| info.watchers == 3)).await;
+        assert!(b.disconnect(c.id()));
+        let (lost, again) = beyond.await.unwrap();
+        assert!(matches!(lost, ExitReason::NoConnection(_)) && again.is_none(), "{lost}");
+        until(&b, || b.process(target).is_some_and(|info| info.watchers == 2)).await;
+        b.exit(target, ExitReason::Error("the reason".into()));
+        for told in [here, there] {
+            let (reason, again) = told.await.unwrap();
+            assert!(is_reason(How::Abnormally, &reason) && again.is_none(), "{reason}");
+        }
+    });
+}

@@ -6,7 +6,7 @@ use midflight_process::message::Message;
 use midflight_process::{Down, ExitReason, Limits, Pid, SendError, TrySendError};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use crate::world::{QUIET, World, simulate, until};
 
 #[derive(Serialize, Deserialize, Message)]
 #[message(name = "test.Numbered", version = 1)]
@@ -24,7 +24,7 @@ fn every_pair_keeps_its_order_and_its_death_comes_last() {
         let limits = Limits { window_messages: 8, turn_messages: 4, ..Limits::default() };
         let (a, b) =
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
-        a.connect(&crate::world::World::address("b")).await.unwrap();
+        a.connect(&World::address("b")).await.unwrap();
         let counted = b.run("receiver", move |cx| async move {
             let me = cx.me();
             for sender in 0..5_usize {
@@ -81,7 +81,7 @@ fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
         };
         let (a, b) =
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
-        a.connect(&crate::world::World::address("b")).await.unwrap();
+        a.connect(&World::address("b")).await.unwrap();
         for node in [a.clone(), b] {
             let stuck = node.spawn("stuck", |cx| async move { cx.expect::<()>().await }).unwrap();
             let open = node.spawn("open", |cx| async move {
@@ -127,7 +127,7 @@ fn messages_as_large_as_the_window_go_on_passing() {
         let limits = Limits { window_bytes: 10_000, ..Limits::default() };
         let (a, b) =
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
-        a.connect(&crate::world::World::address("b")).await.unwrap();
+        a.connect(&World::address("b")).await.unwrap();
         let counted = b.run("receiver", move |cx| async move {
             let me = cx.me();
             let sender = a.spawn("sender", move |cx| async move {
@@ -152,7 +152,7 @@ fn nodes_with_different_windows_do_not_stall_each_other() {
     simulate(|world| async move {
         let narrow = Limits { window_messages: 5, ..Limits::default() };
         let (a, b) = (world.node_with("a", narrow).await, world.node("b").await);
-        a.connect(&crate::world::World::address("b")).await.unwrap();
+        a.connect(&World::address("b")).await.unwrap();
         for (from, to) in [(a.clone(), b.clone()), (b, a)] {
             let sink = to.spawn("sink", |cx| async move {
                 for n in 0..2_000_u64 {
@@ -179,7 +179,7 @@ fn a_process_that_ends_gives_the_credit_of_what_it_handled_back() {
         let limits = Limits { window_messages: 4, ..Limits::default() };
         let (a, b) =
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
-        a.connect(&crate::world::World::address("b")).await.unwrap();
+        a.connect(&World::address("b")).await.unwrap();
         let short = b.spawn("short", |cx| async move {
             for _ in 0..4 {
                 cx.expect::<u64>().await;
@@ -205,12 +205,12 @@ fn a_process_that_ends_gives_the_credit_of_what_it_handled_back() {
 /// fraction of the time that takes.
 #[test]
 fn large_messages_hold_up_no_other_lane() {
-    let scenario = |world: crate::world::World| async move {
+    let scenario = |world: World| async move {
         let limits =
             Limits { window_bytes: 64 << 20, mailbox_bytes: 64 << 20, ..Limits::default() };
         let (a, b) =
             (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
-        let to = crate::world::World::address("b");
+        let to = World::address("b");
         a.connect(&to).await.unwrap();
         world.hub.set_slow(&to, Some(10_000_000));
         let mut sending = Vec::new();
@@ -263,4 +263,98 @@ fn large_messages_hold_up_no_other_lane() {
     for seed in 0..2 {
         crate::world::run(seed, scenario);
     }
+}
+
+#[test]
+fn what_lies_unhandled_of_one_node_is_bounded_whichever_processes_it_is_for() {
+    simulate(|world| async move {
+        let peer_bytes = 64 << 10;
+        let limits = Limits { peer_bytes, window_bytes: 16 << 10, ..Limits::default() };
+        let (a, b) = (world.node("a").await, world.node_with("b", limits).await);
+        a.connect(&World::address("b")).await.unwrap();
+        let (done, handled) = futures_channel::mpsc::unbounded();
+        let receivers: Vec<_> = (0..16)
+            .map(|_| {
+                let done = done.clone();
+                let receiver = b.spawn("receiver", move |cx| async move {
+                    cx.expect::<()>().await;
+                    let mut received = 0;
+                    while cx.expect_timeout::<Vec<u8>>(QUIET).await.is_some() {
+                        received += 1;
+                    }
+                    done.unbounded_send(received).unwrap();
+                });
+                receiver.unwrap()
+            })
+            .collect();
+        let far = b.clone();
+        a.run("sender", move |cx| async move {
+            // Each has room for them, and all together do not.
+            let mut sent = 0;
+            for receiver in receivers.iter().cycle().take(16 * 12) {
+                match cx.try_send(*receiver, vec![7_u8; 1_000]) {
+                    Ok(()) => sent += 1,
+                    Err(error) => assert!(matches!(error, TrySendError::Full(_)), "{error}"),
+                }
+            }
+            assert!((1_000 * sent..1_100 * sent).contains(&(peer_bytes as usize)), "{sent} sent");
+            // Some end, and what lay there counts as handled: others get room.
+            for ended in &receivers[..3] {
+                far.kill(*ended, "no more");
+                until(&far, || far.process(*ended).is_none()).await;
+            }
+            cx.send(receivers[3], vec![7_u8; 1_000]).await.unwrap();
+            sent += 1;
+            for receiver in &receivers[3..] {
+                far.run("starter", {
+                    let receiver = *receiver;
+                    move |cx| async move { cx.send(receiver, ()).await.unwrap() }
+                })
+                .await
+                .unwrap();
+            }
+            for receiver in receivers[3..].iter().cycle().take(13 * 20) {
+                cx.send(*receiver, vec![7_u8; 1_000]).await.unwrap();
+                sent += 1;
+            }
+            drop(done);
+            let received: usize =
+                futures_util::StreamExt::collect::<Vec<usize>>(handled).await.into_iter().sum();
+            // But for those of the three that were killed.
+            assert!((9..16).contains(&(sent - received)), "{received} of {sent}");
+        })
+        .await
+        .unwrap();
+        assert_eq!(a.peers().len(), 1, "whoever keeps to its credit keeps its link");
+    });
+}
+
+#[test]
+fn a_mailbox_is_bounded_in_bytes_as_in_messages() {
+    simulate(|world| async move {
+        let limits = Limits { mailbox_bytes: 64 * 10, window_bytes: 10_000, ..Limits::default() };
+        let (a, b) = (world.node("a").await, world.node_with("b", limits).await);
+        a.connect(&World::address("b")).await.unwrap();
+        for (sender, many) in [(&b, 10), (&a, 9)] {
+            let slow = b.spawn("slow", |cx| async move {
+                cx.sleep(2 * QUIET).await;
+                loop {
+                    cx.expect::<Vec<u8>>().await;
+                }
+            });
+            let slow = slow.unwrap();
+            sender
+                .run("sender", move |cx| async move {
+                    let thousand = || vec![7_u8; 1_000];
+                    let sent = (0..100).take_while(|_| cx.try_send(slow, thousand()).is_ok());
+                    assert_eq!(sent.count(), many);
+                    // What is received makes room again.
+                    for _ in 0..100 {
+                        cx.send(slow, thousand()).await.unwrap();
+                    }
+                })
+                .await
+                .unwrap();
+        }
+    });
 }

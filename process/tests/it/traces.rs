@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use midflight_process::message::Message;
 use midflight_process::trace::{TraceError, TraceEvent, TraceFlags, TraceId, Traced};
-use midflight_process::{Context, Limits, Node, Pid, Received};
+use midflight_process::{Context, Limits, Node, Pid, Received, Role, Roles};
 use serde::{Deserialize, Serialize};
 
-use crate::world::simulate;
+use crate::world::{QUIET, World, simulate};
 
 const SECOND: Duration = Duration::from_secs(1);
 const NOW: Duration = Duration::ZERO;
@@ -127,7 +127,7 @@ fn what_a_traced_message_causes_is_told_under_its_trace_on_every_node() {
     simulate(|world| async move {
         let (a, b) = world.pair().await;
         let c = world.node("c").await;
-        b.connect(&crate::world::World::address("c")).await.unwrap();
+        b.connect(&World::address("c")).await.unwrap();
         let (first, second, third) = (clerk(&a), clerk(&b), clerk(&c));
         // The last of the way, of which only what comes with a trace is of interest.
         let events = follower(&c);
@@ -150,6 +150,35 @@ fn what_a_traced_message_causes_is_told_under_its_trace_on_every_node() {
             assert_eq!(came.len(), 1);
             assert_eq!(came[0].hops, 0, "its own trace, begun where it is traced");
             assert_ne!(began[0].trace, came[0].trace);
+        })
+        .await
+        .unwrap();
+    });
+}
+
+#[test]
+fn who_may_not_inspect_has_nobody_traced() {
+    simulate(|world| async move {
+        let a = world.node("a").await;
+        let roles = Roles::from_iter([Role::Send]);
+        let guarded = Node::builder("c").listen(World::address("c")).roles("a", roles);
+        let c = world.start(guarded).await;
+        a.connect(&World::address("c")).await.unwrap();
+        let (first, last) = (clerk(&a), clerk(&c));
+        let (began, events) = (follower(&a), follower(&c));
+        a.trace(first, TraceFlags::SEND, Some(began)).unwrap();
+        c.trace(last, TraceFlags::RECEIVE, Some(events)).unwrap();
+        a.run("customer", move |cx| async move {
+            cx.send(first, Order { number: 1, then: vec![last] }).await.unwrap();
+            assert_eq!(told(&cx, began).await.len(), 1);
+        })
+        .await
+        .unwrap();
+        c.run("onlooker", move |cx| async move {
+            cx.expect_timeout::<()>(QUIET).await;
+            let came = told(&cx, events).await;
+            assert_eq!(came.len(), 1, "the message comes");
+            assert_eq!(came[0].hops, 0, "under no trace of another's");
         })
         .await
         .unwrap();
