@@ -118,7 +118,7 @@ impl Node {
     }
 
     fn process_at(&self, index: u32, generation: u32) -> Option<ProcessInfo> {
-        self.inner.info(Place { index, generation })
+        self.inner.info(Place { index, generation }, usize::MAX)
     }
 
     /// One process of any node, if it lives. A list of another node's process has 256 entries at the
@@ -162,8 +162,9 @@ impl Node {
 }
 
 impl Inner {
-    /// What can be seen of a process, if it lives.
-    pub(crate) fn info(&self, place: Place) -> Option<ProcessInfo> {
+    /// What can be seen of a process, if it lives. Its lists have so many entries at the most: the cell is
+    /// locked meanwhile.
+    pub(crate) fn info(&self, place: Place, listed: usize) -> Option<ProcessInfo> {
         let (mut linked_to, mut monitored_by) = (Vec::new(), Vec::new());
         let mut info = {
             let slot = self.table.slot(place.index)?.lock();
@@ -173,16 +174,17 @@ impl Inner {
             let rare = slot.rare.as_ref();
             let mut monitoring = Vec::new();
             if let Some(Relations { monitors, .. }) = rare.map(|rare| &rare.relations) {
-                monitored_by.extend(monitors.watchers().map(|entry| entry.watcher));
-                monitoring.extend(monitors.all_set().filter_map(|(_, watched)| match watched {
-                    Watched::Process(pid) => Some(pid),
-                    Watched::Node(_) => None,
+                monitored_by.extend(monitors.watchers().take(listed).map(|entry| entry.watcher));
+                monitoring.extend(monitors.all_set().take(listed).filter_map(|(_, watched)| {
+                    match watched {
+                        Watched::Process(pid) => Some(pid),
+                        Watched::Node(_) => None,
+                    }
                 }));
             }
             let body = slot.body.as_ref();
-            linked_to.extend(
-                rare.into_iter().flat_map(|rare| rare.relations.links()).map(|(other, _)| other),
-            );
+            let links = rare.into_iter().flat_map(|rare| rare.relations.links());
+            linked_to.extend(links.take(listed).map(|(other, _)| other));
             ProcessInfo {
                 pid: self.local_pid(place),
                 label: body
@@ -194,7 +196,7 @@ impl Inner {
                 status: Status::of(slot.run),
                 watchers: rare.map_or(0, |rare| rare.relations.monitors.watcher_count()),
                 monitors: rare.map_or(0, |rare| rare.relations.monitors.set_count()),
-                links: linked_to.len(),
+                links: rare.map_or(0, |rare| rare.relations.link_count()),
                 traps_exits: rare.is_some_and(|rare| rare.relations.traps_exits),
                 linked_to: Vec::new(),
                 monitored_by: Vec::new(),
@@ -231,14 +233,13 @@ impl Status {
 }
 
 impl ProcessInfo {
-    /// Cuts the lists, so that any answer fits into a message of any transport.
+    /// Entries in each list of another node's process.
+    pub(crate) const LISTED_MAX: usize = 256;
+
+    /// Cuts what [`LISTED_MAX`](Self::LISTED_MAX) does not bound, so that any answer fits into a message of any transport.
     pub(crate) fn cut(mut self) -> Self {
-        const LISTED_MAX: usize = 256;
         /// Names have up to 255 bytes.
         const NAMES_MAX: usize = 64;
-        for list in [&mut self.linked_to, &mut self.monitoring, &mut self.monitored_by] {
-            list.truncate(LISTED_MAX);
-        }
         self.names.truncate(NAMES_MAX);
         self
     }

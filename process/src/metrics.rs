@@ -162,17 +162,18 @@ impl Node {
         }
     }
 
-    /// The first processes, in order of their places.
+    /// The first processes, in order of their places; their lists have 256 entries at the most.
     #[must_use]
     pub fn first_processes(&self, limit: usize) -> Vec<ProcessInfo> {
         let pids = self.inner.table.pids().into_iter();
-        let infos =
-            pids.filter_map(|(index, generation)| self.inner.info(Place { index, generation }));
+        let infos = pids.filter_map(|(index, generation)| {
+            self.inner.info(Place { index, generation }, ProcessInfo::LISTED_MAX)
+        });
         infos.take(limit).collect()
     }
 
-    /// The processes with the longest mailboxes, the longest first; of equal ones the first by place. As
-    /// [`Node::metrics`], it looks at every process.
+    /// The processes with the longest mailboxes, the longest first; of equal ones the first by place; their
+    /// lists have 256 entries at the most. As [`Node::metrics`], it looks at every process.
     #[must_use]
     pub fn longest_mailboxes(&self, limit: usize) -> Vec<ProcessInfo> {
         // The shortest of those that are kept is on top, to go first.
@@ -185,7 +186,7 @@ impl Node {
         });
         let longest = longest.into_sorted_vec().into_iter();
         let infos = longest.filter_map(|Reverse((_, Reverse((index, generation))))| {
-            self.inner.info(Place { index, generation })
+            self.inner.info(Place { index, generation }, ProcessInfo::LISTED_MAX)
         });
         infos.collect()
     }

@@ -224,7 +224,9 @@ impl Inner {
         }
         if let Some(slot) = self.table.slot(had.pid.index) {
             let mut slot = slot.lock();
-            if slot.is(had.pid.generation) {
+            // It may have got the name anew meanwhile: then it must lose it at its end.
+            let has_it = || self.registry.whereis(name) == Some(had.pid);
+            if slot.is(had.pid.generation) && !has_it() {
                 slot.rare().names.retain(|known| known != name);
             }
         }
@@ -242,4 +244,37 @@ struct Entered {
     is_new: bool,
     /// Who had it.
     had: Option<Owner>,
+}
+
+#[cfg(test)]
+mod tests {
+    use midflight_runtime::SimRuntime;
+    use midflight_transport_inmem::Hub;
+
+    use super::*;
+    use crate::ExitReason;
+
+    /// A name is taken away and given anew to the same process between the two steps of taking it.
+    #[test]
+    fn a_name_that_is_given_anew_while_it_is_taken_goes_with_its_process() {
+        let sim = SimRuntime::new(1);
+        let runtime = sim.handle();
+        let transport = Hub::new(1).transport(runtime.clone());
+        let main = async move {
+            let node = Node::builder("a").start(&transport, runtime).await.unwrap();
+            let process = node.spawn("p", |_| std::future::pending::<()>()).unwrap();
+            node.register("name", process).unwrap();
+            let had = node.inner.registry.unregister("name").unwrap();
+            node.register("name", process).unwrap();
+            node.inner.name_taken("name", had);
+            let watching = node.run("watcher", move |cx| async move {
+                cx.monitor(process).await;
+                cx.exit(process, ExitReason::Killed("done".into())).await;
+                cx.expect::<crate::Down>().await;
+            });
+            watching.await.unwrap();
+            assert_eq!(node.whereis("name"), None);
+        };
+        sim.run(100_000, main).unwrap();
+    }
 }

@@ -122,6 +122,11 @@ impl Relations {
         active.map(|(other, link)| (*other, link.via))
     }
 
+    /// How many links there are, until an unlink has been acknowledged with that one.
+    pub(crate) fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
     /// As [`Relations::links`], with those whose unlink has not been acknowledged.
     pub(crate) fn all_links(&self) -> impl Iterator<Item = (Sender, u64)> {
         self.links.iter().map(|(other, link)| (*other, link.via))

@@ -74,7 +74,15 @@ struct Inner {
     entries: Vec<Arc<TypeEntry>>,
     by_key: FxHashMap<(Arc<str>, u32, Fingerprint), TypeNo>,
     by_name: FxHashMap<Arc<str>, Vec<TypeNo>>,
+    by_fingerprint: FxHashMap<Fingerprint, Vec<TypeNo>>,
     by_address: FxHashMap<usize, TypeNo>,
+}
+
+impl Inner {
+    fn with(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &Arc<TypeEntry>> {
+        let numbers = self.by_fingerprint.get(&fingerprint).into_iter().flatten();
+        numbers.map(|no| &self.entries[no.0 as usize])
+    }
 }
 
 /// The node knows as many types as it may.
@@ -192,6 +200,7 @@ impl TypeTable {
             unavailable: AtomicBool::new(false),
         }));
         inner.by_name.entry(key.0.clone()).or_default().push(no);
+        inner.by_fingerprint.entry(fingerprint).or_default().push(no);
         inner.by_key.insert(key, no);
         Ok(no)
     }
@@ -227,8 +236,7 @@ impl TypeTable {
     /// The type with `fingerprint` whose schema is at hand.
     pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<Arc<TypeInfo>> {
         let inner = self.inner.read();
-        let mut infos = inner.entries.iter().filter_map(|entry| entry.info.get());
-        infos.find(|info| info.fingerprint() == fingerprint).cloned()
+        inner.with(fingerprint).find_map(|entry| entry.info.get()).cloned()
     }
 
     /// Learns a schema that a peer has sent for one of its types. The text must have the
@@ -247,17 +255,14 @@ impl TypeTable {
     /// Somebody new is asked for the schema with `fingerprint`: readers wait again.
     pub(crate) fn ask_again(&self, fingerprint: Fingerprint) {
         let inner = self.inner.read();
-        for entry in inner.entries.iter().filter(|entry| entry.fingerprint == fingerprint) {
+        for entry in inner.with(fingerprint) {
             entry.unavailable.store(false, Ordering::Release);
         }
     }
 
     /// Nobody can say what the schema with `fingerprint` is: readers give up waiting.
     pub(crate) fn give_up(&self, fingerprint: Fingerprint) {
-        let entries: Vec<_> = {
-            let inner = self.inner.read();
-            inner.entries.iter().filter(|e| e.fingerprint == fingerprint).cloned().collect()
-        };
+        let entries: Vec<_> = self.inner.read().with(fingerprint).cloned().collect();
         for entry in entries {
             entry.unavailable.store(true, Ordering::Release);
             entry.wake();

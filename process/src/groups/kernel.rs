@@ -116,8 +116,8 @@ pub(crate) struct Groups {
     peers: BTreeMap<NodeId, Told>,
     monitors: BTreeMap<String, BTreeMap<MonitorRef, Place>>,
     monitors_set: usize,
-    /// How many monitors each process of this node has set.
-    watchers: BTreeMap<Place, usize>,
+    /// The monitors that each process of this node has set, with their groups.
+    watchers: BTreeMap<Place, BTreeMap<MonitorRef, String>>,
     actions: VecDeque<Action>,
 }
 
@@ -177,8 +177,8 @@ impl Groups {
             }
             self.tell_left(&group, (0..times).map(|_| process).collect());
         }
-        if self.watchers.contains_key(&process) {
-            self.keep_monitors(|_, watcher| watcher != process);
+        for (monitor, group) in self.watchers.remove(&process).unwrap_or_default() {
+            self.forget_monitor(monitor, &group);
         }
     }
 
@@ -242,16 +242,20 @@ impl Groups {
             return Err(TooMany);
         }
         self.monitors_set += 1;
-        *self.watchers.entry(watcher).or_default() += 1;
+        self.watchers.entry(watcher).or_default().insert(monitor, group.to_owned());
         self.monitors.entry(group.to_owned()).or_default().insert(monitor, watcher);
         Ok(self.members(group))
     }
 
     /// Takes a monitor back. Answers whether it was set.
     pub(crate) fn demonitor(&mut self, monitor: MonitorRef, watcher: Place) -> bool {
-        let before = self.monitors_set;
-        self.keep_monitors(|other, owner| (other, owner) != (monitor, watcher));
-        self.monitors_set < before
+        let Some(set) = self.watchers.get_mut(&watcher) else { return false };
+        let Some(group) = set.remove(&monitor) else { return false };
+        if set.is_empty() {
+            self.watchers.remove(&watcher);
+        }
+        self.forget_monitor(monitor, &group);
+        true
     }
 
     /// Who is in a group: this node's processes first, each as often as it has joined.
@@ -311,17 +315,14 @@ impl Groups {
         }
     }
 
-    fn keep_monitors(&mut self, keep: impl Fn(MonitorRef, Place) -> bool) {
-        self.watchers.clear();
-        self.monitors_set = 0;
-        self.monitors.retain(|_, monitors| {
-            monitors.retain(|monitor, watcher| keep(*monitor, *watcher));
-            self.monitors_set += monitors.len();
-            for watcher in monitors.values() {
-                *self.watchers.entry(*watcher).or_default() += 1;
-            }
-            !monitors.is_empty()
-        });
+    /// A monitor that its watcher has no longer.
+    fn forget_monitor(&mut self, monitor: MonitorRef, group: &str) {
+        self.monitors_set -= 1;
+        let Some(monitors) = self.monitors.get_mut(group) else { return };
+        monitors.remove(&monitor);
+        if monitors.is_empty() {
+            self.monitors.remove(group);
+        }
     }
 }
 

@@ -12,7 +12,36 @@ use crate::MonitorRef;
 /// Which process has which name.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    names: RwLock<FxHashMap<String, Owner>>,
+    names: RwLock<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    by_name: FxHashMap<String, Owner>,
+    /// The names that go with what is watched.
+    by_monitor: FxHashMap<MonitorRef, String>,
+}
+
+impl Names {
+    /// Answers who had the name.
+    fn insert(&mut self, name: &str, owner: Owner) -> Option<Owner> {
+        let had = self.by_name.insert(name.to_owned(), owner);
+        if let Some(monitor) = had.and_then(|had| had.monitor) {
+            self.by_monitor.remove(&monitor);
+        }
+        if let Some(monitor) = owner.monitor {
+            self.by_monitor.insert(monitor, name.to_owned());
+        }
+        had
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Owner> {
+        let had = self.by_name.remove(name)?;
+        if let Some(monitor) = had.monitor {
+            self.by_monitor.remove(&monitor);
+        }
+        Some(had)
+    }
 }
 
 /// Who has a name.
@@ -64,25 +93,26 @@ impl Registry {
         max: usize,
     ) -> Result<bool, RegisterError> {
         let mut names = self.names.write();
-        match names.get(name) {
+        match names.by_name.get(name) {
             Some(other) if other.pid == owner.pid => return Ok(false),
             Some(other) => {
                 return Err(RegisterError::Taken { name: name.to_owned(), owner: other.pid });
             }
-            None if names.len() >= max => return Err(RegisterError::TooMany),
+            None if names.by_name.len() >= max => return Err(RegisterError::TooMany),
             None => {}
         }
-        names.insert(name.into(), owner);
+        names.insert(name, owner);
         Ok(true)
     }
 
     /// Gives a name that somebody has to `owner`. Answers who had it.
     pub(crate) fn replace(&self, name: &str, owner: Owner) -> Result<Owner, RegisterError> {
+        let not_taken = || RegisterError::NotTaken(name.to_owned());
         let mut names = self.names.write();
-        match names.get_mut(name) {
-            Some(had) if had.pid == owner.pid => Ok(Owner { monitor: owner.monitor, ..*had }),
-            Some(had) => Ok(std::mem::replace(had, owner)),
-            None => Err(RegisterError::NotTaken(name.to_owned())),
+        match names.by_name.get(name) {
+            Some(had) if had.pid == owner.pid => Ok(owner),
+            Some(_) => names.insert(name, owner).ok_or_else(not_taken),
+            None => Err(not_taken()),
         }
     }
 
@@ -94,29 +124,74 @@ impl Registry {
     /// Takes a name away from `pid`, if it has it.
     pub(crate) fn remove(&self, name: &str, pid: Pid) {
         let mut names = self.names.write();
-        if names.get(name).is_some_and(|owner| owner.pid == pid) {
+        if names.by_name.get(name).is_some_and(|owner| owner.pid == pid) {
             names.remove(name);
         }
     }
 
     /// What this node watched by `monitor` is gone: so is the name.
     pub(crate) fn is_down(&self, monitor: MonitorRef) {
-        self.names.write().retain(|_, owner| owner.monitor != Some(monitor));
+        let mut names = self.names.write();
+        if let Some(name) = names.by_monitor.remove(&monitor) {
+            names.by_name.remove(&name);
+        }
     }
 
     pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
-        self.names.read().get(name).map(|owner| owner.pid)
+        self.names.read().by_name.get(name).map(|owner| owner.pid)
     }
 
     /// All names, in order.
     pub(crate) fn all(&self) -> Vec<(String, Pid)> {
         let names = self.names.read();
-        let mut all: Vec<_> = names.iter().map(|(name, owner)| (name.clone(), owner.pid)).collect();
+        let names = names.by_name.iter();
+        let mut all: Vec<_> = names.map(|(name, owner)| (name.clone(), owner.pid)).collect();
         all.sort();
         all
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.names.read().len()
+        self.names.read().by_name.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use midflight_message::NodeId;
+
+    use super::*;
+
+    fn owner(index: u32, monitor: Option<u64>) -> Owner {
+        let pid = Pid { node: NodeId(1), index, generation: 0 };
+        Owner { pid, monitor: monitor.map(MonitorRef) }
+    }
+
+    #[test]
+    fn a_name_goes_with_the_monitor_of_its_last_owner_alone() {
+        let registry = Registry::default();
+        assert_eq!(registry.register("a", owner(1, Some(7)), 9), Ok(true));
+        assert_eq!(registry.register("b", owner(1, Some(8)), 9), Ok(true));
+        assert_eq!(registry.replace("a", owner(2, Some(9))), Ok(owner(1, Some(7))));
+        registry.is_down(MonitorRef(7));
+        assert_eq!(registry.whereis("a"), Some(owner(2, None).pid));
+        registry.is_down(MonitorRef(8));
+        assert_eq!(registry.whereis("b"), None);
+        assert_eq!(registry.replace("a", owner(3, None)), Ok(owner(2, Some(9))));
+        registry.is_down(MonitorRef(9));
+        assert_eq!(registry.unregister("a"), Some(owner(3, None)));
+        let names = registry.names.read();
+        assert!(names.by_name.is_empty() && names.by_monitor.is_empty());
+    }
+
+    /// The more names there are, the more the end of one owner must not cost.
+    #[test]
+    fn a_hundred_thousand_owners_that_end_are_looked_up_and_not_searched_for() {
+        let registry = Registry::default();
+        for n in 0..100_000_u32 {
+            let owner = owner(n, Some(n.into()));
+            assert_eq!(registry.register(&n.to_string(), owner, usize::MAX), Ok(true));
+        }
+        (0..100_000).for_each(|n| registry.is_down(MonitorRef(n)));
+        assert_eq!(registry.len(), 0);
     }
 }

@@ -243,3 +243,26 @@ fn many_are_told_in_words_that_fit() {
     }
     assert_eq!(told, [1_000, 1_000, 500]);
 }
+
+/// The more watchers there are, the more the end of one must not cost.
+#[test]
+fn a_hundred_thousand_watchers_end_one_by_one() {
+    const COUNT: u32 = 100_000;
+    let mut groups = Groups::new(NodeId(1), COUNT as usize);
+    let watcher = |index| Place { index, generation: 0 };
+    for index in 0..COUNT {
+        let monitor = MonitorRef(index.into());
+        assert_eq!(groups.monitor("group", monitor, watcher(index)), Ok(Vec::new()));
+    }
+    assert!(groups.monitor("group", MonitorRef(u64::MAX), watcher(0)).is_err());
+    (0..COUNT / 2).for_each(|index| groups.ended(watcher(index)));
+    for index in COUNT / 2..COUNT {
+        let monitor = MonitorRef(index.into());
+        assert!(!groups.demonitor(monitor, watcher(0)), "another's");
+        assert!(
+            groups.demonitor(monitor, watcher(index)) && !groups.demonitor(monitor, watcher(index))
+        );
+    }
+    assert!(groups.monitors.is_empty() && groups.watchers.is_empty());
+    assert_eq!(groups.monitors_set, 0);
+}
