@@ -161,7 +161,8 @@ impl Node {
     fn abandon(&self, report: &mut ShutdownReport) {
         let left = self.inner.table.pids();
         let infos = left.iter().filter_map(|(index, generation)| {
-            self.inner.info(Place { index: *index, generation: *generation })
+            self.inner
+                .info(Place { index: *index, generation: *generation }, ProcessInfo::LISTED_MAX)
         });
         report.abandoned = infos.take(NAMED_MAX).collect();
         report.abandoned_total = left.len();
