@@ -1,6 +1,7 @@
 //! What an operator does with dead letters: looks at them, sends them again, throws them away.
 
 pub(crate) mod dead_letter;
+pub(crate) mod notice;
 pub(crate) mod refused;
 pub(crate) mod undelivered;
 pub(crate) mod unread;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use midflight_message::{Mismatch, Pid};
 
 use crate::letters::dead_letter::NewLetter;
+use crate::letters::notice::is_notice;
 use crate::letters::refused::{Known, Refused};
 use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal, Sender};
 use crate::node::inner::Inner;
@@ -16,7 +17,7 @@ use crate::receive::{Unread, encoded};
 use crate::types::TypeNo;
 use crate::{LetterId, RefusalKind, Undelivered};
 
-/// Refuses a message of `me`'s mailbox.
+/// Refuses a message of `me`'s mailbox. Its sender is told, unless it is a notice, which has none.
 pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Refusal) {
     let Unread { from, call, content, reader } = unread;
     let content = match &content {
@@ -36,6 +37,9 @@ pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Ref
     }
     if let Some(call) = call {
         return inner.reply(me, from, call, Err(refusal));
+    }
+    if ty.is_some_and(|ty| is_notice(&inner.types.entry(ty).name)) {
+        return;
     }
     let place = Place { index: from.index, generation: from.generation };
     if from.is_remote() {

@@ -17,7 +17,9 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Messages taken out of the mailbox to be put in order, unless the definition says otherwise.
 const BACKLOG: usize = 1_024;
 
-/// What becomes of a message that no handler is for.
+/// What becomes of a message that no handler is for. The node's own notices that come unasked,
+/// [`Undelivered`](crate::Undelivered) and [`Disconnected`](crate::Disconnected), are neither refused
+/// nor a reason to end: without a handler they are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Unhandled {

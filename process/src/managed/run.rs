@@ -16,6 +16,7 @@ use super::queue::Queue;
 use super::server::Server;
 use crate::channel::ReceivePort;
 use crate::context::Context;
+use crate::letters::notice::is_unasked;
 use crate::node::Node;
 use crate::receive::AnyMessage;
 use crate::scheduler::runner::panic_text;
@@ -390,6 +391,9 @@ impl<S: Send + 'static> Running<S> {
         server.unhandled += 1;
         let (me, name) = (server.cx.me(), message.type_name());
         match definition.unhandled {
+            Unhandled::Refuse | Unhandled::Terminate if is_unasked(&name) && !message.is_call() => {
+                tracing::warn!(process = %me, notice = %name, "no handler is for a notice");
+            }
             Unhandled::Refuse => {
                 let accepts = definition.handlers.iter().map(|handler| handler.name().to_owned());
                 message.refuse(accepts.collect(), "managed process");

@@ -29,6 +29,7 @@ mod names;
 mod order;
 mod processes;
 mod receive;
+mod refusals;
 mod requests;
 mod roles;
 mod scene;

@@ -68,6 +68,8 @@ macro_rules! cases {
         mod processes;
         #[path = "../it/receive.rs"]
         mod receive;
+        #[path = "../it/refusals.rs"]
+        mod refusals;
         #[path = "../it/requests.rs"]
         mod requests;
         #[path = "../it/scene.rs"]
