@@ -4,7 +4,6 @@
 //! One message at a time goes in as bytes; what the handler did comes out as one list of effects,
 //! which leave when it has returned or suspended well. A handler that failed did nothing.
 
-mod alarm;
 mod effects;
 mod held;
 mod start;
@@ -24,7 +23,6 @@ use midflight_process::{
 
 use crate::code::{Call, CodeError, Instance, Progress};
 use crate::versions::{Residence, Version, Versions};
-use alarm::Alarm;
 use effects::{Applied, Effects, Surroundings};
 use held::Held;
 pub use start::{StartError, start};
@@ -41,7 +39,6 @@ pub struct Hosted {
     behaviour: u32,
     instance: Box<dyn Instance>,
     effects: Effects,
-    alarm: Alarm,
     held: Option<Box<Held>>,
     suspended: Option<Box<Suspended>>,
     /// The buffer that effects come back in, kept for the next message.
@@ -65,7 +62,6 @@ impl Hosted {
             behaviour,
             instance,
             effects: Effects::default(),
-            alarm: Alarm::default(),
             held: None,
             suspended: None,
             spare: Vec::new(),
@@ -148,7 +144,6 @@ impl Hosted {
             types: &self.residence.version.types[self.behaviour as usize],
             versions: &self.versions,
             suspended: self.suspended.as_deref_mut(),
-            alarm: &mut self.alarm,
         };
         self.effects.apply(turn, around)
     }
@@ -315,7 +310,7 @@ impl Hosted {
     fn resume(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Option<Flow> {
         let suspended = self.suspended.as_mut()?;
         let Some(ended) = suspended.next_ended(batch, turn) else {
-            suspended.arm(turn, &mut self.alarm);
+            suspended.arm(turn);
             return Some(suspended.exit().map_or(Flow::Suspend, Flow::Exit));
         };
         let (from, caller) = (suspended.from(), suspended.caller());

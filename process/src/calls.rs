@@ -19,6 +19,7 @@ use crate::peer::ask::AskError;
 use crate::receive::{Read, read};
 use crate::send::NotSent;
 use crate::send::reply_to::read_reply;
+use crate::timers::deadline::Deadline;
 
 impl Context {
     /// Asks `to` and waits for its reply for `timeout` at the most, which covers all of it: the name, the
@@ -119,7 +120,7 @@ impl<R: Message> PendingReply<R> {
     /// When it answers at the latest.
     #[must_use]
     pub const fn deadline(&self) -> Instant {
-        self.awaited.deadline
+        self.awaited.deadline.time()
     }
 
     /// Who was asked.
@@ -180,15 +181,15 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
         }
         Err(other) => return Err(SendError::from_not_sent(other, to).into()),
     }
-    Ok(Awaited { guard, deadline, after: timeout, timer: None, reading: None, is_over: false })
+    let deadline = Deadline::at(deadline);
+    Ok(Awaited { guard, deadline, after: timeout, reading: None, is_over: false })
 }
 
 /// The reply to a request that was sent; `C` is the context of who asked.
 struct Awaited<C: Borrow<Context>, R> {
     guard: CallGuard<C>,
-    deadline: Instant,
+    deadline: Deadline,
     after: Duration,
-    timer: Option<BoxFuture<()>>,
     /// A reply that is there and cannot be read before its schema has come.
     reading: Option<BoxFuture<Result<R, CallError>>>,
     is_over: bool,
@@ -196,12 +197,12 @@ struct Awaited<C: Borrow<Context>, R> {
 
 impl<C: Borrow<Context> + Unpin, R: Message> Awaited<C, R> {
     fn poll_reply(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<R, CallError>> {
-        let Self { guard, deadline, after, timer, reading, .. } = self;
+        let Self { guard, deadline, after, reading, .. } = self;
         let (inner, to) = (&guard.context.borrow().node.inner, guard.to);
         let timed_out = CallError::TimedOut { to, after: *after };
         let reading = match reading {
             Some(reading) => reading,
-            none => match std::task::ready!(guard.poll_reply(cx, *deadline, timer)) {
+            none => match std::task::ready!(guard.poll_reply(cx, deadline)) {
                 None => return Poll::Ready(Err(timed_out)),
                 Some(Err(refusal)) => {
                     return Poll::Ready(Err(CallError::Refused { to, refusal }));
@@ -220,8 +221,7 @@ impl<C: Borrow<Context> + Unpin, R: Message> Awaited<C, R> {
         if let Poll::Ready(reply) = reading.as_mut().poll(cx) {
             return Poll::Ready(reply);
         }
-        let timer = timer.get_or_insert_with(|| inner.runtime.sleep_until(*deadline));
-        timer.as_mut().poll(cx).map(|()| Err(timed_out))
+        deadline.poll(guard.context.borrow().waits(), cx).map(|()| Err(timed_out))
     }
 }
 
@@ -254,17 +254,17 @@ impl<C: Borrow<Context>> CallGuard<C> {
 
     /// Waits for the reply. `None`: none came in time.
     pub(crate) async fn reply(&self, deadline: Instant) -> Option<Result<Content, Refusal>> {
-        let mut timer = None;
-        std::future::poll_fn(|cx| self.poll_reply(cx, deadline, &mut timer)).await
+        let mut deadline = Deadline::at(deadline);
+        std::future::poll_fn(|cx| self.poll_reply(cx, &mut deadline)).await
     }
 
     fn poll_reply(
         &self,
         cx: &mut TaskContext<'_>,
-        deadline: Instant,
-        timer: &mut Option<BoxFuture<()>>,
+        deadline: &mut Deadline,
     ) -> Poll<Option<Result<Content, Refusal>>> {
-        let Context { node, shared, .. } = self.context.borrow();
+        let context = self.context.borrow();
+        let shared = &context.shared;
         shared.wait(cx);
         let reply = {
             let mut arrived = shared.arrived.lock();
@@ -273,8 +273,7 @@ impl<C: Borrow<Context>> CallGuard<C> {
         if reply.is_some() {
             return Poll::Ready(reply);
         }
-        let timer = timer.get_or_insert_with(|| node.inner.runtime.sleep_until(deadline));
-        timer.as_mut().poll(cx).map(|()| None)
+        deadline.poll(context.waits(), cx).map(|()| None)
     }
 }
 

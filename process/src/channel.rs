@@ -13,7 +13,6 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use midflight_message::{Message, SendPort};
-use midflight_runtime::BoxFuture;
 
 use crate::MonitorRef;
 use crate::channel::ports::Order;
@@ -24,6 +23,7 @@ use crate::mailbox::value::Ported;
 use crate::node::{IntoExitReason, Node, SpawnError};
 use crate::scheduler::function::Arrived;
 use crate::send::{Kind, Route};
+use crate::timers::deadline::Deadline;
 pub(crate) use source::refuse_strays;
 use source::{Map, Merge, Port, Source};
 
@@ -158,7 +158,7 @@ impl<T: 'static> ReceivePort<T> {
     /// # Panics
     /// As [`ReceivePort::receive`].
     pub fn receive_timeout(&mut self, timeout: Duration) -> impl Future<Output = Option<T>> {
-        let mut timer: Option<BoxFuture<()>> = None;
+        let mut deadline: Option<Deadline> = None;
         std::future::poll_fn(move |cx| {
             if let Poll::Ready(value) = self.poll(cx) {
                 return Poll::Ready(Some(value));
@@ -166,14 +166,10 @@ impl<T: 'static> ReceivePort<T> {
             if timeout.is_zero() {
                 return Poll::Ready(None);
             }
-            if timer.is_none() {
-                timer = self.source.runtime().map(|runtime| runtime.sleep(timeout));
-            }
             // Of no ports at all nothing is ever received.
-            match &mut timer {
-                Some(timer) => timer.as_mut().poll(cx).map(|()| None),
-                None => Poll::Ready(None),
-            }
+            let Some(waits) = self.source.waits() else { return Poll::Ready(None) };
+            let deadline = deadline.get_or_insert_with(|| Deadline::after(waits.inner, timeout));
+            deadline.poll(waits, cx).map(|()| None)
         })
     }
 

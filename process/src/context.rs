@@ -18,6 +18,7 @@ use crate::peer::wire::Place;
 use crate::receive::{Receive, Received};
 use crate::scheduler::function::Shared;
 use crate::send::{Kind, NotSent, Route};
+use crate::timers::deadline::{Deadline, Waits};
 
 /// A process's own view of itself and the world. It belongs to one process and is handed to its
 /// function.
@@ -52,9 +53,15 @@ impl Context {
         self.node.inner.runtime.now()
     }
 
-    /// Ends after `duration`.
+    /// The process, for what it waits for.
+    pub(crate) const fn waits(&self) -> Waits<'_> {
+        Waits { inner: &self.node.inner, place: self.place, shared: &self.shared }
+    }
+
+    /// Ends after `duration`, not before.
     pub async fn sleep(&self, duration: Duration) {
-        self.node.inner.runtime.sleep(duration).await;
+        let mut end = Deadline::after(&self.node.inner, duration);
+        std::future::poll_fn(|cx| end.poll(self.waits(), cx)).await;
     }
 
     /// Sends `message` to `to`, if there is room for it now.

@@ -34,6 +34,8 @@ pub struct ProcessInfo {
     pub monitors: usize,
     /// How many processes it is linked to.
     pub links: usize,
+    /// How many timers it has set that have not expired.
+    pub timers: usize,
     /// Whether exit signals to it become messages.
     pub traps_exits: bool,
     /// Bytes of what has come and has not been handled, as mailboxes count them.
@@ -197,6 +199,7 @@ impl Inner {
                 watchers: rare.map_or(0, |rare| rare.relations.monitors.watcher_count()),
                 monitors: rare.map_or(0, |rare| rare.relations.monitors.set_count()),
                 links: rare.map_or(0, |rare| rare.relations.link_count()),
+                timers: rare.map_or(0, |rare| rare.timers.set),
                 traps_exits: rare.is_some_and(|rare| rare.relations.traps_exits),
                 linked_to: Vec::new(),
                 monitored_by: Vec::new(),

@@ -61,6 +61,7 @@ mod send;
 mod small_map;
 pub mod supervisor;
 mod table;
+mod timers;
 pub mod trace;
 mod types;
 
@@ -106,4 +107,5 @@ pub use scheduler::body::{Body, Flow, Label};
 pub use scheduler::frozen::{FreezeError, Frozen};
 pub use scheduler::turn::{Batch, Caller, Delivery, Origin, Turn, View};
 pub use send::reply_to::ReplyTo;
+pub use timers::timer::{TimerError, TimerRef};
 pub use types::TypeNo;

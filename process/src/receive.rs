@@ -20,7 +20,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use midflight_message::{Message, Pid};
-use midflight_runtime::{BoxFuture, Instant};
+use midflight_runtime::Instant;
 
 pub use any::{AnyMessage, ReadError};
 use clause::{And, Clauses, NoClause, On, OnAny, OnIf, Span, Taken, Wanted};
@@ -36,6 +36,7 @@ use crate::receive::shelf::{Arrival, Shelf};
 use crate::scheduler::function::Arrived;
 use crate::send::MOVED_WEIGHT;
 use crate::send::reply_to::ReplyTo;
+use crate::timers::deadline::Deadline;
 use crate::types::TypeNo;
 
 /// A message with where it came from.
@@ -131,9 +132,8 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     /// # Cancel safety
     /// A dropped future has received nothing.
     pub fn timeout(mut self, timeout: Duration) -> impl Future<Output = Option<T>> {
-        let runtime = &self.context.node.inner.runtime;
-        let deadline = runtime.now() + timeout;
-        let (mut timer, mut waiting): (Option<BoxFuture<()>>, _) = (None, None);
+        let mut deadline = Deadline::after(&self.context.node.inner, timeout);
+        let mut waiting = None;
         std::future::poll_fn(move |cx| {
             if let Poll::Ready(taken) = self.poll(cx, &mut waiting) {
                 return Poll::Ready(Some(taken));
@@ -141,9 +141,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             if timeout.is_zero() {
                 return Poll::Ready(None);
             }
-            let runtime = &self.context.node.inner.runtime;
-            let timer = timer.get_or_insert_with(|| runtime.sleep_until(deadline));
-            timer.as_mut().poll(cx).map(|()| None)
+            deadline.poll(self.context.waits(), cx).map(|()| None)
         })
     }
 

@@ -12,7 +12,6 @@ use midflight_process::{Caller, ExitReason, Node, Turn};
 use midflight_runtime::Instant;
 use tokio::sync::oneshot;
 
-use super::alarm::Alarm;
 use super::suspended::Suspended;
 use super::types::BehaviourTypes;
 use crate::versions::Versions;
@@ -59,7 +58,6 @@ pub(super) struct Surroundings<'a> {
     pub(super) types: &'a BehaviourTypes,
     pub(super) versions: &'a Arc<Versions>,
     pub(super) suspended: Option<&'a mut Suspended>,
-    pub(super) alarm: &'a mut Alarm,
 }
 
 impl Effects {
@@ -101,7 +99,7 @@ impl Effects {
     pub(super) fn apply(&mut self, turn: &mut Turn<'_>, around: Surroundings<'_>) -> Applied {
         let Some(mut list) = self.list.take() else { return Applied::All };
         let bytes = std::mem::take(&mut list.bytes);
-        let Surroundings { types, versions, mut suspended, alarm } = around;
+        let Surroundings { types, versions, mut suspended } = around;
         for effect in EffectList::new(&bytes).skip(list.left) {
             let left = effect.map_err(|error| error.to_string()).and_then(|effect| {
                 let one = One {
@@ -109,7 +107,6 @@ impl Effects {
                     types,
                     versions,
                     suspended: suspended.as_deref_mut(),
-                    alarm,
                     caller: &mut list.caller,
                     reserved: &mut list.reserved,
                     exit: &mut self.exit,

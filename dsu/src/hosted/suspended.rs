@@ -9,7 +9,6 @@ use midflight_process::{
 };
 use midflight_runtime::Instant;
 
-use super::alarm::Alarm;
 use super::types::{Form, form};
 use crate::code::OpEnd;
 
@@ -159,9 +158,9 @@ impl Suspended {
     }
 
     /// Sees that the process is woken when the next operation is due.
-    pub(super) fn arm(&self, turn: &mut Turn<'_>, alarm: &mut Alarm) {
+    pub(super) fn arm(&self, turn: &mut Turn<'_>) {
         if let Some(deadline) = self.ops.values().map(|op| op.deadline).min() {
-            alarm.set(turn, deadline);
+            turn.wake_at(deadline);
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use midflight_message::{Message, decode};
-use midflight_runtime::Handle;
 
 use crate::channel::ports::{Order, Stray};
 use crate::letters::unread::refuse;
@@ -16,6 +15,7 @@ use crate::peer::wire::Place;
 use crate::receive::{AwaitedSchema, Read, SCRATCH, Unread, read};
 use crate::scheduler::contain::contain;
 use crate::scheduler::function::{Arrived, Aside, Shared};
+use crate::timers::deadline::Waits;
 
 /// Something that gives values.
 pub(super) trait Source<T>: Send {
@@ -25,8 +25,8 @@ pub(super) trait Source<T>: Send {
     /// When the oldest of what is there came.
     fn oldest(&self, arrived: &Arrived) -> Option<Order>;
 
-    /// The node's runtime; `None` where nothing can come.
-    fn runtime(&self) -> Option<&Handle>;
+    /// The process whose it is; `None` where nothing can come.
+    fn waits(&self) -> Option<Waits<'_>>;
 }
 
 /// A port of a process. Dropped, it is closed.
@@ -160,8 +160,8 @@ impl<M: Message> Source<M> for Port<M> {
         arrived.aside.as_ref()?.ports.oldest(self.number)
     }
 
-    fn runtime(&self) -> Option<&Handle> {
-        Some(&self.inner.runtime)
+    fn waits(&self) -> Option<Waits<'_>> {
+        Some(Waits { inner: &self.inner, place: self.owner, shared: &self.shared })
     }
 }
 
@@ -224,8 +224,8 @@ impl<T> Source<T> for Merge<T> {
         self.sources.iter().filter_map(|source| source.oldest(arrived)).min()
     }
 
-    fn runtime(&self) -> Option<&Handle> {
-        self.sources.first()?.runtime()
+    fn waits(&self) -> Option<Waits<'_>> {
+        self.sources.first()?.waits()
     }
 }
 
@@ -250,7 +250,7 @@ impl<S, T, F: FnMut(S) -> T + Send> Source<T> for Map<S, F> {
         self.source.oldest(arrived)
     }
 
-    fn runtime(&self) -> Option<&Handle> {
-        self.source.runtime()
+    fn waits(&self) -> Option<Waits<'_>> {
+        self.source.waits()
     }
 }

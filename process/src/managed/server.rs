@@ -13,8 +13,6 @@ use crate::ExitReason;
 use crate::channel::ReceivePort;
 use crate::context::Context;
 
-/// Timers and continuations of one process at a time.
-const TIMERS_MAX: usize = 4_096;
 /// Control channels of one process.
 const CONTROLS_MAX: usize = 64;
 
@@ -33,9 +31,9 @@ pub struct Server<S> {
     pub(super) controls: Vec<ReceivePort<Job<S>>>,
 }
 
-/// A process has as many timers and continuations as it may (4,096).
+/// A process has as many continuations as it may, now or after a while (`Limits::timers_per_process`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the process has as many timers as it may (4,096)")]
+#[error("the process has as many timers as it may (Limits::timers_per_process)")]
 pub struct TooManyTimers;
 
 /// A process has as many control channels as it may (64).
@@ -116,7 +114,7 @@ impl<S: Send + 'static> Server<S> {
     }
 
     fn push(&mut self, job: Job<S>) -> Result<(), TooManyTimers> {
-        if self.next.len() >= TIMERS_MAX {
+        if self.next.len() >= self.timers_max() {
             return Err(TooManyTimers);
         }
         self.next.push_back(job);
@@ -152,7 +150,7 @@ impl<S: Send + 'static> Server<S> {
     }
 
     fn set_timer(&mut self, delay: Duration, job: Job<S>) -> Result<(), TooManyTimers> {
-        if self.timers.len() >= TIMERS_MAX {
+        if self.timers.len() >= self.timers_max() {
             return Err(TooManyTimers);
         }
         self.timer += 1;
@@ -183,6 +181,10 @@ impl<S: Send + 'static> Server<S> {
             })
         }));
         Ok(port)
+    }
+
+    fn timers_max(&self) -> usize {
+        self.cx.node.inner.limits.timers_per_process
     }
 
     /// From the next message on, the process is defined by `definition`; its state, mailbox, timers

@@ -17,6 +17,7 @@ use crate::peer::handshake::Secret;
 use crate::peer::sink::Acceptor;
 use crate::roles::{Access, Roles};
 use crate::scheduler::runner;
+use crate::timers;
 
 /// How a node is to be started.
 #[derive(Debug)]
@@ -232,6 +233,9 @@ impl NodeBuilder {
         let _first = inner.end_point.set(end_point);
         for number in 0..inner.queues.runners() {
             spawn(&inner.runtime, "runner", runner::run(node.clone(), number));
+        }
+        for number in 0..inner.timers.shards() {
+            spawn(&inner.runtime, "timers", timers::run(node.clone(), number));
         }
         spawn(&inner.runtime, "membership", gossip::run(node.clone()));
         Ok(node)

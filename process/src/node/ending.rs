@@ -152,6 +152,7 @@ impl Node {
             end_point.close().await;
         }
         inner.queues.wake_all();
+        inner.timers.wake_all();
         // What was being started meanwhile.
         inner.end_processes();
         report

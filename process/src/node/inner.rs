@@ -29,6 +29,7 @@ use crate::roles::Access;
 use crate::scheduler::queues::Queues;
 use crate::table::locations::Locations;
 use crate::table::{Room, Table};
+use crate::timers::Timers;
 use crate::types::TypeTable;
 
 /// A node's parts.
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) end_point: OnceLock<Arc<dyn EndPoint>>,
     pub(crate) table: Table,
     pub(crate) queues: Queues,
+    pub(crate) timers: Timers,
     pub(crate) types: TypeTable,
     pub(crate) registry: Registry,
     pub(crate) functions: FunctionTable,
@@ -96,6 +98,7 @@ impl Inner {
             end_point: OnceLock::new(),
             table: Table::new(parts.limits.processes),
             queues: Queues::new(parts.runtime.workers().max(1)),
+            timers: Timers::new(parts.runtime.workers().max(1)),
             types: TypeTable::new(parts.limits.types),
             registry: Registry::default(),
             functions: parts.functions,

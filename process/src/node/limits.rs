@@ -38,6 +38,10 @@ pub struct Limits {
     pub names: usize,
     /// Functions that can be started by name (default 16,384).
     pub functions: usize,
+    /// Timers that one process may have set (default 4,096).
+    pub timers_per_process: usize,
+    /// Timers that all of the node's processes may have set (default 16 Mi).
+    pub timers: usize,
     /// Processes on the node (default 16 Mi).
     pub processes: u32,
     /// Peers at one time (default 1,024).
@@ -90,6 +94,8 @@ impl Default for Limits {
             group_members: 65_536,
             names: 65_536,
             functions: 16_384,
+            timers_per_process: 4_096,
+            timers: 16 << 20,
             processes: 16 << 20,
             peers: 1_024,
             links_per_peer: 1 << 20,

@@ -18,9 +18,10 @@ use crate::scheduler::turn::{Batch, Caller, Handled, Origin, Turn, View};
 use crate::send::{NotSent, Route, SMALL_MAX, local};
 use crate::table::Room;
 use crate::table::slot::Run;
+use crate::timers::expiry::{To, What};
 use crate::trace;
 use crate::types::{Reading, TypeNo};
-use crate::{Body, ExitReason, MonitorRef, SpawnError, Undelivered};
+use crate::{Body, ExitReason, MonitorRef, SpawnError, TimerError, TimerRef, Undelivered};
 
 /// Why a body's message was not sent.
 #[derive(Debug)]
@@ -220,26 +221,26 @@ impl Turn<'_> {
         });
     }
 
-    /// Gives this process another turn at `deadline`.
+    /// Gives this process another turn at `deadline`. It may have one earlier, for an earlier deadline or
+    /// for nothing, and then asks again.
     pub fn wake_at(&mut self, deadline: Instant) {
-        let (waker, runtime) = (self.waker(), self.node.inner.runtime.clone());
-        spawn(&self.node.inner.runtime, "wake a process", async move {
-            runtime.sleep_until(deadline).await;
-            waker.wake();
-        });
+        self.node.inner.wake_at(self.place, deadline);
     }
 
-    /// Sends this process an encoded message after `delay`; it goes nowhere when the process has
-    /// ended meanwhile.
-    pub fn send_after(&mut self, delay: Duration, ty: TypeNo, payload: &[u8]) {
-        let (inner, place) = (self.node.inner.clone(), self.place);
-        let bytes = Bytes::copy_from_slice(payload);
-        spawn(&self.node.inner.runtime, "send after", async move {
-            inner.runtime.sleep(delay).await;
-            let entry = crate::send::entry(local(place), None, Content::Bytes { ty, bytes });
-            // A timer's message has its place whatever the mailbox's bounds: the process set it.
-            let _ = inner.deliver(place, entry, None);
-        });
+    /// Sends this process an encoded message after `delay`; see
+    /// [`Context::send_after`](crate::Context::send_after).
+    ///
+    /// # Errors
+    /// See [`TimerError`].
+    pub fn send_after(
+        &mut self,
+        delay: Duration,
+        ty: TypeNo,
+        payload: &[u8],
+    ) -> Result<TimerRef, TimerError> {
+        let content = Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) };
+        let what = |_| What::Send(content);
+        self.node.inner.set_timer(self.place, delay, To::Pid(self.me()), what)
     }
 }
 

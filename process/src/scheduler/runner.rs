@@ -356,6 +356,7 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
     if !matches!(reason, ExitReason::Normal) {
         count(&inner.counts.ended_badly);
     }
+    inner.end_alarm(place, slot.alarm);
     trace::exited(inner, place, &slot, &reason);
     let mut handled = HandledBytes::default();
     batch.handled.remote.iter().for_each(|owed| handled.add(owed.node, owed.bytes));
@@ -378,6 +379,7 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
     if rare.in_groups {
         inner.end_groups(place);
     }
+    inner.end_timers(rare.timers);
     for name in &rare.names {
         inner.registry.remove(name, inner.local_pid(place));
     }

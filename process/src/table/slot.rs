@@ -9,6 +9,8 @@ use crate::mailbox::{Inbox, Mailbox};
 use crate::relations::Relations;
 use crate::scheduler::body::{Body, Label};
 use crate::scheduler::frozen::Frozen;
+use crate::timers::Alarm;
+use crate::timers::set::Held;
 use crate::trace::Tracing;
 
 /// Where a cell stands with the scheduler.
@@ -40,6 +42,7 @@ pub(crate) struct Slot {
     pub(crate) woken: bool,
     /// Its turns look at `Rare::trace`.
     pub(crate) traced: bool,
+    pub(crate) alarm: Alarm,
     pub(crate) body: Option<Box<dyn Body>>,
     pub(crate) mailbox: Mailbox,
     /// Entries a turn has taken out and not handled; older than all in `mailbox`.
@@ -77,6 +80,7 @@ pub(crate) struct Rare {
     pub(crate) owed: Vec<Owed>,
     /// What the body said it was when it was last at rest.
     pub(crate) label: Option<Label>,
+    pub(crate) timers: Held,
     /// How it is traced.
     pub(crate) trace: Option<Box<Tracing>>,
 }

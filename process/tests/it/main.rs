@@ -38,5 +38,6 @@ mod silent;
 mod sources;
 mod spawn_on;
 mod supervisors;
+mod timers;
 mod traces;
 mod world;

@@ -11,7 +11,6 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::Waiting;
-use crate::hosted::alarm::Alarm;
 use crate::hosted::start::start_reserved;
 use crate::hosted::suspended::{How, Suspended};
 use crate::hosted::types::BehaviourTypes;
@@ -26,7 +25,6 @@ pub(super) struct One<'a, 't> {
     pub(super) types: &'a BehaviourTypes,
     pub(super) versions: &'a Arc<Versions>,
     pub(super) suspended: Option<&'a mut Suspended>,
-    pub(super) alarm: &'a mut Alarm,
     pub(super) caller: &'a mut Option<Caller>,
     pub(super) reserved: &'a mut Vec<Pid>,
     pub(super) exit: &'a mut Option<ExitReason>,
@@ -66,7 +64,10 @@ impl One<'_, '_> {
             Effect::SendAfter { millis, type_index, payload } => {
                 let ty = self.types.accept(type_index);
                 let ty = ty.ok_or("a timer for a message it does not accept")?;
-                self.turn.send_after(Duration::from_millis(millis), ty, payload);
+                let set = self.turn.send_after(Duration::from_millis(millis), ty, payload);
+                if let Err(why) = set {
+                    tracing::warn!(me = %self.turn.me(), %why, "a timer is not set");
+                }
             }
             Effect::Monitor { target } => {
                 self.turn.monitor(target);
@@ -194,7 +195,7 @@ impl One<'_, '_> {
         if waiting.until <= now {
             return Sent::Overdue;
         }
-        self.alarm.set(self.turn, waiting.until);
+        self.turn.wake_at(waiting.until);
         Sent::NotYet
     }
 

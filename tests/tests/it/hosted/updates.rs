@@ -18,7 +18,7 @@ use midflight_runtime::TokioRuntime;
 use midflight_tests::compiled_format::code;
 use midflight_tests::world::{World, simulate};
 use midflight_transport_inmem::Hub;
-use waiter::{Asked, Begin, Flag, Nap, v2};
+use waiter::{Answer, Asked, Begin, Flag, Nap, Question, Remind, v2};
 
 use super::{MINUTE, SECOND, run, stage, start};
 
@@ -43,6 +43,36 @@ fn a_process_that_starts_around_an_activation_starts_in_the_new_version() {
         let pid = start(&server);
         assert_eq!(server.versions().get(v1).unwrap().process_count(), 0);
         assert_eq!(server.versions().get(v2).unwrap().processes(), [pid]);
+    });
+}
+
+#[test]
+fn names_and_timers_outlive_a_switch() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        run(&world, &server, "waiter-v1").await;
+        let v2 = stage(&world, &server, "waiter-v2").await;
+        let waiter = start(&server);
+        let node = server.node().clone();
+        let watched = node.run("watches", move |cx| async move {
+            let (node, to, began) = (server.node(), cx.me(), cx.now());
+            node.register("waiter", waiter).unwrap();
+            // Its own; one that another has set for it; one for whoever has the name.
+            cx.send(waiter, Remind { to, millis: 2_000 }).await.unwrap();
+            cx.send_after(3 * SECOND, waiter, Remind { to, millis: 0 }).unwrap();
+            cx.send_after(4 * SECOND, "waiter", Remind { to, millis: 0 }).unwrap();
+            cx.send_after(SECOND, waiter, Remind { to, millis: 0 }).unwrap();
+            cx.expect::<Question>().await;
+            assert_eq!(node.process(waiter).unwrap().timers, 1);
+            server.activate(v2).await.unwrap();
+            for seconds in 2..=4 {
+                assert_eq!(cx.expect::<Answer>().await.n, 2, "the new code has it");
+                assert_eq!(cx.now().since(began), seconds * SECOND);
+            }
+            assert_eq!(node.process(waiter).unwrap().timers, 0);
+            assert_eq!(node.whereis("waiter"), Some(waiter));
+        });
+        watched.await.unwrap();
     });
 }
 

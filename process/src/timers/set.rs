@@ -1,0 +1,179 @@
+//! How timers are set, counted and taken back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use midflight_runtime::Instant;
+use rustc_hash::FxHashMap;
+
+use super::expiry::{Timer, To, What};
+use super::timer::{TimerError, TimerRef};
+use super::{Entry, State};
+use crate::node::inner::Inner;
+use crate::peer::wire::Place;
+use crate::send::Route;
+
+/// A timer as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    pub(super) number: u64,
+    pub(super) set_by: Place,
+    /// The other process of this node with which it ends.
+    other: Option<Place>,
+}
+
+/// A process's timers, in its cell.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// How many it has set that have not expired.
+    pub(crate) set: usize,
+    /// Those that end with it, with who set them.
+    ending: FxHashMap<u64, Place>,
+}
+
+impl Inner {
+    /// Sets a timer.
+    pub(crate) fn set_timer(
+        self: &Arc<Self>,
+        set_by: Place,
+        delay: Duration,
+        to: To,
+        what: impl FnOnce(TimerRef) -> What,
+    ) -> Result<TimerRef, TimerError> {
+        let at = self.runtime.now() + delay;
+        let number = self.next();
+        let timer = TimerRef { set_by: self.local_pid(set_by), number };
+        let what = what(timer);
+        let target = match &to {
+            To::Pid(pid) => match self.route(*pid) {
+                Route::Local(place) => Some(place),
+                _ => None,
+            },
+            To::Name(_) | To::NameOn(..) => None,
+        };
+        let ends = target == Some(set_by) || matches!(what, What::Tick(_));
+        let ticket = Ticket { number, set_by, other: target.filter(|target| *target != set_by) };
+        self.hold(ticket, ends)?;
+        if let Some(other) = ticket.other
+            && self.held(other, |held| held.ending.insert(number, set_by)).is_none()
+        {
+            // As one that has ended with its process.
+            self.let_go(ticket);
+            return Ok(timer);
+        }
+        let set = Entry::Timer(Box::new(Timer { ticket, to, what }));
+        self.on_wheel(set_by, at, |state| {
+            let key = state.wheel.insert(at, set);
+            state.timers.insert(number, key);
+            true
+        });
+        Ok(timer)
+    }
+
+    pub(crate) fn cancel_timer(&self, timer: TimerRef) -> Option<Duration> {
+        if timer.set_by.node != self.id {
+            return None;
+        }
+        let (at, set) = {
+            let mut state = self.timers.shard(timer.set_by.index).state.lock();
+            let key = state.timers.remove(&timer.number)?;
+            state.wheel.remove(key)?
+        };
+        if let Entry::Timer(set) = &set {
+            self.let_go(set.ticket);
+        }
+        Some(at.since(self.runtime.now()))
+    }
+
+    pub(crate) fn read_timer(&self, timer: TimerRef) -> Option<Duration> {
+        if timer.set_by.node != self.id {
+            return None;
+        }
+        let state = self.timers.shard(timer.set_by.index).state.lock();
+        let (at, _) = state.wheel.get(*state.timers.get(&timer.number)?)?;
+        Some(at.since(self.runtime.now()))
+    }
+
+    pub(crate) fn reset_timer(&self, timer: TimerRef, delay: Duration) -> bool {
+        if timer.set_by.node != self.id {
+            return false;
+        }
+        let at = self.runtime.now() + delay;
+        let set_by = Place { index: timer.set_by.index, generation: timer.set_by.generation };
+        self.on_wheel(set_by, at, |state| {
+            let key = state.timers.get(&timer.number).copied();
+            key.is_some_and(|key| state.wheel.set(key, at))
+        })
+    }
+
+    /// Changes the wheel of a process's timers. Where that answers true, something is due at `at`.
+    fn on_wheel(
+        &self,
+        process: Place,
+        at: Instant,
+        change: impl FnOnce(&mut State) -> bool,
+    ) -> bool {
+        let shard = self.timers.shard(process.index);
+        let (changed, earlier) = {
+            let mut state = shard.state.lock();
+            let changed = change(&mut state);
+            (changed, changed && state.is_earlier(at))
+        };
+        if earlier {
+            shard.task.wake();
+        }
+        changed
+    }
+
+    /// A process has ended, and with it the timers that end with it.
+    pub(crate) fn end_timers(&self, held: Held) {
+        for (number, set_by) in held.ending {
+            self.cancel_timer(TimerRef { set_by: self.local_pid(set_by), number });
+        }
+    }
+
+    /// Counts a timer for its process and the node.
+    fn hold(&self, ticket: Ticket, ends: bool) -> Result<(), TimerError> {
+        let Ticket { number, set_by, .. } = ticket;
+        let limits = &self.limits;
+        if self.timers.count.fetch_add(1, Ordering::Relaxed) >= limits.timers {
+            self.timers.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(TimerError::NodeFull);
+        }
+        let counted = self.held(set_by, |held| {
+            if held.set >= limits.timers_per_process {
+                return Err(TimerError::TooMany);
+            }
+            held.set += 1;
+            if ends {
+                held.ending.insert(number, set_by);
+            }
+            Ok(())
+        });
+        let counted = counted.unwrap_or(Err(TimerError::Ended));
+        if counted.is_err() {
+            self.timers.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        counted
+    }
+
+    /// A timer is no more.
+    pub(super) fn let_go(&self, ticket: Ticket) {
+        let Ticket { number, set_by, other } = ticket;
+        self.timers.count.fetch_sub(1, Ordering::Relaxed);
+        self.held(set_by, |held| {
+            held.set = held.set.saturating_sub(1);
+            held.ending.remove(&number);
+        });
+        if let Some(other) = other {
+            self.held(other, |held| held.ending.remove(&number));
+        }
+    }
+
+    /// Looks at the timers in a living process's cell.
+    pub(super) fn held<T>(&self, place: Place, look: impl FnOnce(&mut Held) -> T) -> Option<T> {
+        let mut slot = self.table.slot(place.index)?.lock();
+        slot.is(place.generation).then(|| look(&mut slot.rare().timers))
+    }
+}

@@ -1,0 +1,89 @@
+//! What waiting leaves on the wheels.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, select};
+use midflight_runtime::SimRuntime;
+use midflight_transport_api::Address;
+use midflight_transport_inmem::Hub;
+
+use crate::{Context, Node};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Entries on all wheels.
+    fn waits(&self) -> usize {
+        self.inner.timers.shards.iter().map(|shard| shard.state.lock().wheel.len()).sum()
+    }
+}
+
+/// Runs `scenario` with a node of its own, simulated.
+fn on_a_node<F: Future<Output = ()> + Send + 'static>(
+    scenario: impl FnOnce(Node) -> F + Send + 'static,
+) {
+    let sim = SimRuntime::new(7);
+    let (hub, runtime) = (Hub::new(0), sim.handle());
+    sim.run(10_000_000, async move {
+        let builder = Node::builder("a").listen(Address::new("mem", "a").unwrap());
+        let node = builder.start(&hub.transport(runtime.clone()), runtime).await.unwrap();
+        scenario(node).await;
+    })
+    .unwrap();
+}
+
+async fn echo(cx: Context) {
+    loop {
+        let received = cx.receive_one::<u64>().await;
+        if let Some(caller) = received.reply_to {
+            caller.reply(received.message);
+        }
+    }
+}
+
+#[test]
+fn calls_that_are_answered_in_time_leave_one_alarm_and_a_process_that_ends_none() {
+    on_a_node(|node| async move {
+        let (echo, before) = (node.spawn("echo", echo).unwrap(), node.waits());
+        let calls = move |cx: Context| async move {
+            for n in 0..1_000 {
+                assert_eq!(cx.call::<u64, u64>(echo, n, HOUR).await.unwrap(), n);
+                assert_eq!(cx.node().waits(), before + 1);
+                if n % 10 == 0 {
+                    // An earlier wait moves it, and has it ring.
+                    cx.expect_timeout::<u64>(SECOND).await;
+                    assert_eq!(cx.node().waits(), before);
+                }
+            }
+        };
+        node.run("calls", calls).await.unwrap();
+        assert_eq!(node.waits(), before);
+    });
+}
+
+#[test]
+fn parts_of_a_process_wait_each_for_its_own_and_leave_nothing() {
+    on_a_node(|node| async move {
+        let before = node.waits();
+        let parts = |cx: Context| async move {
+            let began = cx.now();
+            // So many that each is polled by a waker of its own.
+            let mut waits = Vec::new();
+            for n in (1..=100).rev() {
+                let cx = &cx;
+                waits.push(async move {
+                    cx.sleep(n * SECOND).await;
+                    cx.now().since(began)
+                });
+            }
+            let given_up = waits.split_off(50);
+            let ended = join_all(waits).await;
+            assert_eq!(ended, (51..=100).rev().map(|n| n * SECOND).collect::<Vec<_>>());
+            let given_up = select(join_all(given_up), Box::pin(cx.sleep(SECOND)));
+            drop(given_up.await);
+        };
+        node.run("parts", parts).await.unwrap();
+        assert_eq!(node.waits(), before);
+    });
+}
