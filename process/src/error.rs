@@ -47,6 +47,10 @@ pub enum TrySendError<M> {
     /// [`Context::send`](crate::Context::send) does. The message comes back.
     #[error("a name on another node takes asking there")]
     Elsewhere(M),
+    /// The receiver has closed the port, or never had it. On another node that is known once a value
+    /// was refused, which [`Undelivered`](crate::Undelivered) tells. The value comes back.
+    #[error("the port is closed")]
+    Closed(M),
 }
 
 /// A message could not be sent.
@@ -101,6 +105,10 @@ pub enum SendError {
     /// The node was not to be asked who has the name.
     #[error(transparent)]
     Whereis(AskError),
+    /// The receiver, which this is, has closed the port, or never had it. On another node that is known
+    /// once a value was refused, which [`Undelivered`](crate::Undelivered) tells.
+    #[error("the port of {0} is closed")]
+    Closed(Pid),
 }
 
 /// A call has no reply.
@@ -151,7 +159,7 @@ impl CallError {
 impl<M: 'static> TrySendError<M> {
     /// From the reason for which a moved `M` was not sent.
     pub(crate) fn from_not_sent(not_sent: NotSent) -> Self {
-        let back = |content: Content| match content {
+        not_sent.unsent(|content| match content {
             Content::Value(value) => match value.into_any().downcast::<M>() {
                 Ok(message) => *message,
                 Err(other) => match other.downcast::<Ported<M>>() {
@@ -160,15 +168,22 @@ impl<M: 'static> TrySendError<M> {
                 },
             },
             Content::Bytes { .. } => unreachable!("it was moved in as a value"),
-        };
-        match not_sent {
-            NotSent::Full(content) => Self::Full(back(content)),
-            NotSent::NotConnected(_, content) => Self::NotConnected(back(content)),
-            NotSent::Disconnected(content) => Self::Disconnected(back(content)),
-            NotSent::TooLarge { max } => Self::TooLarge { max },
-            NotSent::Encode(error) => Self::Encode(error),
-            NotSent::TooManyTypes => Self::TooManyTypes,
-            NotSent::Incompatible(mismatch) => Self::Incompatible(mismatch),
+        })
+    }
+}
+
+impl NotSent {
+    /// The error of who sent it, with what `back` makes of the content.
+    fn unsent<M>(self, back: impl FnOnce(Content) -> M) -> TrySendError<M> {
+        match self {
+            Self::Full(content) => TrySendError::Full(back(content)),
+            Self::NotConnected(_, content) => TrySendError::NotConnected(back(content)),
+            Self::Disconnected(content) => TrySendError::Disconnected(back(content)),
+            Self::TooLarge { max } => TrySendError::TooLarge { max },
+            Self::Encode(error) => TrySendError::Encode(error),
+            Self::TooManyTypes => TrySendError::TooManyTypes,
+            Self::Incompatible(mismatch) => TrySendError::Incompatible(mismatch),
+            Self::Closed(content) => TrySendError::Closed(back(content)),
         }
     }
 }
@@ -189,20 +204,13 @@ impl SendError {
             TrySendError::NoName(_) | TrySendError::Elsewhere(_) => {
                 unreachable!("it was sent to a pid")
             }
+            TrySendError::Closed(_) => Self::Closed(to),
         }
     }
 
-    /// From a reason for which waiting does not help.
+    /// As [`SendError::from_try`].
     pub(crate) fn from_not_sent(not_sent: NotSent, to: Pid) -> Self {
-        match not_sent {
-            NotSent::Full(_) => Self::Overloaded(to),
-            NotSent::NotConnected(..) => Self::Unreachable { to, why: "there is no link".into() },
-            NotSent::Disconnected(_) => Self::Disconnected(to),
-            NotSent::TooLarge { max } => Self::TooLarge { max },
-            NotSent::Encode(error) => Self::Encode(error),
-            NotSent::TooManyTypes => Self::TooManyTypes,
-            NotSent::Incompatible(mismatch) => Self::Incompatible { to, mismatch },
-        }
+        Self::from_try(not_sent.unsent(|_content| ()), to)
     }
 }
 

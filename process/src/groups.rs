@@ -246,12 +246,14 @@ impl Inner {
         let what = if joined { GroupEvent::Joined } else { GroupEvent::Left };
         let told = GroupChange { monitor, group: group.clone(), what, processes };
         let entry = Envelope::Value { from: Sender::NOBODY, value: Box::new(told) };
-        if let Err(NotDelivered::Full(_)) = self.deliver(watcher, entry, self.room())
+        if let Err(NotDelivered::Full(_)) = self.deliver(watcher, entry, Some(self.room()))
             && self.groups.with(|groups| groups.demonitor(monitor, watcher))
         {
             let (what, processes) = (GroupEvent::Overrun, Vec::new());
             let last = GroupChange { monitor, group, what, processes };
-            self.notify(Sender::NOBODY, watcher, Box::new(last));
+            // The last: whatever the mailbox's bounds, and unless it has ended.
+            let last = Envelope::Value { from: Sender::NOBODY, value: Box::new(last) };
+            let _ = self.deliver(watcher, last, None);
         }
     }
 }

@@ -11,3 +11,4 @@ mod lies;
 mod list;
 mod log;
 mod raw;
+mod schemas;

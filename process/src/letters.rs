@@ -18,7 +18,7 @@ use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::{Place, Signal};
 use crate::send::Route;
-use crate::table::{NotDelivered, Room};
+use crate::table::NotDelivered;
 use crate::types::TypeNo;
 
 /// A dead letter was not sent again. It is kept as it was.
@@ -108,17 +108,7 @@ impl Node {
         if inner.types.entry(ty).info().is_none()
             && let Some(peer) = letter.from.and_then(|from| inner.peer(from.node))
         {
-            inner.ask_schema(&peer, ty);
-            let told = std::future::poll_fn(|cx| {
-                if inner.types.wait_for_schema(ty, cx.waker()) {
-                    std::task::Poll::Pending
-                } else {
-                    std::task::Poll::Ready(())
-                }
-            });
-            let limit = inner.limits.schema_timeout;
-            // Late or never: then it is not known.
-            let _ = midflight_runtime::timeout(&*inner.runtime, limit, told).await;
+            inner.await_schema(ty, || inner.ask_schema(&peer, ty)).await;
         }
         let info = inner.types.entry(ty).info().cloned()?;
         Some(Render::new(&info, &letter.bytes).to_string())
@@ -163,9 +153,7 @@ impl Inner {
                 {
                     self.ask_schema(&peer, ty);
                 }
-                let limits = &self.limits;
-                let room = Room { messages: limits.mailbox_messages, bytes: limits.mailbox_bytes };
-                self.deliver_again(place, *id, ty, bytes.clone(), room).map_err(|why| match why {
+                self.deliver_again(place, *id, ty, bytes.clone()).map_err(|why| match why {
                     NotDelivered::Full(_) => RedeliverError::Full(to),
                     NotDelivered::Dead(_) => RedeliverError::NoProcess(to),
                 })
@@ -196,10 +184,10 @@ impl Inner {
         letter: LetterId,
         ty: TypeNo,
         bytes: Bytes,
-        room: Room,
     ) -> Result<(), NotDelivered> {
         let content = Content::Bytes { ty, bytes };
-        self.deliver(to, crate::send::entry(Sender::again(letter), None, content), Some(room))
+        let entry = crate::send::entry(Sender::again(letter), None, content);
+        self.deliver(to, entry, Some(self.room()))
     }
 
     /// Takes a letter that an operator sends from a peer's dead letters. What cannot be delivered
@@ -221,10 +209,8 @@ impl Inner {
             // Its sender's node may be gone; who had the letter may have the schema.
             self.ask_schema(peer, ty);
         }
-        let limits = &self.limits;
-        let room = Room { messages: limits.mailbox_messages, bytes: limits.mailbox_bytes };
         let bytes = Bytes::from(bytes);
-        let refusal = match self.deliver_again(to, letter, ty, bytes.clone(), room) {
+        let refusal = match self.deliver_again(to, letter, ty, bytes.clone()) {
             Ok(()) => return,
             Err(NotDelivered::Dead(_)) => Refusal::NoProcess,
             Err(NotDelivered::Full(_)) => {

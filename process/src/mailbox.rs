@@ -13,7 +13,8 @@ use std::collections::VecDeque;
 use midflight_message::Pid;
 use parking_lot::Mutex;
 
-use crate::mailbox::envelope::{Envelope, Parcel, SMALL_OVERHEAD, Sender};
+use crate::mailbox::envelope::{Envelope, NOTICE_WEIGHT, Parcel, SMALL_OVERHEAD, Sender};
+use crate::scheduler::turn::Handled;
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
 
@@ -141,6 +142,8 @@ pub(crate) struct Mailbox {
     /// What came and has not been handled, for the bounds that local senders keep to.
     pub(crate) messages: u32,
     pub(crate) bytes: u32,
+    /// Notices among it.
+    pub(crate) notices: u32,
 }
 
 impl Mailbox {
@@ -157,6 +160,7 @@ impl Mailbox {
         let (messages, bytes) = entry.weight();
         self.messages += messages;
         self.bytes = self.bytes.saturating_add(bytes);
+        self.notices += u32::from((messages, bytes) == NOTICE_WEIGHT);
         match &mut self.rest {
             None if self.head.is_none() => self.head = Some(entry),
             rest => rest.get_or_insert_with(|| pool.take()).entries.push_back(entry),
@@ -262,9 +266,10 @@ impl Mailbox {
     }
 
     /// So much of what was taken has been handled.
-    pub(crate) fn handled(&mut self, messages: u32, bytes: u32) {
-        self.messages = self.messages.saturating_sub(messages);
-        self.bytes = self.bytes.saturating_sub(bytes);
+    pub(crate) const fn handled(&mut self, handled: &Handled) {
+        self.messages = self.messages.saturating_sub(handled.messages);
+        self.bytes = self.bytes.saturating_sub(handled.bytes);
+        self.notices = self.notices.saturating_sub(handled.notices);
     }
 }
 

@@ -3,6 +3,7 @@
 //! What a turn sends to the peer is written under one lock. What the link's batch has no room for waits
 //! here, in the order of its lane, and senders on that lane are told `Full` until it has gone.
 
+mod announced;
 pub(crate) mod ask;
 mod batch;
 pub(crate) mod connect;
@@ -11,6 +12,7 @@ pub(crate) mod link;
 pub(crate) mod overflow;
 pub(crate) mod peering;
 pub(crate) mod pending;
+pub(crate) mod schemas;
 pub(crate) mod signals;
 pub(crate) mod sink;
 pub(crate) mod texts;

@@ -7,7 +7,9 @@
 
 mod any;
 mod clause;
+mod held;
 mod letter;
+mod next;
 pub(crate) mod shelf;
 mod sources;
 #[cfg(test)]
@@ -20,20 +22,20 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use midflight_message::{Message, Pid};
-use midflight_runtime::Instant;
 
 pub use any::{AnyMessage, ReadError};
-use clause::{And, Clauses, NoClause, On, OnAny, OnIf, Span, Taken, Wanted};
-pub(crate) use letter::{AwaitedSchema, Letter, Read, Unread, await_schema, encoded, read};
+use clause::any::{OnAny, OnDecided};
+use clause::{And, Clauses, NoClause, On, OnIf, Span, Taken};
+pub(crate) use held::Held;
+pub(crate) use letter::{Letter, Read, Unread, encoded, read, schema_missing};
+use next::{Found, What};
 use sources::Choice;
 
 use crate::LetterId;
 use crate::context::Context;
 use crate::letters::unread::refuse;
-use crate::mailbox::envelope::{Content, Envelope, Parcel, Sender, encoded_weight};
-use crate::mailbox::value::Value;
-use crate::receive::shelf::{Arrival, Shelf};
-use crate::scheduler::function::Arrived;
+use crate::mailbox::envelope::{Content, Sender, encoded_weight};
+use crate::receive::shelf::Arrival;
 use crate::send::MOVED_WEIGHT;
 use crate::send::reply_to::ReplyTo;
 use crate::timers::deadline::Deadline;
@@ -112,6 +114,19 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         self.with(OnAny { predicate: wanted, then })
     }
 
+    /// Adds a clause for messages of any type. One that cannot be read before the schema of the type that
+    /// `undecided` names has come waits for that in the mailbox.
+    pub(crate) fn any_decided<
+        P: FnMut(&AnyMessage) -> Option<TypeNo>,
+        F: FnMut(AnyMessage) -> T,
+    >(
+        self,
+        undecided: P,
+        then: F,
+    ) -> Receive<'a, T, And<C, OnDecided<P, F>>> {
+        self.with(OnDecided { undecided, then })
+    }
+
     fn with<K>(self, clause: K) -> Receive<'a, T, And<C, K>> {
         let Self { context, clauses: before, seen, choice, output } = self;
         Receive { context, clauses: And { before, clause }, seen, choice, output }
@@ -145,16 +160,27 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         })
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        waiting: &mut Option<Box<AwaitedSchema>>,
-    ) -> Poll<T> {
+    fn poll(&mut self, cx: &mut TaskContext<'_>, held: &mut Option<Box<Held>>) -> Poll<T> {
+        loop {
+            let inner = &self.context.node.inner;
+            if let Some(decided) = held.take_if(|held| held.is_decided(inner)) {
+                self.seen = self.seen.min(decided.first());
+            }
+            let polled = self.poll_once(cx, held);
+            let inner = &self.context.node.inner;
+            let waits = held.as_ref().is_none_or(|held| held.wait(inner, cx.waker()));
+            if polled.is_ready() || waits {
+                return polled;
+            }
+        }
+    }
+
+    fn poll_once(&mut self, cx: &mut TaskContext<'_>, held: &mut Option<Box<Held>>) -> Poll<T> {
         if C::PORTS > 0 {
-            return self.poll_sources(cx, waiting);
+            return self.poll_sources(cx, held);
         }
         let mut seen = self.seen;
-        let polled = self.poll_messages(cx, waiting, (Span::ALL, u64::MAX), &mut seen);
+        let polled = self.poll_messages(cx, held, (Span::ALL, u64::MAX), &mut seen);
         self.seen = seen;
         polled
     }
@@ -164,11 +190,12 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     fn poll_messages(
         &mut self,
         cx: &mut TaskContext<'_>,
-        waiting: &mut Option<Box<AwaitedSchema>>,
+        held: &mut Option<Box<Held>>,
         (of, before): (Span, u64),
         seen: &mut u64,
     ) -> Poll<T> {
-        while let Some(Found { clause, arrival, lifted, what }) = self.next(of, before, seen) {
+        while let Some(found) = self.next(of, before, seen, held.as_deref()) {
+            let Found { clause, arrival, lifted, what } = found;
             let letter = match self.take_at_once(clause, arrival, what) {
                 Ok(taken) => {
                     self.forget_lifted(lifted, arrival.number);
@@ -178,13 +205,13 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             };
             match self.try_clauses(of, clause, lifted, letter) {
                 Tried::Received(taken) => return Poll::Ready(taken),
-                // The entries before it were refused, too.
-                Tried::Next => *seen = arrival.number + 1,
+                Tried::Next => {}
                 Tried::Undecided(from, ty) => {
-                    let inner = &self.context.node.inner;
-                    std::task::ready!(AwaitedSchema::poll(waiting, inner, cx, (from, ty)));
+                    held.get_or_insert_default().hold(arrival.number, from, ty);
                 }
             }
+            // The entries before it were refused, or wait, too.
+            *seen = arrival.number + 1;
         }
         self.context.shared.wait(cx);
         Poll::Pending
@@ -248,138 +275,22 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                     refuse(inner, self.context.place, unread, refusal);
                     return Tried::Next;
                 }
-                Taken::Undecided(letter, ty) => {
+                Taken::Undecided(letter, ty, _) if inner.request_schema(letter.from, ty) => {
                     let from = letter.from;
                     self.put_back(lifted, letter);
                     return Tried::Undecided(from, ty);
                 }
-            }
-        }
-    }
-
-    /// Takes the oldest message out that has not been seen and that a clause may take.
-    #[inline]
-    fn next(&self, of: Span, before: u64, seen: &mut u64) -> Option<Found> {
-        let inner = &self.context.node.inner;
-        let mut arrived = self.context.shared.arrived.lock();
-        let Arrived { inbox, front, aside, handled, .. } = &mut *arrived;
-        if *front > *seen
-            && let Some(aside) = aside
-            && let Some((found, weight)) = self.shelved(of, *seen, before, &mut aside.shelf)
-        {
-            handled.add(found.what.from(), weight);
-            return Some(found);
-        }
-        while let Some(inbox) = inbox
-            && *front < before
-            && let Some(entry) = inbox.entries.front()
-        {
-            count_examined();
-            let subject = entry.subject();
-            let clause = subject.and_then(|subject| self.clauses.find(inner, subject, of));
-            let arrival = Arrival { number: *front, at: Instant::default() };
-            *front += 1;
-            let entry = inbox.remove(0)?;
-            let Some(clause) = clause else {
-                let at = inner.runtime.now();
-                let shelf = &mut aside.get_or_insert_default().shelf;
-                shelf.put(inner, Arrival { at, ..arrival }, entry, &inbox.segment);
-                continue;
-            };
-            handled.add(entry.from(), entry.weight());
-            let what = match entry {
-                Envelope::Value { from, value } | Envelope::Port { from, value } => {
-                    What::Value { from, value }
+                // It may have come in the meantime.
+                Taken::Undecided(undecided, ty, _) if inner.types.is_known(ty) => {
+                    letter = undecided;
                 }
-                Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
-                Envelope::Small { from, ty, start, len, .. } => {
-                    let mut bytes = SCRATCH.take();
-                    bytes.clear();
-                    bytes.extend_from_slice(inbox.small(start, len));
-                    What::Small { from, ty, bytes }
+                Taken::Undecided(Letter { from, call, content, .. }, ty, reader) => {
+                    self.forget_lifted(lifted, number);
+                    let unread = Unread { from, call, content, reader };
+                    refuse(inner, self.context.place, unread, schema_missing(inner, ty));
+                    return Tried::Next;
                 }
-            };
-            return Some(Found { clause, arrival, lifted: None, what });
-        }
-        *seen = *front;
-        None
-    }
-
-    /// Takes the oldest entry off the shelf that has not been seen and that a clause may take.
-    #[inline(never)]
-    fn shelved(
-        &self,
-        of: Span,
-        seen: u64,
-        before: u64,
-        shelf: &mut Shelf,
-    ) -> Option<(Found, (u32, u32))> {
-        let (number, name) = self.oldest_shelved(of, seen, shelf)?;
-        if number >= before {
-            return None;
-        }
-        count_examined();
-        let subject = shelf.get(&name, number).and_then(Envelope::subject)?;
-        let clause = self.clauses.find(&self.context.node.inner, subject, of)?;
-        let mut bytes = SCRATCH.take();
-        let taken = if C::LOOKS {
-            shelf.lift(&name, number, &mut bytes)
-        } else {
-            shelf.take(&name, number, &mut bytes)
-        };
-        let (arrival, entry) = taken?;
-        let weight = entry.weight();
-        let what = match entry {
-            Envelope::Small { from, ty, .. } => What::Small { from, ty, bytes },
-            Envelope::Value { from, value } | Envelope::Port { from, value } => {
-                What::Value { from, value }
             }
-            Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
-        };
-        Some((Found { clause, arrival, lifted: C::LOOKS.then_some(name), what }, weight))
-    }
-
-    /// The number and the type's name of that entry.
-    fn oldest_shelved(&self, of: Span, seen: u64, shelf: &Shelf) -> Option<(u64, Arc<str>)> {
-        let mut oldest: Option<(u64, Arc<str>)> = None;
-        self.clauses.wanted(of, &mut |wanted| {
-            let first = match wanted {
-                Wanted::Called(name) => shelf.first(name, seen),
-                Wanted::Any => shelf.first_of_any(seen),
-            };
-            if let Some((number, name)) = first
-                && oldest.as_ref().is_none_or(|(before, _)| number < *before)
-            {
-                oldest = Some((number, name));
-            }
-        });
-        oldest
-    }
-
-    /// Puts the letter that was taken last back into its place.
-    fn put_back(&self, lifted: Option<Arc<str>>, mut letter: Letter) {
-        let inner = &self.context.node.inner;
-        if letter.arrival.at == Instant::default() {
-            letter.arrival.at = inner.runtime.now();
-        }
-        let (arrival, from, weight) = (letter.arrival, letter.from, letter.weight);
-        let entry = letter.into_entry();
-        let mut arrived = self.context.shared.arrived.lock();
-        arrived.handled.undo(from, weight);
-        let shelf = &mut arrived.aside().shelf;
-        match lifted {
-            Some(name) => shelf.restore(&name, arrival.number, entry),
-            None => shelf.put(inner, arrival, entry, &[]),
-        }
-    }
-
-    /// What was lifted off the shelf is taken for good.
-    fn forget_lifted(&self, lifted: Option<Arc<str>>, number: u64) {
-        if let Some(name) = lifted {
-            let mut arrived = self.context.shared.arrived.lock();
-            let taken = arrived.aside().shelf.take(&name, number, &mut Vec::new());
-            drop(arrived);
-            drop(taken);
         }
     }
 }
@@ -387,32 +298,6 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
 thread_local! {
     /// Where a small message lies while it is decoded.
     pub(crate) static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// A message that a clause may take.
-struct Found {
-    clause: usize,
-    arrival: Arrival,
-    /// The type's name, when it was only lifted off the shelf.
-    lifted: Option<Arc<str>>,
-    what: What,
-}
-
-/// A message that was taken out.
-enum What {
-    Value { from: Sender, value: Box<dyn Value> },
-    Small { from: Sender, ty: TypeNo, bytes: Vec<u8> },
-    Parcel { from: Sender, parcel: Box<Parcel> },
-}
-
-impl What {
-    const fn from(&self) -> Sender {
-        match self {
-            Self::Value { from, .. } | Self::Small { from, .. } | Self::Parcel { from, .. } => {
-                *from
-            }
-        }
-    }
 }
 
 /// What the clauses made of a message.
@@ -428,17 +313,4 @@ impl<T, C> std::fmt::Debug for Receive<'_, T, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Receive").field("context", self.context).finish_non_exhaustive()
     }
-}
-
-#[cfg(test)]
-thread_local! {
-    /// Entries that receives of this thread have looked at.
-    static EXAMINED: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts an entry that is looked at.
-#[inline]
-fn count_examined() {
-    #[cfg(test)]
-    EXAMINED.set(EXAMINED.get() + 1);
 }

@@ -8,16 +8,19 @@ use std::sync::atomic::Ordering;
 
 use midflight_message::{Message, NodeId};
 use midflight_transport_api::LinkLoss;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-use crate::ReconnectPolicy;
 use crate::context::Context;
-use crate::mailbox::envelope::{Envelope, Sender};
+use crate::mailbox::envelope::Sender;
+use crate::mailbox::value::Value;
 use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::Place;
 use crate::reconnect::senders::Sent;
+use crate::table::slot::Slot;
+use crate::{MemberState, ReconnectPolicy};
 
 /// The link to a node was lost, on which this process had sent messages: some of them, the last ones, may
 /// not have arrived, and nobody knows how many. Sending there fails until the process has called
@@ -103,11 +106,18 @@ impl Inner {
     /// The link to `peer` is lost: tells who had sent on it.
     pub(crate) fn tell_senders(self: &Arc<Self>, peer: &Peer, loss: &LinkLoss) {
         let (mut told, mut accepted) = (0_u64, 0_u64);
+        // Looked up before, as the cells' locks go inside.
+        let members: FxHashSet<_> = {
+            let members = self.gossip.kernel.lock().members();
+            let there = members.into_iter().filter(|member| member.state != MemberState::Down);
+            there.map(|member| member.id).collect()
+        };
+        let may_return = |node: NodeId| members.contains(&node);
         for (process, sent) in peer.senders.end() {
             match sent {
                 Sent::Calls => {}
                 Sent::MessagesUntold => accepted += 1,
-                Sent::Messages => match self.tell_sender(process, peer, loss) {
+                Sent::Messages => match self.tell_sender(process, peer, loss, may_return) {
                     Some(true) => told += 1,
                     Some(false) => accepted += 1,
                     // It has ended since.
@@ -123,17 +133,20 @@ impl Inner {
     }
 
     /// Answers whether the process had not accepted that before, and is told.
-    fn tell_sender(&self, process: Place, peer: &Peer, loss: &LinkLoss) -> Option<bool> {
+    fn tell_sender(
+        &self,
+        process: Place,
+        peer: &Peer,
+        loss: &LinkLoss,
+        may_return: impl Fn(NodeId) -> bool,
+    ) -> Option<bool> {
         let reason = format!("the link to node {} was lost ({loss})", peer.name);
         let mut told = false;
-        let queue = self.table.visit(process.index, process.generation, |slot| {
-            told = slot.rare().relations.losses.lost(peer.id);
-            let value = Box::new(Disconnected { node: peer.id, reason });
-            told.then_some(Envelope::Value { from: Sender::NOBODY, value })
-        })?;
-        if queue {
-            self.queues.push(process.index);
-        }
+        let told_of = |slot: &mut Slot| {
+            told = slot.rare().relations.losses.lost(peer.id, may_return);
+            told.then(|| Box::new(Disconnected { node: peer.id, reason }) as Box<dyn Value>)
+        };
+        self.notify_by(Sender::NOBODY, process, told_of)?;
         Some(told)
     }
 }

@@ -17,7 +17,6 @@ use parking_lot::Mutex;
 
 use crate::error::TrySendError;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
-use crate::mailbox::value::Value;
 use crate::node::inner::Inner;
 use crate::peer::wire::{
     CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port,
@@ -51,6 +50,8 @@ pub(crate) enum NotSent {
     TooManyTypes,
     /// The receiver has said that it cannot read this type.
     Incompatible(Box<Mismatch>),
+    /// The receiver has no such port.
+    Closed(Content),
 }
 
 /// As what a content is sent.
@@ -132,8 +133,9 @@ impl Inner {
         Ok(())
     }
 
-    pub(crate) const fn room(&self) -> Option<Room> {
-        Some(Room { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes })
+    /// What a sender on this node may leave in one mailbox.
+    pub(crate) const fn room(&self) -> Room {
+        Room { messages: self.limits.mailbox_messages, bytes: self.limits.mailbox_bytes }
     }
 
     /// Sends a message, a request or a value for a port, if the receiver has room.
@@ -182,7 +184,23 @@ impl Inner {
         let context = trace::outgoing(self);
         let named = context.and_then(|_| trace::name_of(self, &content));
         let entry = entry(local(from), kind, content);
-        match self.deliver_under(context, to, entry, self.room()) {
+        let delivered = match kind {
+            // A traced one is refused by its receiver, should its port be closed.
+            Kind::Port(port) if context.is_none() => {
+                match self.table.deliver_value(to, port, entry, Some(self.room())) {
+                    Ok(Err(closed)) => return Err(NotSent::Closed(content_of(closed))),
+                    Ok(Ok(queue)) => {
+                        if queue {
+                            self.queues.push(to.index);
+                        }
+                        Ok(())
+                    }
+                    Err(not) => Err(not),
+                }
+            }
+            _ => self.deliver_under(context, to, entry, Some(self.room())),
+        };
+        match delivered {
             Ok(()) => {
                 trace::sent(self, context, self.local_pid(to), named);
                 Ok(())
@@ -217,6 +235,11 @@ impl Inner {
         let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
         if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
             return Err(NotSent::Incompatible(mismatch));
+        }
+        if let Kind::Port(port) = kind
+            && peer.refused.is_closed(to, port)
+        {
+            return Err(NotSent::Closed(content));
         }
         if let Kind::Call(call) = kind
             && !peer.pending.add_call(call, from)
@@ -271,6 +294,9 @@ impl Inner {
         if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
             return Err(TrySendError::Incompatible(mismatch));
         }
+        if port.is_some_and(|port| peer.refused.is_closed(to, port)) {
+            return Err(TrySendError::Closed(message));
+        }
         let mut head = |buffer: &mut Vec<u8>| {
             match port {
                 None => put_message(buffer, to, from, ty.0),
@@ -323,12 +349,6 @@ impl Inner {
         if peer.signal(signal) == WriteOutcome::KeptFirst {
             self.write_kept_later(peer.clone());
         }
-    }
-
-    /// Puts a message from the node itself into a mailbox, whatever its bounds.
-    pub(crate) fn notify(self: &Arc<Self>, from: Sender, to: Place, value: Box<dyn Value>) {
-        // Nobody is left to be told.
-        let _ = self.deliver(to, Envelope::Value { from, value }, None);
     }
 
     /// Wakes `waker` once `to` may have room. Whoever calls this tries once more after: what came

@@ -80,6 +80,14 @@ impl<K: Ord + Copy, V> SmallMap<K, V> {
         }
     }
 
+    /// Drops what `keep` does not want.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        match self {
+            Self::Row(row) => row.retain(|(key, _)| keep(key)),
+            Self::Tree(tree) => tree.retain(|key, _| keep(key)),
+        }
+    }
+
     /// All entries, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (row, tree) = match self {
@@ -110,6 +118,8 @@ mod tests {
                 assert_eq!(small.get_mut(&key), map.get_mut(&key));
                 assert_eq!(small.len(), map.len());
             }
+            small.retain(|key| key % 3 != 0);
+            map.retain(|key, _| key % 3 != 0);
             assert!(small.iter().eq(map.iter()));
         }
     }

@@ -16,7 +16,7 @@ use crate::mailbox::envelope::{Envelope, Parcel, Sender};
 use crate::mailbox::{Inbox, InboxPool, Mailbox};
 use crate::peer::wire::Place;
 use crate::scheduler::body::Body;
-use crate::table::slot::{Run, Slot};
+use crate::table::slot::{Rare, Run, Slot};
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
 
@@ -178,6 +178,23 @@ impl Table {
         let (mut slot, entry) = self.admit(index, generation, entry, room)?;
         slot.mailbox.push(entry, &self.pool);
         Ok(queue(&mut slot))
+    }
+
+    /// As [`Table::deliver`], of a value for a port. `Ok(Err)`: the port is not open.
+    pub(crate) fn deliver_value(
+        &self,
+        to: Place,
+        port: u32,
+        entry: Envelope,
+        room: Option<Room>,
+    ) -> Result<Result<bool, Envelope>, NotDelivered> {
+        let (mut slot, entry) = self.admit(to.index, to.generation, entry, room)?;
+        let open = |rare: &Rare| rare.relations.monitors.is_open(port);
+        if !slot.rare.as_deref().is_some_and(open) {
+            return Ok(Err(entry));
+        }
+        slot.mailbox.push(entry, &self.pool);
+        Ok(Ok(queue(&mut slot)))
     }
 
     /// As [`Table::deliver`], with the context of a message before it.

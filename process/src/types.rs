@@ -7,7 +7,6 @@
 
 pub(crate) mod recent;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -28,10 +27,8 @@ pub(crate) struct TypeEntry {
     pub(crate) version: u32,
     pub(crate) fingerprint: Fingerprint,
     info: OnceLock<Arc<TypeInfo>>,
-    /// Who waits for the schema; `None` once nobody may wait any more.
+    /// Who waits for the schema.
     waiting: Mutex<Vec<Waker>>,
-    /// Asked for and not had: readers give up.
-    unavailable: AtomicBool,
 }
 
 impl TypeEntry {
@@ -46,10 +43,10 @@ impl TypeEntry {
 pub(crate) enum Reading {
     /// As it says.
     Resolved(Arc<Resolution>),
-    /// The writer's schema is being fetched: wait with [`TypeTable::wait_for_schema`].
+    /// The writer's schema is not known: its node is to be asked.
     SchemaUnknown,
-    /// The writer's schema cannot be had.
-    SchemaUnavailable,
+    /// The reader's own schema is not known.
+    NoReader,
 }
 
 /// The types of a node.
@@ -197,7 +194,6 @@ impl TypeTable {
             fingerprint,
             info: OnceLock::new(),
             waiting: Mutex::default(),
-            unavailable: AtomicBool::new(false),
         }));
         inner.by_name.entry(key.0.clone()).or_default().push(no);
         inner.by_fingerprint.entry(fingerprint).or_default().push(no);
@@ -252,21 +248,15 @@ impl TypeTable {
         }
     }
 
-    /// Somebody new is asked for the schema with `fingerprint`: readers wait again.
-    pub(crate) fn ask_again(&self, fingerprint: Fingerprint) {
-        let inner = self.inner.read();
-        for entry in inner.with(fingerprint) {
-            entry.unavailable.store(false, Ordering::Release);
-        }
+    /// Whoever waits for the schema with `fingerprint` looks again: it is on its way no more.
+    pub(crate) fn wake(&self, fingerprint: Fingerprint) {
+        let entries: Vec<_> = self.inner.read().with(fingerprint).cloned().collect();
+        entries.iter().for_each(|entry| entry.wake());
     }
 
-    /// Nobody can say what the schema with `fingerprint` is: readers give up waiting.
-    pub(crate) fn give_up(&self, fingerprint: Fingerprint) {
-        let entries: Vec<_> = self.inner.read().with(fingerprint).cloned().collect();
-        for entry in entries {
-            entry.unavailable.store(true, Ordering::Release);
-            entry.wake();
-        }
+    /// Whether the schema of `no` is known.
+    pub(crate) fn is_known(&self, no: TypeNo) -> bool {
+        self.entry(no).info().is_some()
     }
 
     /// How `writer` is read as `reader`, by one that has no conversions.
@@ -290,14 +280,9 @@ impl TypeTable {
         if let Some(resolution) = self.resolutions.read().get(&key) {
             return Reading::Resolved(resolution.clone());
         }
-        let Some(reader) = reader() else { return Reading::SchemaUnavailable };
+        let Some(reader) = reader() else { return Reading::NoReader };
         let writer = self.entry(key.0);
-        let Some(writer_info) = writer.info() else {
-            return match writer.unavailable.load(Ordering::Acquire) {
-                true => Reading::SchemaUnavailable,
-                false => Reading::SchemaUnknown,
-            };
-        };
+        let Some(writer_info) = writer.info() else { return Reading::SchemaUnknown };
         let resolution = Arc::new(resolve(writer_info, &reader));
         let mut resolutions = self.resolutions.write();
         if resolutions.len() >= Self::RESOLUTIONS_MAX {
@@ -307,12 +292,12 @@ impl TypeTable {
         Reading::Resolved(resolution)
     }
 
-    /// Wakes `waker` once the schema of `no` is known, or known to be out of reach. Answers false
-    /// when that is so already.
+    /// Wakes `waker` once the schema of `no` is known, or is on its way no more, which whoever asked for
+    /// it knows. Answers false when it is known already.
     pub(crate) fn wait_for_schema(&self, no: TypeNo, waker: &Waker) -> bool {
         let entry = self.entry(no);
         let mut waiting = entry.waiting.lock();
-        if entry.info.get().is_some() || entry.unavailable.load(Ordering::Acquire) {
+        if entry.info.get().is_some() {
             return false;
         }
         if !waiting.iter().any(|other| other.will_wake(waker)) {

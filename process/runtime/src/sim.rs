@@ -101,6 +101,12 @@ impl SimRuntime {
         self.state.lock().steps
     }
 
+    /// How many tasks there are.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.state.lock().tasks.len()
+    }
+
     /// Runs until `main` is done, for at most `steps_max` steps.
     ///
     /// # Errors

@@ -83,11 +83,17 @@ impl Ports {
         None
     }
 
-    /// Takes the oldest value of a port; `small` gets the bytes of a small one.
-    pub(crate) fn take(&mut self, port: u32, small: &mut Vec<u8>) -> Option<(Order, Envelope)> {
+    /// Takes the oldest value of a port whose sender `passes`; `small` gets the bytes of a small one.
+    pub(crate) fn take(
+        &mut self,
+        port: u32,
+        passes: impl Fn(Sender) -> bool,
+        small: &mut Vec<u8>,
+    ) -> Option<(Order, Envelope)> {
         let queue = self.queues.get_mut(&port)?;
-        let order = queue.orders.pop_front()?;
-        let entry = queue.inbox.remove(0)?;
+        let at = queue.inbox.entries.iter().position(|entry| passes(entry.from()))?;
+        let order = queue.orders.remove(at)?;
+        let entry = queue.inbox.remove(at)?;
         queue.inbox.copy_small(&entry, small);
         if queue.orders.is_empty() {
             queue.inbox.segment.clear();
@@ -95,18 +101,21 @@ impl Ports {
         Some((order, entry))
     }
 
-    /// Puts the value that was taken last back.
+    /// Puts a value that was taken back into its place.
     pub(crate) fn put_back(&mut self, port: u32, order: Order, from: Sender, content: Content) {
         if let Some(queue) = self.queues.get_mut(&port) {
-            queue.orders.push_front(order);
+            let at = queue.orders.partition_point(|other| *other < order);
+            queue.orders.insert(at, order);
             let entry = crate::send::entry(from, crate::send::Kind::Port(port), content);
-            queue.inbox.entries.push_front(entry);
+            queue.inbox.entries.insert(at, entry);
         }
     }
 
-    /// When the oldest value of a port came.
-    pub(crate) fn oldest(&self, port: u32) -> Option<Order> {
-        self.queues.get(&port)?.orders.front().copied()
+    /// When the oldest value of a port came whose sender `passes`.
+    pub(crate) fn oldest(&self, port: u32, passes: impl Fn(Sender) -> bool) -> Option<Order> {
+        let queue = self.queues.get(&port)?;
+        let at = queue.inbox.entries.iter().position(|entry| passes(entry.from()))?;
+        queue.orders.get(at).copied()
     }
 }
 

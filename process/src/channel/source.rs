@@ -12,7 +12,7 @@ use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal, Sender};
 use crate::mailbox::value::Ported;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
-use crate::receive::{AwaitedSchema, Read, SCRATCH, Unread, read};
+use crate::receive::{Held, Read, SCRATCH, Unread, read, schema_missing};
 use crate::scheduler::contain::contain;
 use crate::scheduler::function::{Arrived, Aside, Shared};
 use crate::timers::deadline::Waits;
@@ -35,7 +35,8 @@ pub(super) struct Port<M> {
     owner: Place,
     shared: Arc<Shared>,
     number: u32,
-    waiting: Option<Box<AwaitedSchema>>,
+    /// Values that wait for schemas.
+    held: Option<Box<Held>>,
     takes: PhantomData<fn() -> M>,
 }
 
@@ -54,10 +55,15 @@ impl<M: Message> Port<M> {
         shared: Arc<Shared>,
         number: u32,
     ) -> Self {
-        Self { inner, owner, shared, number, waiting: None, takes: PhantomData }
+        Self { inner, owner, shared, number, held: None, takes: PhantomData }
     }
 
-    /// Takes the oldest value; undecoded, unless it is known to be an `M`.
+    /// Whether what `from` has sent is not held.
+    fn passes(&self, from: Sender) -> bool {
+        self.held.as_ref().is_none_or(|held| !held.holds(from))
+    }
+
+    /// Takes the oldest value that is not held; undecoded, unless it is known to be an `M`.
     fn take(&self) -> Option<Result<M, Taken>> {
         let mut bytes = SCRATCH.take();
         let mut arrived = self.shared.arrived.lock();
@@ -66,7 +72,7 @@ impl<M: Message> Port<M> {
             drop(arrived);
             panic!("the process that made this channel has ended");
         };
-        let taken = aside.ports.take(self.number, &mut bytes);
+        let taken = aside.ports.take(self.number, |from| self.passes(from), &mut bytes);
         let Some((order, entry)) = taken else {
             SCRATCH.set(bytes);
             return None;
@@ -102,28 +108,26 @@ impl<M: Message> Port<M> {
         Some(Err(Taken { order, from, content, weight }))
     }
 
-    /// Reads what [`Port::take`] could not; `Ready(None)`: look at the next.
-    fn read(&mut self, cx: &mut TaskContext<'_>, taken: Taken) -> Poll<Option<M>> {
+    /// Reads what [`Port::take`] could not; `None`: look at the next.
+    fn read(&mut self, taken: Taken) -> Option<M> {
         let Taken { order, from, content, weight } = taken;
-        match read::<M>(&self.inner, content) {
-            Read::Message(value) => Poll::Ready(Some(value)),
-            Read::Unreadable(content, refusal) => {
-                let unread = Unread { from, call: None, content, reader: Some(M::VERSION) };
-                refuse(&self.inner, self.owner, unread, refusal);
-                Poll::Ready(None)
+        let (content, refusal) = match read::<M>(&self.inner, content) {
+            Read::Message(value) => return Some(value),
+            Read::Unreadable(content, refusal) => (content, refusal),
+            Read::Undecided(content, ty)
+                if self.inner.request_schema(from, ty) || self.inner.types.is_known(ty) =>
+            {
+                self.held.get_or_insert_default().hold(0, from, ty);
+                let mut arrived = self.shared.arrived.lock();
+                arrived.handled.undo(from, weight);
+                arrived.aside().ports.put_back(self.number, order, from, content);
+                return None;
             }
-            Read::Undecided(content, ty) => {
-                {
-                    let mut arrived = self.shared.arrived.lock();
-                    arrived.handled.undo(from, weight);
-                    arrived.aside().ports.put_back(self.number, order, from, content);
-                }
-                match AwaitedSchema::poll(&mut self.waiting, &self.inner, cx, (from, ty)) {
-                    Poll::Ready(()) => Poll::Ready(None),
-                    Poll::Pending => Poll::Pending,
-                }
-            }
-        }
+            Read::Undecided(content, ty) => (content, schema_missing(&self.inner, ty)),
+        };
+        let unread = Unread { from, call: None, content, reader: Some(M::VERSION) };
+        refuse(&self.inner, self.owner, unread, refusal);
+        None
     }
 }
 
@@ -131,6 +135,7 @@ impl<M: Message> Source<M> for Port<M> {
     fn poll_take(&mut self, cx: &mut TaskContext<'_>) -> Poll<M> {
         let mut waits = self.shared.is_own(cx);
         loop {
+            self.held.take_if(|held| held.is_decided(&self.inner));
             match self.take() {
                 Some(taken) => {
                     if !self.shared.is_polled() {
@@ -140,12 +145,16 @@ impl<M: Message> Source<M> for Port<M> {
                     match taken {
                         Ok(value) => return Poll::Ready(value),
                         Err(taken) => {
-                            if let Some(value) = std::task::ready!(self.read(cx, taken)) {
+                            if let Some(value) = self.read(taken) {
                                 return Poll::Ready(value);
                             }
                         }
                     }
                 }
+                None if self
+                    .held
+                    .as_ref()
+                    .is_some_and(|held| !held.wait(&self.inner, cx.waker())) => {}
                 None if waits => return Poll::Pending,
                 None => {
                     // Looked at once more: what came in between is not missed.
@@ -157,7 +166,7 @@ impl<M: Message> Source<M> for Port<M> {
     }
 
     fn oldest(&self, arrived: &Arrived) -> Option<Order> {
-        arrived.aside.as_ref()?.ports.oldest(self.number)
+        arrived.aside.as_ref()?.ports.oldest(self.number, |from| self.passes(from))
     }
 
     fn waits(&self) -> Option<Waits<'_>> {

@@ -94,8 +94,8 @@ pub(super) async fn notices(ground: Ground) -> (Raw, End) {
     let refusal = Refusal::Aborted { reason: "x".repeat(1_000) };
     let notice = frame_of(&Signal::Undelivered { to, from: FROM, refusal });
     raw.flood(5_000, |_| notice.clone()).await;
-    let lie = ground.mailbox(ground.stuck);
-    assert!(lie <= ground.node.inner.crowd().messages, "{lie}");
+    assert_eq!(ground.mailbox(ground.stuck), 0, "they take nobody's room");
+    assert_eq!(ground.notices(ground.stuck), 16, "and have a bound of their own");
     (raw, Logged("no room for a notice"))
 }
 

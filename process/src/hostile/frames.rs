@@ -82,6 +82,24 @@ pub(super) async fn one_number_for_many_types(ground: Ground) -> (Raw, End) {
     (raw, Cut("a number of a type that stands for another"))
 }
 
+/// Each lane announces every type, and who does so has not announced more of them.
+pub(super) async fn as_many_types_as_may_be(ground: Ground) -> (Raw, End) {
+    let raw = ground.peer().await;
+    let announced = |n| frame_of(&announcement(n, &format!("hostile.T{n}"), 1));
+    let all: Vec<_> = (0..16).map(announced).collect();
+    assert!(raw.send_together(&all).await);
+    assert!(raw.send_on(raw.open(), &all).await);
+    raw.pause(Duration::from_millis(20)).await;
+    (raw, Ignored)
+}
+
+pub(super) async fn a_type_announced_again(ground: Ground) -> (Raw, End) {
+    let raw = ground.peer().await;
+    raw.announce().await;
+    raw.announce().await;
+    (raw, Cut("a type that was announced on this lane before"))
+}
+
 /// A peer that comes again and again with other types leaves room for those that are compiled in.
 pub(super) async fn types_over_many_links(ground: Ground) -> (Raw, End) {
     for link in 0..8 {

@@ -8,6 +8,7 @@ use midflight_message::Pid;
 use midflight_runtime::{Handle, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::{Hub, InMemory};
+use parking_lot::Mutex;
 
 use super::log::Log;
 use super::raw::Raw;
@@ -48,6 +49,7 @@ pub(super) struct Ground {
     pub(super) trapping: Pid,
     pub(super) log: Log,
     runtime: Handle,
+    sim: Arc<SimRuntime>,
     hub: Hub,
 }
 
@@ -60,8 +62,7 @@ where
         let log = Log::default();
         let sim: Arc<SimRuntime> = SimRuntime::new(seed);
         let ran = tracing::subscriber::with_default(log.clone(), || {
-            let (runtime, hub) = (sim.handle(), Hub::new(seed));
-            let ground = Ground::new(runtime, hub, log.clone());
+            let ground = Ground::new(sim.clone(), Hub::new(seed), log.clone());
             // The attack begins when the ground is there.
             let main = async move {
                 let ground = ground.await;
@@ -103,7 +104,8 @@ fn limits() -> Limits {
 }
 
 impl Ground {
-    async fn new(runtime: Handle, hub: Hub, log: Log) -> Self {
+    async fn new(sim: Arc<SimRuntime>, hub: Hub, log: Log) -> Self {
+        let runtime = sim.handle();
         let transport = hub.transport(runtime.clone());
         let start = async |name: &str, limits| {
             let builder = Node::builder(name).listen(Address::new("mem", name).unwrap());
@@ -128,7 +130,7 @@ impl Ground {
             std::future::pending::<()>().await;
         });
         let (echo, trapping) = (echo.unwrap(), trapping.unwrap());
-        Self { node, decent, echo, stuck, trapping, log, runtime, hub }
+        Self { node, decent, echo, stuck, trapping, log, runtime, sim, hub }
     }
 
     fn transport(&self) -> InMemory {
@@ -156,9 +158,20 @@ impl Ground {
         self.runtime.random_u64()
     }
 
+    /// How many tasks there are.
+    pub(super) fn tasks(&self) -> usize {
+        self.sim.tasks()
+    }
+
     /// How many messages lie in a process's mailbox.
     pub(super) fn mailbox(&self, pid: Pid) -> u32 {
         self.node.inner.info(place(pid), 0).map_or(0, |info| info.mailbox)
+    }
+
+    /// How many notices lie there.
+    pub(super) fn notices(&self, pid: Pid) -> u32 {
+        let slot = self.node.inner.table.slot(pid.index).map(Mutex::lock);
+        slot.filter(|slot| slot.is(pid.generation)).map_or(0, |slot| slot.mailbox.notices)
     }
 
     /// Everybody decent goes on, and what is kept is within its bounds.

@@ -19,7 +19,7 @@ cases! {
         a_refusal_of_a_megabyte, more_peers_than_may_be;
     frames: an_empty_frame, random_frames, signals_cut_short, a_length_that_lies,
         a_type_that_was_not_announced, a_million_types, one_number_for_many_types,
-        types_over_many_links, a_types_name_too_long, what_follows_a_violation,
+        as_many_types_as_may_be, a_type_announced_again, types_over_many_links, a_types_name_too_long, what_follows_a_violation,
         messages_to_nobody;
     floods: messages_beyond_credit, messages_to_many, calls_beyond_credit, starts_beyond_credit, a_start_of_a_long_name,
         exit_signals, notices, monitors, links, names, groups, a_group_of_no_name, questions_without_end,
@@ -27,4 +27,5 @@ cases! {
     lies: replies_that_nobody_waits_for, ends_of_others_processes, ends_of_others_links,
         schemas_that_nobody_asked_for, answers_to_no_question, credit_without_end,
         a_refusal_too_long_to_keep, gossip_that_is_none, absurd_members, a_life_at_the_end_of_time;
+    schemas: schemas_that_never_come, a_schema_that_comes_late, schemas_that_it_does_not_have;
 }

@@ -118,10 +118,19 @@ impl Raw {
 
     /// Sends frames in one batch.
     pub(super) async fn send_together(&self, frames: &[Vec<u8>]) -> bool {
+        self.send_on(self.lane, frames).await
+    }
+
+    /// Another lane.
+    pub(super) fn open(&self) -> ConnectionId {
+        self.link.open().unwrap()
+    }
+
+    pub(super) async fn send_on(&self, lane: ConnectionId, frames: &[Vec<u8>]) -> bool {
         loop {
             let written = self.link.write(Room::Small, &mut |batch| {
                 for frame in frames {
-                    let _ = batch.message(self.lane, frame);
+                    let _ = batch.message(lane, frame);
                 }
             });
             if written.is_ok() {
@@ -211,8 +220,12 @@ pub(super) fn announcement(ty: u32, name: &str, version: u32) -> Signal {
 
 /// A message of the type 0.
 pub(super) fn message(to: Place, payload: &[u8]) -> Vec<u8> {
+    message_of(0, to, payload)
+}
+
+pub(super) fn message_of(ty: u32, to: Place, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    wire::put_message(&mut bytes, to, FROM, 0);
+    wire::put_message(&mut bytes, to, FROM, ty);
     bytes.extend_from_slice(payload);
     bytes
 }

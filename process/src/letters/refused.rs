@@ -5,11 +5,11 @@
 //! news of a switch and of a refusal go on lanes of their own, so a refusal says how many switches it
 //! comes after: what was refused before a switch is not believed after it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use midflight_message::Mismatch;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::peer::wire::Place;
 use crate::types::TypeNo;
@@ -32,6 +32,10 @@ pub(crate) struct Refused {
     /// nearly all are, takes no lock and no look-up.
     types: AtomicU64,
     inner: Mutex<Inner>,
+    /// Whether `closed` has any.
+    any_closed: AtomicBool,
+    /// Ports that processes have closed, or never had: none is ever opened again.
+    closed: Mutex<FxHashSet<(Place, u32)>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +83,21 @@ impl Refused {
         refusals.retain(|_, (after, _)| *after >= *switches);
         let types = refusals.keys().fold(0, |types, (_, ty)| types | bit(*ty));
         self.types.store(types, Ordering::Release);
+    }
+
+    /// A process has refused a value for one of its ports, which is closed.
+    pub(crate) fn remember_closed(&self, owner: Place, port: u32) {
+        let mut closed = self.closed.lock();
+        if closed.len() >= KNOWN_MAX {
+            closed.clear();
+        }
+        closed.insert((owner, port));
+        self.any_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether a process has said that a port of its is closed.
+    pub(crate) fn is_closed(&self, owner: Place, port: u32) -> bool {
+        self.any_closed.load(Ordering::Acquire) && self.closed.lock().contains(&(owner, port))
     }
 
     /// How many switches there were.

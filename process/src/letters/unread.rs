@@ -88,11 +88,8 @@ impl Inner {
             Signal::Undelivered { to, from, refusal } => {
                 let Place { index, generation } = from;
                 let at = Pid { node: peer.id, index, generation };
-                // It takes no credit. One process may be told by many: beyond all bounds it is not, and
-                // nobody is to blame.
-                if self.table.is_crowded(to.index, to.generation, self.crowd()) {
-                    let to = self.local_pid(to);
-                    return tracing::warn!(peer = %peer.name, %to, "no room for a notice");
+                if let Refusal::NoPort { port } = refusal {
+                    peer.refused.remember_closed(from, port);
                 }
                 let notice = Box::new(Undelivered::new(at, &refusal));
                 self.notify(peer.sender(from), to, notice);

@@ -68,6 +68,9 @@ pub(crate) enum Envelope {
     Parcel { from: Sender, parcel: Box<Parcel> },
 }
 
+/// What a notice counts: no message, so that it takes nobody's room, and one byte, by which it is known.
+pub(crate) const NOTICE_WEIGHT: (u32, u32) = (0, 1);
+
 /// What a small message counts beside its payload, in bytes.
 pub(crate) const SMALL_OVERHEAD: u32 = 32;
 
@@ -92,6 +95,8 @@ pub(crate) enum Parcel {
     /// Ends the process. One that came over a link goes nowhere when the process has unlinked itself
     /// from `link` meanwhile.
     Exit { reason: crate::ExitReason, link: Option<Pid> },
+    /// What the node tells the process unasked: see [`notice`](crate::letters::notice).
+    Notice(Box<dyn Value>),
     /// The context of the message behind it. Taken out before the turn in which that is taken.
     Mark(TraceContext),
     /// A message that was decoded for a predicate, which did not want it.
@@ -210,7 +215,7 @@ impl Envelope {
             Self::Parcel { parcel, .. } => match &**parcel {
                 Parcel::Large { ty, .. } => Subject::Type(*ty),
                 Parcel::Call { content, .. } => content.subject(),
-                Parcel::Read { value, .. } => Subject::Value(&**value),
+                Parcel::Read { value, .. } | Parcel::Notice(value) => Subject::Value(&**value),
                 Parcel::Reply { .. }
                 | Parcel::Exit { .. }
                 | Parcel::Port { .. }
@@ -248,7 +253,7 @@ impl Envelope {
     }
 
     /// What it counts against the bounds of a mailbox. Signals and replies count nothing: they
-    /// must never wait (P6).
+    /// must never wait (P6). Notices have a bound of their own.
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
             Self::Value { .. } | Self::Port { .. } => MOVED_WEIGHT,
@@ -259,6 +264,7 @@ impl Envelope {
                 }
                 Parcel::Call { content, .. } => content.weight(),
                 Parcel::Read { weight, .. } => *weight,
+                Parcel::Notice(_) => NOTICE_WEIGHT,
                 Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Mark(_) => (0, 0),
             },
         }

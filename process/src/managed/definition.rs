@@ -10,7 +10,7 @@ use super::client::Request;
 use super::handler::{For, Handler, Reply, Rest, reply_of};
 use super::server::Server;
 use crate::send::reply_to::ReplyTo;
-use crate::{ExitReason, Exited};
+use crate::{ExitReason, Exited, ReconnectPolicy};
 
 /// How long the start may take unless the definition says otherwise.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,6 +72,7 @@ pub struct Managed<S> {
     pub(super) backlog: usize,
     pub(super) name: Option<String>,
     pub(super) init_timeout: Duration,
+    pub(super) reconnect_policy: ReconnectPolicy,
 }
 
 impl<S> Default for Managed<S> {
@@ -88,6 +89,7 @@ impl<S> Default for Managed<S> {
             backlog: BACKLOG,
             name: None,
             init_timeout: INIT_TIMEOUT,
+            reconnect_policy: ReconnectPolicy::Accept,
         }
     }
 }
@@ -274,6 +276,14 @@ impl<S: Send + 'static> Managed<S> {
     /// How long the start may take (30 s).
     pub const fn init_timeout(mut self, timeout: Duration) -> Self {
         self.init_timeout = timeout;
+        self
+    }
+
+    /// What becomes of its sending when a link is lost. It accepts that unless something else is said, as
+    /// Erlang's servers do: its casts go over the next link, and losses are counted and logged. With
+    /// [`ReconnectPolicy::Ask`] a handler for [`Disconnected`](crate::Disconnected) is to reconnect.
+    pub const fn reconnect_policy(mut self, policy: ReconnectPolicy) -> Self {
+        self.reconnect_policy = policy;
         self
     }
 

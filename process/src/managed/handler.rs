@@ -11,6 +11,7 @@ use super::server::Server;
 use crate::context::Context;
 use crate::receive::{AnyMessage, ReadError, Received};
 use crate::send::reply_to::ReplyTo;
+use crate::types::TypeNo;
 
 /// Whoever called and waits for an `R`. It can be kept, and answered later, by anyone. Dropped
 /// without an answer, it tells the caller so.
@@ -49,6 +50,9 @@ pub(super) type Job<S> = Box<dyn for<'a> FnOnce(&'a mut S, &'a mut Server<S>) ->
 pub(super) trait Handler<S>: Send {
     /// Whether it is for this message.
     fn takes(&self, message: &AnyMessage) -> bool;
+
+    /// The type whose schema is to be had before a message that it takes can be read, if there is one.
+    fn undecided(&self, message: &AnyMessage) -> Option<TypeNo>;
 
     /// Whether it is for what was read for it, or for another of the same type.
     fn is_for(&self, taken: &Taken) -> bool;
@@ -96,6 +100,10 @@ where
 {
     fn takes(&self, message: &AnyMessage) -> bool {
         message.is_call() == self.calls && message.is::<M>()
+    }
+
+    fn undecided(&self, message: &AnyMessage) -> Option<TypeNo> {
+        message.undecided::<M>()
     }
 
     fn is_for(&self, taken: &Taken) -> bool {

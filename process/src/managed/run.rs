@@ -16,7 +16,6 @@ use super::queue::Queue;
 use super::server::Server;
 use crate::channel::ReceivePort;
 use crate::context::Context;
-use crate::letters::notice::is_unasked;
 use crate::node::Node;
 use crate::receive::AnyMessage;
 use crate::scheduler::runner::panic_text;
@@ -111,6 +110,7 @@ impl<S: Send + 'static> Managed<S> {
         tell: Option<oneshot::Sender<Result<(), NoStart>>>,
     ) -> ExitReason {
         cx.trap_exits(true);
+        cx.reconnect_policy(self.reconnect_policy);
         let named = self.name.take().map_or(Ok(()), |name| cx.register(&name));
         let mut server = Server::new(cx);
         let made = named.map_err(NoStart::failed).and_then(|()| {
@@ -208,6 +208,27 @@ async fn or_control<S: 'static, T>(
     .await
 }
 
+/// Takes whatever comes. What its handler could not read yet stays in the mailbox, and holds up nobody
+/// else's messages.
+async fn any<S>(
+    cx: &Context,
+    definition: &mut Managed<S>,
+    within: Option<std::time::Duration>,
+) -> Option<AnyMessage> {
+    let handlers = &mut definition.handlers;
+    let undecided = |message: &AnyMessage| {
+        if message.is::<Exited>() && !message.is_call() {
+            return message.undecided::<Exited>();
+        }
+        handlers.iter_mut().find(|handler| handler.takes(message))?.undecided(message)
+    };
+    let receive = cx.receive().any_decided(undecided, |message| message);
+    match within {
+        None => Some(receive.forever().await),
+        Some(within) => receive.timeout(within).await,
+    }
+}
+
 impl<S: Send + 'static> Running<S> {
     async fn run(mut self) -> ExitReason {
         loop {
@@ -282,8 +303,9 @@ impl<S: Send + 'static> Running<S> {
             }
         }
         while self.queue.len() < self.definition.backlog {
-            let there = self.server.cx.receive().any(|message| message);
-            let Some(message) = there.timeout(std::time::Duration::ZERO).await else { break };
+            let none = Some(std::time::Duration::ZERO);
+            let there = any(&self.server.cx, &mut self.definition, none);
+            let Some(message) = there.await else { break };
             self.enqueue(message).await;
         }
         self.queue.pop().map_or(Event::Again, Event::Message)
@@ -293,12 +315,11 @@ impl<S: Send + 'static> Running<S> {
     async fn receive(&mut self) -> Result<AnyMessage, Event<S>> {
         let idle = self.server.idle.map(|idle| self.active + idle);
         let until = self.server.first_timer().into_iter().chain(idle).min();
+        let within = until.map(|until| until.since(self.server.cx.now()));
         let Server { cx, controls, .. } = &mut self.server;
-        let receive = cx.receive().any(|message| message);
-        let Some(until) = until else { return or_control(controls, receive.forever()).await };
-        let received = or_control(controls, receive.timeout(until.since(cx.now()))).await?;
+        let received = or_control(controls, any(cx, &mut self.definition, within)).await?;
         received.ok_or_else(|| {
-            let is_idle = idle.is_some_and(|idle| idle <= cx.now());
+            let is_idle = idle.is_some_and(|idle| idle <= self.server.cx.now());
             if is_idle { Event::Idle } else { Event::Again }
         })
     }
@@ -391,7 +412,7 @@ impl<S: Send + 'static> Running<S> {
         server.unhandled += 1;
         let (me, name) = (server.cx.me(), message.type_name());
         match definition.unhandled {
-            Unhandled::Refuse | Unhandled::Terminate if is_unasked(&name) && !message.is_call() => {
+            Unhandled::Refuse | Unhandled::Terminate if message.is_unasked() => {
                 tracing::warn!(process = %me, notice = %name, "no handler is for a notice");
             }
             Unhandled::Refuse => {

@@ -10,7 +10,7 @@ use crate::mailbox::envelope::{Envelope, Sender};
 use crate::membership::member::{Member, MemberEvent, MemberState};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
-use crate::table::{NotDelivered, Room};
+use crate::table::NotDelivered;
 
 /// What was told last, and to whom.
 #[derive(Debug, Default)]
@@ -62,8 +62,7 @@ impl Inner {
     /// Tells one who watches. One that takes nothing any more is told that it has missed something,
     /// and is not told more.
     pub(crate) fn tell_watcher(self: &Arc<Self>, watcher: Place, events: &[MemberEvent]) {
-        let limits = &self.limits;
-        let room = Room { messages: limits.mailbox_messages, bytes: limits.mailbox_bytes };
+        let room = self.room();
         for event in events {
             match self.deliver(watcher, news(event.clone()), Some(room)) {
                 Ok(()) => continue,

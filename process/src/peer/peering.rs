@@ -71,8 +71,8 @@ impl Inner {
         self.groups_link_down(peer);
         let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =
             peer.pending.end();
-        for fingerprint in schemas {
-            self.types.give_up(fingerprint);
+        for fingerprint in schemas.into_asked() {
+            self.types.wake(fingerprint);
         }
         self.end_remote_monitors(peer, monitors, loss);
         self.forget_watchers(peer, watched);

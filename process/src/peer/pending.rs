@@ -2,7 +2,7 @@
 //! added after that: so nobody waits for a word that cannot come.
 
 use futures_channel::oneshot;
-use midflight_message::{Fingerprint, Pid};
+use midflight_message::Pid;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -10,6 +10,7 @@ use crate::MonitorRef;
 use crate::functions::spawned::{NotSpawned, Port};
 use crate::mailbox::envelope::CallRef;
 use crate::peer::ask::Answer;
+use crate::peer::schemas::Schemas;
 use crate::peer::wire::Place;
 
 /// A monitor whose target lives on the peer.
@@ -50,7 +51,7 @@ pub(crate) struct Waiting {
     pub(crate) calls: FxHashMap<CallRef, Place>,
     pub(crate) monitors: FxHashMap<MonitorRef, RemoteMonitor>,
     questions: FxHashMap<u64, oneshot::Sender<Answer>>,
-    pub(crate) schemas: FxHashSet<Fingerprint>,
+    pub(crate) schemas: Schemas,
     /// Links between a process here and one there.
     pub(crate) links: FxHashSet<(Place, Place)>,
     spawns: FxHashMap<u64, Expected>,
@@ -179,15 +180,9 @@ impl Pending {
         self.waiting.lock().as_mut()?.questions.remove(&question)
     }
 
-    /// Asks for a schema; false when the link is lost, or it has been asked for already.
-    pub(crate) fn add_schema(&self, fingerprint: Fingerprint) -> bool {
-        let mut first = false;
-        self.add(|waiting| first = waiting.schemas.insert(fingerprint)) && first
-    }
-
-    /// Whether a schema was asked for; it is not any more.
-    pub(crate) fn take_schema(&self, fingerprint: Fingerprint) -> bool {
-        self.waiting.lock().as_mut().is_some_and(|waiting| waiting.schemas.remove(&fingerprint))
+    /// What it was asked to explain; `None` when the link is lost.
+    pub(crate) fn schemas<R>(&self, look: impl FnOnce(&mut Schemas) -> R) -> Option<R> {
+        self.waiting.lock().as_mut().map(|waiting| look(&mut waiting.schemas))
     }
 
     /// Enters a link between a process here and one there.
@@ -236,11 +231,6 @@ impl Pending {
 
     pub(crate) fn remove_worker(&self, worker: Place) {
         self.add(|waiting| _ = waiting.workers.remove(&worker));
-    }
-
-    /// Whether a schema was asked for and has not come.
-    pub(crate) fn asks_schema(&self, fingerprint: Fingerprint) -> bool {
-        self.waiting.lock().as_ref().is_some_and(|waiting| waiting.schemas.contains(&fingerprint))
     }
 
     /// How many links, monitors from there and schemas there are.

@@ -1,13 +1,15 @@
 //! What a verified peer's signals do.
 
 use std::sync::Arc;
+use std::task::Poll;
 
-use midflight_message::NodeId;
-use midflight_runtime::spawn;
+use midflight_message::{Fingerprint, NodeId, TypeInfo};
+use midflight_runtime::{Instant, spawn};
 
 use crate::mailbox::envelope::Sender;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
+use crate::peer::schemas::{Ask, Schemas};
 use crate::peer::wire::{Place, Signal};
 use crate::types::TypeNo;
 use crate::{Down, ExitReason};
@@ -20,12 +22,7 @@ impl Inner {
                 let info = self.types.find(fingerprint).map(|info| (*info).clone());
                 self.signal(peer, &Signal::Schema { fingerprint, info });
             }
-            // Only what this peer was asked for: it has no say about the types of others.
-            Signal::Schema { fingerprint, .. } if !peer.pending.take_schema(fingerprint) => {}
-            Signal::Schema { fingerprint, info } => match info {
-                Some(info) if info.fingerprint() == fingerprint => self.types.learn(&info),
-                _ => self.types.give_up(fingerprint),
-            },
+            Signal::Schema { fingerprint, info } => self.schema_came(peer, fingerprint, info),
             signal @ (Signal::Members(_) | Signal::Gossip(_) | Signal::Outranked { .. }) => {
                 self.membership_signal(peer, signal);
             }
@@ -122,49 +119,89 @@ impl Inner {
         }
     }
 
-    /// Asks a sender's node for the schema of a type of its; without a link nobody can be asked.
-    pub(crate) fn request_schema(self: &Arc<Self>, from: Sender, ty: TypeNo) {
-        if from.letter().is_some() {
-            // Whoever sent it again has been asked; nobody else can be.
-            let fingerprint = self.types.entry(ty).fingerprint;
-            let peers: Vec<_> = self.peers.read().values().cloned().collect();
-            if !peers.iter().any(|peer| peer.pending.asks_schema(fingerprint)) {
-                self.types.give_up(fingerprint);
-            }
+    /// A peer answers what a schema is.
+    fn schema_came(&self, peer: &Peer, fingerprint: Fingerprint, info: Option<TypeInfo>) {
+        let info = info.filter(|info| info.fingerprint() == fingerprint);
+        let (now, patience) = (self.runtime.now(), self.limits.schema_timeout);
+        let answered =
+            |schemas: &mut Schemas| schemas.answered(fingerprint, info.is_some(), now, patience);
+        // Only what this peer was asked for: it has no say about the types of others.
+        if peer.pending.schemas(answered) != Some(true) {
             return;
         }
-        let peer = self.peer_numbered(from.node);
-        self.request_schema_from(peer, ty);
+        match info {
+            Some(info) => self.types.learn(&info),
+            None => self.types.wake(fingerprint),
+        }
+    }
+
+    /// Asks a sender's node for the schema of a type of its, unless it has been asked. Answers whether the
+    /// schema is worth waiting for ([`TypeTable::wait_for_schema`](crate::types::TypeTable)).
+    pub(crate) fn request_schema(self: &Arc<Self>, from: Sender, ty: TypeNo) -> bool {
+        if !from.is_remote() {
+            // Whoever passed it on, or sends it again, is not its writer: somebody else may have been asked.
+            let fingerprint = self.types.entry(ty).fingerprint;
+            let peers: Vec<_> = self.peers.read().values().cloned().collect();
+            let awaits = |schemas: &mut Schemas| schemas.awaits(fingerprint);
+            return peers.iter().any(|peer| peer.pending.schemas(awaits) == Some(true));
+        }
+        // Without a link nobody can be asked.
+        self.peer_numbered(from.node).is_some_and(|peer| self.ask_schema(&peer, ty))
     }
 
     /// As [`Inner::request_schema`], of a node.
-    pub(crate) fn request_schema_of(self: &Arc<Self>, node: NodeId, ty: TypeNo) {
-        let peer = self.peer(node);
-        self.request_schema_from(peer, ty);
+    pub(crate) fn request_schema_of(self: &Arc<Self>, node: NodeId, ty: TypeNo) -> bool {
+        self.peer(node).is_some_and(|peer| self.ask_schema(&peer, ty))
     }
 
-    fn request_schema_from(self: &Arc<Self>, peer: Option<Arc<Peer>>, ty: TypeNo) {
-        match peer {
-            Some(peer) => self.ask_schema(&peer, ty),
-            None => self.types.give_up(self.types.entry(ty).fingerprint),
-        }
-    }
-
-    /// Asks a peer for the schema of one of its types, unless it has been asked; who waits for it
-    /// is told when it does not come in time.
-    pub(crate) fn ask_schema(self: &Arc<Self>, peer: &Arc<Peer>, ty: TypeNo) {
+    /// As [`Inner::request_schema`], of a peer.
+    pub(crate) fn ask_schema(self: &Arc<Self>, peer: &Arc<Peer>, ty: TypeNo) -> bool {
         let fingerprint = self.types.entry(ty).fingerprint;
-        if !peer.pending.add_schema(fingerprint) {
-            return;
+        let (now, patience) = (self.runtime.now(), self.limits.schema_timeout);
+        let asked = peer.pending.schemas(|schemas| schemas.ask(fingerprint, now, patience));
+        let Some(Ask { send, wait, watch }) = asked else { return false };
+        if send {
+            self.signal(peer, &Signal::SchemaRequest { fingerprint });
         }
-        self.types.ask_again(fingerprint);
-        self.signal(peer, &Signal::SchemaRequest { fingerprint });
-        let (inner, peer) = (self.clone(), peer.clone());
-        spawn(&self.runtime, "wait for a schema", async move {
-            inner.runtime.sleep(inner.limits.schema_timeout).await;
-            if peer.pending.take_schema(fingerprint) {
-                inner.types.give_up(fingerprint);
+        if watch {
+            self.watch_schemas(peer.clone(), now + patience);
+        }
+        wait
+    }
+
+    /// Sees to it that nobody waits longer for a peer's answers than the limit: one task for each peer.
+    fn watch_schemas(self: &Arc<Self>, peer: Arc<Peer>, first: Instant) {
+        let inner = self.clone();
+        spawn(&self.runtime, "watch for schemas", async move {
+            let mut next = Some(first);
+            while let Some(at) = next {
+                inner.runtime.sleep_until(at).await;
+                let now = inner.runtime.now();
+                let expired = peer.pending.schemas(|schemas| schemas.expire(now));
+                let (overdue, then) = expired.unwrap_or_default();
+                if !overdue.is_empty() {
+                    let (peer, schemas) = (&peer.name, overdue.len());
+                    tracing::warn!(%peer, schemas, "a peer does not say what its types are");
+                }
+                overdue.into_iter().for_each(|fingerprint| inner.types.wake(fingerprint));
+                next = then;
             }
         });
+    }
+
+    /// Waits until a schema is known, or not worth waiting for any more, as `ask` says. Answers whether it
+    /// is known.
+    pub(crate) async fn await_schema(&self, ty: TypeNo, ask: impl Fn() -> bool) -> bool {
+        std::future::poll_fn(|cx| {
+            if self.types.is_known(ty) {
+                return Poll::Ready(true);
+            }
+            // Asked once more after: what is decided in between is not missed.
+            if !ask() || (self.types.wait_for_schema(ty, cx.waker()) && !ask()) {
+                return Poll::Ready(self.types.is_known(ty));
+            }
+            if self.types.is_known(ty) { Poll::Ready(true) } else { Poll::Pending }
+        })
+        .await
     }
 }

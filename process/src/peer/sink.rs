@@ -8,11 +8,11 @@ mod delivery;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use midflight_message::Fingerprint;
 use midflight_runtime::spawn;
 use midflight_transport_api::{
     ConnectionId, Link, LinkAcceptor, LinkEvent, LinkLoss, LinkSink, Payload, frame,
 };
-use rustc_hash::FxHashMap;
 
 use crate::functions::spawned::{Answer, NotSpawned, Request, SpawnHead};
 use crate::mailbox::Inbox;
@@ -21,6 +21,7 @@ use crate::metrics::{Traffic, count};
 use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
+use crate::peer::announced::Announced;
 use crate::peer::handshake::{Action, Handshake, shortened};
 use crate::peer::link::LinkState;
 use crate::peer::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
@@ -67,8 +68,7 @@ struct Sink {
     is_up: bool,
     /// The link is refused or cut: nothing more is taken from it, though it may be read already.
     is_over: bool,
-    /// The peer's numbers of types.
-    types: FxHashMap<u32, TypeNo>,
+    types: Announced,
     /// Messages in a row for one process.
     run_to: Place,
     run: Box<Inbox>,
@@ -94,7 +94,7 @@ impl Sink {
             peer: None,
             is_up: false,
             is_over: false,
-            types: FxHashMap::default(),
+            types: Announced::default(),
             run_to: Place::NOBODY,
             context: None,
             traffic: Traffic::default(),
@@ -152,7 +152,7 @@ impl Sink {
         self.link.abort(what);
     }
 
-    fn received(&mut self, payload: Payload<'_>) {
+    fn received(&mut self, lane: ConnectionId, payload: Payload<'_>) {
         let bytes = payload.as_slice();
         let large = match &payload {
             Payload::Given(bytes) => Some(bytes.clone()),
@@ -169,7 +169,7 @@ impl Sink {
         }
         match frame {
             Err(error) => self.violation(error.0),
-            Ok(Frame::Signal(signal)) => self.signal(signal),
+            Ok(Frame::Signal(signal)) => self.signal(lane, signal),
             Ok(_) if self.peer.is_none() => self.violation("a message before the handshake"),
             Ok(Frame::Message { to, from, ty, payload }) => {
                 self.message(to, (from, ty, 0), payload, large.as_ref());
@@ -227,12 +227,12 @@ impl Sink {
     /// The sender on the peer, and the node's own number of the peer's type.
     fn known(&mut self, from: Place, ty: u32) -> Option<(Sender, TypeNo)> {
         let number = self.peer.as_ref()?.number.get();
-        let Some(ty) = self.types.get(&ty) else {
+        let Some(ty) = self.types.get(ty) else {
             self.violation("a type that was not announced");
             return None;
         };
         let (index, generation) = (from.index, from.generation);
-        Some((Sender { node: number, index, generation }, *ty))
+        Some((Sender { node: number, index, generation }, ty))
     }
 
     /// The peer and why it may not do something; none when it may.
@@ -272,7 +272,29 @@ impl Sink {
         self.run.entries.push_back(Envelope::Parcel { from, parcel: Box::new(parcel) });
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// The peer announces a type on a lane.
+    fn announced(
+        &mut self,
+        peer: &Arc<Peer>,
+        lane: ConnectionId,
+        ty: u32,
+        (name, version, fingerprint): (&str, u32, Fingerprint),
+    ) {
+        if !self.types.has_room(ty, self.inner.limits.types_per_peer) {
+            return self.violation("more types than one peer may announce");
+        }
+        let Ok(no) = self.inner.types.announced(name, version, fingerprint) else {
+            return self.violation("a bad name, or more types than this node may know");
+        };
+        if let Err(what) = self.types.enter(lane, ty, no) {
+            return self.violation(what);
+        }
+        if self.inner.types.needs_schema(no) {
+            self.inner.ask_schema(peer, no);
+        }
+    }
+
+    fn signal(&mut self, lane: ConnectionId, signal: Signal) {
         if let Some(actions) = self.handshake.take(&signal) {
             return actions.into_iter().for_each(|action| self.act(action));
         }
@@ -292,19 +314,7 @@ impl Sink {
             }
             (_, None) => self.violation("a signal before the handshake"),
             (Signal::Announce { ty, name, version, fingerprint }, Some(peer)) => {
-                if self.types.len() >= self.inner.limits.types_per_peer {
-                    return self.violation("more types than one peer may announce");
-                }
-                let Ok(no) = self.inner.types.announced(&name, version, fingerprint) else {
-                    return self.violation("a bad name, or more types than this node may know");
-                };
-                // Every lane announces a type anew, and each time the same.
-                if self.types.insert(ty, no).is_some_and(|before| before != no) {
-                    return self.violation("a number of a type that stands for another");
-                }
-                if self.inner.types.needs_schema(no) {
-                    self.inner.ask_schema(&peer, no);
-                }
+                self.announced(&peer, lane, ty, (&name, version, fingerprint));
             }
             (signal, Some(peer)) if !self.inner.lets_signal(&peer, &signal) => self.end_run(),
             (signal, Some(peer)) => {
@@ -370,9 +380,9 @@ impl LinkSink for Sink {
     fn event(&mut self, event: LinkEvent<'_>) {
         match event {
             LinkEvent::Received { .. } if self.is_over => {}
-            LinkEvent::Received { payload, extensions, .. } => {
+            LinkEvent::Received { connection, payload, extensions } => {
                 if extensions.is_empty() {
-                    return self.received(payload);
+                    return self.received(connection, payload);
                 }
                 // No extension must be understood: one that must ends the link.
                 if let Err(error) = frame::refuse_critical(extensions, |_| false) {
@@ -381,7 +391,7 @@ impl LinkSink for Sink {
                 // Who may not see processes here has none of them traced.
                 let traces = self.may_not(Role::Inspect).is_none();
                 self.context = TraceContext::find(extensions).filter(|_| traces);
-                self.received(payload);
+                self.received(connection, payload);
                 self.context = None;
             }
             LinkEvent::Lost(loss) => self.lost(&loss),

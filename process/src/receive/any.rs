@@ -5,14 +5,16 @@ use std::sync::Arc;
 use midflight_message::{Message, Pid};
 
 use super::Received;
-use super::letter::{Letter, Looked, Read, Unread, await_schema, read_written};
+use super::letter::{Letter, Looked, Read, Unread, read_written, schema_missing};
 use crate::context::Context;
 use crate::error::SendError;
+use crate::letters::notice::is_unasked;
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{CallRef, Content, Refusal, Subject};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::send::reply_to::ReplyTo;
+use crate::types::{Reading, TypeNo};
 
 /// Calls that a process has passed on and that wait for their replies.
 const RELAYS_MAX: usize = 4_096;
@@ -68,6 +70,11 @@ impl AnyMessage {
         self.letter().call.is_some()
     }
 
+    /// Whether it is a notice of the node's own that comes unasked.
+    pub(crate) fn is_unasked(&self) -> bool {
+        !self.is_call() && is_unasked(&self.type_name())
+    }
+
     /// What its type is called.
     #[must_use]
     pub fn type_name(&self) -> Arc<str> {
@@ -104,6 +111,15 @@ impl AnyMessage {
         self.letter.insert(letter).message()
     }
 
+    /// The type whose schema is to be had before it can be read as an `M`, if there is one.
+    pub(crate) fn undecided<M: Message>(&self) -> Option<TypeNo> {
+        let Letter { content: Content::Bytes { ty, .. }, .. } = self.letter() else { return None };
+        // Known first: most that come are of this very type.
+        self.inner.types.of::<M>().ok()?;
+        let reading = self.inner.types.reading_as::<M>(*ty);
+        matches!(reading, Reading::SchemaUnknown).then_some(*ty)
+    }
+
     /// Reads it as an `M`.
     ///
     /// # Errors
@@ -131,8 +147,14 @@ impl AnyMessage {
                 Read::Undecided(content, ty) => {
                     let letter = Letter { arrival, from, call, content, weight, written: None };
                     self.letter = Some(letter);
-                    self.inner.request_schema(from, ty);
-                    await_schema(&self.inner, ty).await;
+                    let inner = self.inner.clone();
+                    if !inner.await_schema(ty, || inner.request_schema(from, ty)).await {
+                        let refusal = schema_missing(&inner, ty);
+                        let Letter { from, call, content, .. } = self.take();
+                        let unread = Unread { from, call, content, reader: Some(M::VERSION) };
+                        refuse(&inner, self.me, unread, refusal.clone());
+                        return Err(ReadError::Unreadable(refusal));
+                    }
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! The clauses of a receive.
 
+pub(super) mod any;
+
 use std::marker::PhantomData;
 use std::task::{Context as TaskContext, Poll};
 
 use midflight_message::{Message, decode};
 
 use super::Received;
-use super::any::AnyMessage;
 use super::letter::{Letter, Looked, Read, read_written};
 use crate::channel::ports::Order;
 use crate::context::Context;
@@ -24,8 +25,9 @@ pub(super) enum Taken<T> {
     Passed(Letter),
     /// It is this clause's, whose type has this version, and cannot be read.
     Unreadable(Letter, Refusal, u32),
-    /// It may be this clause's: the writer's schema is on its way.
-    Undecided(Letter, TypeNo),
+    /// It may be this clause's, whose type has this version if it has one: the writer's schema is to be
+    /// had first.
+    Undecided(Letter, TypeNo, Option<u32>),
 }
 
 /// Which messages a clause may take.
@@ -277,12 +279,6 @@ pub struct OnIf<M, P, F> {
     pub(super) message: PhantomData<fn() -> M>,
 }
 
-/// A clause for messages of any type that a predicate wants.
-pub struct OnAny<P, F> {
-    pub(super) predicate: P,
-    pub(super) then: F,
-}
-
 impl<M: Message, F> std::fmt::Debug for On<M, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "On({})", M::NAME)
@@ -292,12 +288,6 @@ impl<M: Message, F> std::fmt::Debug for On<M, F> {
 impl<M: Message, P, F> std::fmt::Debug for OnIf<M, P, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "OnIf({})", M::NAME)
-    }
-}
-
-impl<P, F> std::fmt::Debug for OnAny<P, F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnAny")
     }
 }
 
@@ -323,7 +313,7 @@ fn hand<T, M: Message>(
             Taken::Received(then(Received { message, from, reply_to, again }))
         }
         Read::Unreadable(content, refusal) => Taken::Unreadable(back(content), refusal, M::VERSION),
-        Read::Undecided(content, ty) => Taken::Undecided(back(content), ty),
+        Read::Undecided(content, ty) => Taken::Undecided(back(content), ty, Some(M::VERSION)),
     }
 }
 
@@ -395,27 +385,7 @@ impl<T, M: Message, P: FnMut(&M) -> bool, F: FnMut(Received<M>) -> T> Clause<T> 
                 if wanted { hand(context, letter, &mut self.then) } else { Taken::Passed(letter) }
             }
             Looked::Unreadable(letter, refusal) => Taken::Unreadable(letter, refusal, M::VERSION),
-            Looked::Undecided(letter, ty) => Taken::Undecided(letter, ty),
+            Looked::Undecided(letter, ty) => Taken::Undecided(letter, ty, Some(M::VERSION)),
         }
-    }
-}
-
-impl<T, P: FnMut(&mut AnyMessage) -> bool, F: FnMut(AnyMessage) -> T> Clause<T> for OnAny<P, F> {
-    const LOOKS: bool = true;
-
-    fn may_take(&self, _: &Inner, _: Subject<'_>) -> bool {
-        true
-    }
-
-    fn wanted(&self) -> Option<Wanted> {
-        Some(Wanted::Any)
-    }
-
-    fn take(&mut self, context: &Context, letter: Letter) -> Taken<T> {
-        let mut message = AnyMessage::new(context, letter);
-        if (self.predicate)(&mut message) {
-            return Taken::Received((self.then)(message));
-        }
-        Taken::Passed(message.into_letter())
     }
 }

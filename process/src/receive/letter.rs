@@ -1,12 +1,12 @@
 //! A message that was taken out of the inbox to be read, and reading it.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use midflight_message::{Message, Resolution, decode_resolved};
-use midflight_runtime::BoxFuture;
 
-use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender, Written};
+use crate::mailbox::envelope::{
+    CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, Written,
+};
 use crate::mailbox::value::Value;
 use crate::node::inner::Inner;
 use crate::receive::shelf::Arrival;
@@ -34,6 +34,10 @@ impl Letter {
         match parcel {
             Parcel::Read { call, value, weight, written } => {
                 Self { arrival, from, call, content: Content::Value(value), weight, written }
+            }
+            Parcel::Notice(value) => {
+                let (content, weight) = (Content::Value(value), NOTICE_WEIGHT);
+                Self { arrival, from, call: None, content, weight, written: None }
             }
             Parcel::Large { ty, bytes } => letter(None, Content::Bytes { ty, bytes }),
             Parcel::Call { call, content } => letter(Some(call), content),
@@ -150,9 +154,7 @@ pub(crate) fn read_written<M: Message>(
             let ty = *ty;
             Read::Undecided(content, ty)
         }
-        Reading::SchemaUnavailable => {
-            unreadable(content, "its schema differs from ours and cannot be had".into())
-        }
+        Reading::NoReader => unreachable!("a Rust type has its schema"),
     }
 }
 
@@ -160,50 +162,10 @@ fn unreadable<M: Message>(content: Content, detail: String) -> Read<M> {
     Read::Unreadable(content, Refusal::Garbled { type_name: M::NAME.into(), detail })
 }
 
-/// A schema that is on its way, and how long it is waited for.
-pub(crate) struct AwaitedSchema {
-    ty: TypeNo,
-    timer: BoxFuture<()>,
-}
-
-impl AwaitedSchema {
-    /// Asks a sender's node for the schema of a type and waits for it; ready when it has come, or will
-    /// not.
-    pub(crate) fn poll(
-        waiting: &mut Option<Box<Self>>,
-        inner: &Arc<Inner>,
-        cx: &mut Context<'_>,
-        (from, ty): (Sender, TypeNo),
-    ) -> Poll<()> {
-        if waiting.as_ref().is_some_and(|awaited| awaited.ty != ty) {
-            *waiting = None;
-        }
-        let awaited = waiting.get_or_insert_with(|| {
-            inner.request_schema(from, ty);
-            let timer = inner.runtime.sleep(inner.limits.schema_timeout);
-            Box::new(Self { ty, timer })
-        });
-        let overdue = awaited.timer.as_mut().poll(cx).is_ready();
-        if overdue {
-            inner.types.give_up(inner.types.entry(ty).fingerprint);
-        }
-        if !overdue && inner.types.wait_for_schema(ty, cx.waker()) {
-            return Poll::Pending;
-        }
-        *waiting = None;
-        Poll::Ready(())
-    }
-}
-
-/// Waits until the schema of a type is known, or cannot be had in time.
-pub(crate) async fn await_schema(inner: &Arc<Inner>, ty: TypeNo) {
-    let deadline = inner.runtime.now() + inner.limits.schema_timeout;
-    let known = std::future::poll_fn(|cx| {
-        if inner.types.wait_for_schema(ty, cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
-    });
-    if midflight_runtime::timeout_at(&*inner.runtime, deadline, known).await.is_err() {
-        inner.types.give_up(inner.types.entry(ty).fingerprint);
-    }
+/// Why a message is refused whose writer's schema cannot be had.
+pub(crate) fn schema_missing(inner: &Inner, ty: TypeNo) -> Refusal {
+    let type_name = inner.types.entry(ty).name.to_string();
+    Refusal::Garbled { type_name, detail: "its schema differs from ours and cannot be had".into() }
 }
 
 /// A value of another Rust type with the same name, as bytes.

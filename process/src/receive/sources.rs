@@ -6,7 +6,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use super::clause::{And, Clause, Clauses, Span, Taken, Wanted};
 use super::letter::Letter;
-use super::{AwaitedSchema, Receive};
+use super::{Held, Receive};
 use crate::channel::ReceivePort;
 use crate::channel::ports::Order;
 use crate::context::Context;
@@ -93,10 +93,10 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     pub(super) fn poll_sources(
         &mut self,
         cx: &mut TaskContext<'_>,
-        waiting: &mut Option<Box<AwaitedSchema>>,
+        held: &mut Option<Box<Held>>,
     ) -> Poll<T> {
         if self.choice == Choice::Oldest {
-            return self.poll_oldest(cx, waiting);
+            return self.poll_oldest(cx, held);
         }
         let first = match self.choice {
             Choice::InTurns => self.context.shared.arrived.lock().aside().turn,
@@ -111,7 +111,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                 self.clauses.poll_port(of.first, cx)
             } else {
                 let mut cursor = self.seen;
-                let polled = self.poll_messages(cx, waiting, (of, u64::MAX), &mut cursor);
+                let polled = self.poll_messages(cx, held, (of, u64::MAX), &mut cursor);
                 seen = seen.min(cursor);
                 polled
             };
@@ -128,15 +128,11 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         Poll::Pending
     }
 
-    fn poll_oldest(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        waiting: &mut Option<Box<AwaitedSchema>>,
-    ) -> Poll<T> {
+    fn poll_oldest(&mut self, cx: &mut TaskContext<'_>, held: &mut Option<Box<Held>>) -> Poll<T> {
         let value = self.clauses.oldest_value(&self.context.shared.arrived.lock());
         let before = value.map_or(u64::MAX, |(order, _)| order.message);
         let mut cursor = self.seen;
-        let polled = self.poll_messages(cx, waiting, (Span::ALL, before), &mut cursor);
+        let polled = self.poll_messages(cx, held, (Span::ALL, before), &mut cursor);
         self.seen = cursor;
         match value {
             Some((_, clause)) if polled.is_pending() => self.clauses.poll_port(clause, cx),

@@ -9,7 +9,7 @@ use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
 use serde::{Deserialize, Serialize};
 
-use super::EXAMINED;
+use super::next::EXAMINED;
 use crate::{Context, Limits, Node, Received};
 
 thread_local! {

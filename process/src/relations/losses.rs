@@ -16,6 +16,9 @@ pub enum ReconnectPolicy {
     Accept,
 }
 
+/// Losses that a process may leave as they are before those of nodes that are gone are forgotten.
+const LOSSES_KEPT: usize = 1_024;
+
 /// The nodes that a process does not send to, as it was told of a loss and has not accepted it.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
@@ -33,9 +36,17 @@ impl Losses {
         std::mem::replace(&mut self.policy, policy)
     }
 
-    /// The link to `node` is lost, on which the process had sent. Answers whether it is to be told.
-    pub(crate) fn lost(&mut self, node: NodeId) -> bool {
-        self.policy == ReconnectPolicy::Ask && self.nodes.insert(node, ()).is_none()
+    /// The link to `node` is lost, on which the process had sent. Answers whether it is to be told. Where
+    /// it has left many losses as they are, those of nodes that `may_return` does not know are forgotten:
+    /// nothing that is sent there arrives anyway.
+    pub(crate) fn lost(&mut self, node: NodeId, may_return: impl Fn(NodeId) -> bool) -> bool {
+        if self.policy == ReconnectPolicy::Accept {
+            return false;
+        }
+        if self.nodes.len() >= LOSSES_KEPT {
+            self.nodes.retain(|node| may_return(*node));
+        }
+        self.nodes.insert(node, ()).is_none()
     }
 
     /// The process accepts the loss. Answers whether there was one.
@@ -57,10 +68,23 @@ mod tests {
     fn a_loss_is_told_once_until_it_is_accepted() {
         let (mut losses, node) = (Losses::default(), NodeId(1));
         assert!(!losses.is_open(node) && !losses.accept(node));
-        assert!(losses.lost(node) && !losses.lost(node));
+        let lost = |losses: &mut Losses, node| losses.lost(node, |_| true);
+        assert!(lost(&mut losses, node) && !lost(&mut losses, node));
         assert!(losses.is_open(node) && !losses.is_open(NodeId(2)));
-        assert!(losses.accept(node) && losses.lost(node));
+        assert!(losses.accept(node) && lost(&mut losses, node));
         assert_eq!(losses.set_policy(ReconnectPolicy::Accept), ReconnectPolicy::Ask);
-        assert!(!losses.is_open(node) && !losses.lost(node));
+        assert!(!losses.is_open(node) && !lost(&mut losses, node));
+    }
+
+    #[test]
+    fn losses_of_nodes_that_are_gone_are_bounded() {
+        let mut losses = Losses::default();
+        let living = NodeId(7);
+        for node in 0..10_000 {
+            losses.lost(NodeId(node), |node| node == living);
+        }
+        assert!(losses.nodes.len() <= LOSSES_KEPT + 1);
+        assert!(losses.is_open(living) && losses.is_open(NodeId(9_999)));
+        assert!(!losses.is_open(NodeId(8)));
     }
 }

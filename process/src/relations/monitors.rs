@@ -51,11 +51,16 @@ impl Monitors {
     /// Somebody watches the process, or one of its ports (0: none). Answers false when that is not
     /// open.
     pub(crate) fn watch(&mut self, watcher: Watcher, port: u32) -> bool {
-        let open = port == 0 || self.ports.as_ref().is_some_and(|open| open.contains(&port));
+        let open = port == 0 || self.is_open(port);
         if open {
             self.watchers.insert(watcher, port);
         }
         open
+    }
+
+    /// Whether the process has such a port.
+    pub(crate) fn is_open(&self, port: u32) -> bool {
+        self.ports.as_ref().is_some_and(|open| open.contains(&port))
     }
 
     /// The process has made a channel.

@@ -16,7 +16,6 @@ use crate::receive::{Unread, encoded};
 use crate::scheduler::runner::bury;
 use crate::scheduler::turn::{Batch, Caller, Handled, Origin, Turn, View};
 use crate::send::{NotSent, Route, SMALL_MAX, local};
-use crate::table::Room;
 use crate::table::slot::Run;
 use crate::timers::expiry::{To, What};
 use crate::trace;
@@ -75,13 +74,17 @@ impl Turn<'_> {
                     Readable::Incompatible(Box::new(mismatch.clone()))
                 }
             },
-            Reading::SchemaUnavailable => Readable::SchemaUnavailable,
+            Reading::NoReader => Readable::SchemaUnavailable,
+            Reading::SchemaUnknown if !inner.request_schema(origin.0, writer) => {
+                Readable::SchemaUnavailable
+            }
             Reading::SchemaUnknown => {
-                inner.request_schema(origin.0, writer);
                 let waker = self.waker();
-                if !inner.types.wait_for_schema(writer, &waker) {
+                // Asked after: what was decided in between is not missed.
+                let waits = inner.types.wait_for_schema(writer, &waker)
+                    && inner.request_schema(origin.0, writer);
+                if !waits {
                     waker.wake();
-                    return Readable::Later;
                 }
                 Readable::Later
             }
@@ -123,8 +126,7 @@ impl Turn<'_> {
                 if let Some(mismatch) = inner.known_refusal(&inner.refused, *place, ty) {
                     return Err(Unsent::Incompatible(mismatch));
                 }
-                let limits = &inner.limits;
-                let room = Room { messages: limits.mailbox_messages, bytes: limits.mailbox_bytes };
+                let room = inner.room();
                 let message = (local(self.place), ty, payload);
                 let table = &inner.table;
                 return match table.deliver_small(place.index, place.generation, message, room) {
@@ -152,6 +154,7 @@ impl Turn<'_> {
             NotSent::Encode(error) => Unsent::Never(error.to_string()),
             NotSent::TooManyTypes => Unsent::Never("the node knows too many types".into()),
             NotSent::Incompatible(mismatch) => Unsent::Incompatible(mismatch),
+            NotSent::Closed(_) => Unsent::Never("the port is closed".into()),
         })
     }
 

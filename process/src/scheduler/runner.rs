@@ -207,7 +207,7 @@ fn rest(
             if inbox.as_ref().is_some_and(|inbox| !inbox.entries.is_empty()) {
                 slot.front = inbox.take();
             }
-            slot.mailbox.handled(handled.messages, handled.bytes);
+            slot.mailbox.handled(&handled);
             account(inner, &mut slot, &mut handled, &mut room, &mut owed);
             put_back(&mut slot, body, flow)
         } else {

@@ -9,7 +9,9 @@ use midflight_message::Pid;
 
 use crate::ExitReason;
 use crate::mailbox::Inbox;
-use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::mailbox::envelope::{
+    CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender,
+};
 use crate::mailbox::value::Value;
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -30,6 +32,7 @@ pub struct Batch {
 pub(crate) struct Handled {
     pub(crate) messages: u32,
     pub(crate) bytes: u32,
+    pub(crate) notices: u32,
     pub(crate) remote: Vec<Owed>,
 }
 
@@ -37,6 +40,8 @@ impl Handled {
     pub(crate) fn add(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
         self.messages += messages;
         self.bytes = self.bytes.saturating_add(bytes);
+        self.notices += u32::from((messages, bytes) == NOTICE_WEIGHT);
+        // What took no credit gives none back.
         if messages == 0 || !from.is_remote() {
             return;
         }
@@ -53,6 +58,10 @@ impl Handled {
     pub(crate) fn undo(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
         self.messages = self.messages.saturating_sub(messages);
         self.bytes = self.bytes.saturating_sub(bytes);
+        if (messages, bytes) == NOTICE_WEIGHT {
+            self.notices = self.notices.saturating_sub(1);
+            return;
+        }
         if let Some(owed) = self.remote.iter_mut().find(|owed| owed.node == from.node) {
             owed.messages = owed.messages.saturating_sub(messages);
             owed.bytes = owed.bytes.saturating_sub(bytes);
@@ -62,6 +71,7 @@ impl Handled {
     pub(crate) fn merge(&mut self, other: &mut Self) {
         self.messages += std::mem::take(&mut other.messages);
         self.bytes = self.bytes.saturating_add(std::mem::take(&mut other.bytes));
+        self.notices += std::mem::take(&mut other.notices);
         for owed in other.remote.drain(..) {
             match self.remote.iter_mut().find(|mine| mine.node == owed.node) {
                 Some(mine) => {
@@ -157,6 +167,7 @@ impl Batch {
                 message(from, View::Bytes(ty, inbox.small(start, len)), None)
             }
             Envelope::Parcel { from, parcel } => match *parcel {
+                Parcel::Notice(value) => message(from, View::Value(value), None),
                 Parcel::Large { ty, bytes } => message(from, View::Large(ty, bytes), None),
                 Parcel::Port { port, ty, bytes } => stray(from, port, View::Large(ty, bytes)),
                 Parcel::Call { call, content } => {

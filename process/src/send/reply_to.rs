@@ -9,7 +9,7 @@ use crate::error::CallError;
 use crate::mailbox::envelope::{CallRef, Content, Refusal, Sender};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
-use crate::receive::{Read, await_schema, read};
+use crate::receive::{Read, read, schema_missing};
 use crate::roles::NotAllowed;
 
 /// Who waits for a reply. It can be kept, and answered later. Dropped without a reply, it tells the
@@ -99,8 +99,9 @@ pub(crate) async fn read_when_known<T>(
             Read::Message(reply) => return Ok(reply),
             Read::Unreadable(given_back, refusal) => return Err((given_back, refusal)),
             Read::Undecided(given_back, ty) => {
-                inner.request_schema_of(node, ty);
-                await_schema(inner, ty).await;
+                if !inner.await_schema(ty, || inner.request_schema_of(node, ty)).await {
+                    return Err((given_back, schema_missing(inner, ty)));
+                }
                 content = Some(given_back);
             }
         }

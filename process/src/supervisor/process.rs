@@ -19,7 +19,7 @@ use super::supervise::Supervisor;
 use crate::context::Context;
 use crate::peer::wire::Place;
 use crate::receive::AnyMessage;
-use crate::{Down, ExitReason, Exited, Received, ReplyTo};
+use crate::{Down, ExitReason, Exited, Received, ReconnectPolicy, ReplyTo};
 
 /// How a child is started, and what it is called.
 type Recipe = (StartFn, Option<String>);
@@ -95,6 +95,8 @@ impl Process {
     pub(crate) async fn run(mut self, ready: oneshot::Sender<Result<(), NoStart>>) -> ExitReason {
         self.cx.trap_exits(true);
         self.cx.node().inner.relate(self.cx.place, |relations| relations.supervises = true);
+        // What it tells its observer and its children's nodes may be lost: it goes on, as they do.
+        self.cx.reconnect_policy(ReconnectPolicy::Accept);
         let named = match &self.name {
             Some(name) => self.cx.register(name).map_err(|error| error.to_string()),
             None => Ok(()),
@@ -130,6 +132,10 @@ impl Process {
             Woken::Down(down) => Some(Event::Exited(down.process, down.reason)),
             Woken::Exited(exited) => self.exit_signal(exited),
             Woken::Request(received) => self.request(received),
+            Woken::Stray(message) if message.is_unasked() => {
+                tracing::warn!(me = %self.cx.me(), ?message, "a supervisor's message was not taken");
+                None
+            }
             Woken::Stray(message) => {
                 message.refuse(vec![Request::NAME.into()], "supervisor");
                 None

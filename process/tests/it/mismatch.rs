@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use midflight_process::message::{Message, Schema};
-use midflight_process::{CallError, Node, RefusalKind, SendError, TrySendError, Undelivered};
+use midflight_process::{
+    CallError, Node, Received, RefusalKind, SendError, TrySendError, Undelivered,
+};
 use serde::{Deserialize, Serialize};
 
 use super::world::simulate;
@@ -314,6 +316,42 @@ fn a_newer_version_without_a_way_back_is_told_to_its_sender() {
         .await
         .unwrap();
     });
+}
+
+simulated! {
+    /// A process's messages keep their order though one waits for a schema; those of others pass.
+    #[test]
+    fn what_waits_for_a_schema_holds_up_its_sender_alone() {
+        simulate(|world| async move {
+            let (a, b) = world.pair().await;
+            world.hub.set_delay(Duration::from_millis(50));
+            let shop = b.spawn("shop", |cx| async move {
+                let caller = cx.receive_one::<()>().await.reply_to.unwrap();
+                let mut came = Vec::new();
+                while came.len() < 3 {
+                    let next = cx
+                        .receive()
+                        .on(|received: Received<u64>| received.message)
+                        .on(|received: Received<ours::Cancel>| received.message.id);
+                    came.push(next.forever().await);
+                }
+                caller.reply(format!("{came:?}"));
+            });
+            let shop = shop.unwrap();
+            let asked = a.spawn("first", move |cx| async move {
+                cx.send(shop, OldCancel { id: 1 }).await.unwrap();
+                cx.send(shop, 2_u64).await.unwrap();
+            });
+            asked.unwrap();
+            let came = b.run("second", move |cx| async move {
+                // The message has come, and its schema has not.
+                cx.sleep(Duration::from_millis(75)).await;
+                cx.send(shop, 3_u64).await.unwrap();
+                cx.call::<_, String>(shop, (), SECOND).await.unwrap()
+            });
+            assert_eq!(came.await.unwrap(), "[3, 1, 2]");
+        });
+    }
 }
 
 #[test]
