@@ -1,6 +1,6 @@
 //! `midflight status`: how a node is.
 
-use midflight_dsu::protocol::{Status, StatusRequest};
+use midflight_dsu::protocol::{Status, StatusRequest, VersionDifference};
 use midflight_runtime::Handle;
 use serde_json::json;
 
@@ -46,10 +46,14 @@ fn as_json(status: &Status) -> serde_json::Value {
         .iter()
         .map(|(name, version, count)| json!({ "type": name, "version": version, "count": count }))
         .collect();
+    let differences = status.differences.iter();
+    let differences: Vec<_> = differences
+        .map(|it| json!({ "bundle": it.bundle, "node": it.node, "here": it.here, "there": it.there }))
+        .collect();
     json!({
         "node": status.node, "id": status.id, "address": status.address,
         "processes": status.processes, "peers": status.peers, "members": members,
-        "versions": versions, "refused": refused,
+        "versions": versions, "refused": refused, "differences": differences,
     })
 }
 
@@ -75,6 +79,11 @@ fn for_people(status: &Status) -> String {
             ]
         });
         text.push_str(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    }
+    for VersionDifference { bundle, node, here, there } in &status.differences {
+        let run = |version: &Option<u32>| version.map_or("none".to_owned(), |v| format!("v{v}"));
+        let (here, there) = (run(here), run(there));
+        text.push_str(&format!("warning: {bundle} is {here} here, and {there} on {node}\n"));
     }
     for (name, version, count) in &status.refused {
         text.push_str(&format!("refused: {name} version {version}, {count} times\n"));

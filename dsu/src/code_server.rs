@@ -185,7 +185,7 @@ impl CodeServer {
             let code = inner.format.load(&library, &manifest.description()).await?;
             let (name, number) = (&manifest.name, manifest.version);
             inner.versions.add(Version::new(&inner.node, name, number, address, code));
-            inner.node.code_switched(inner.versions.catalogue());
+            inner.versions.tell(&inner.node);
             tracing::info!(bundle = %name, version = number, %address, "staged");
         }
         Ok(StageTimes {

@@ -26,6 +26,7 @@ use crate::protocol::{
     Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, LettersRequest, NumbersRequest,
     Offer, ProcessesRequest, Release, Stage, Start, StatusRequest, TraceRequest, Wanted,
 };
+use crate::unlike::{LOOK_EVERY, Told};
 use lease::Leases;
 
 /// The control process could not be started.
@@ -76,9 +77,11 @@ impl CodeServer {
         let control =
             Control { server: self.clone(), incoming: Arc::default(), leases: Arc::default() };
         let pid = self.node().spawn(CONTROL, move |cx| async move {
+            let mut told = Told::default();
             loop {
                 let request = next(&cx).await;
-                if let Some(request) = control.allowed(request) {
+                told.look(&control.server, cx.now());
+                if let Some(request) = request.and_then(|request| control.allowed(request)) {
                     control.take(request).await;
                 }
             }
@@ -88,7 +91,8 @@ impl CodeServer {
     }
 }
 
-async fn next(cx: &Context) -> Request {
+/// The next request; `None`: there was none for a while, and it is time to look round.
+async fn next(cx: &Context) -> Option<Request> {
     cx.receive()
         .on(Request::Offer)
         .on(Request::Chunk)
@@ -105,7 +109,7 @@ async fn next(cx: &Context) -> Request {
         .on(Request::Letters)
         .on(Request::Numbers)
         .on(Request::Trace)
-        .forever()
+        .timeout(LOOK_EVERY)
         .await
 }
 

@@ -28,4 +28,5 @@ pub mod protocol;
 pub mod signature;
 pub mod store;
 pub mod switch;
+mod unlike;
 pub mod versions;

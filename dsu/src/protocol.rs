@@ -290,6 +290,22 @@ pub struct Status {
     pub versions: Vec<VersionStatus>,
     /// Messages that were not taken: type, sender's version, how often.
     pub refused: Vec<(String, u32, u64)>,
+    /// Where nodes that this one has a link to run other versions than it does.
+    #[serde(default)]
+    pub differences: Vec<VersionDifference>,
+}
+
+/// Another node runs another version of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct VersionDifference {
+    /// The bundle's name.
+    pub bundle: String,
+    /// The other node's name.
+    pub node: String,
+    /// The version here; `None`: the bundle is not here.
+    pub here: Option<u32>,
+    /// The version there.
+    pub there: Option<u32>,
 }
 
 /// A version of a bundle on a node.

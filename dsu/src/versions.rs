@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::code::Code;
 use crate::hash::ContentAddress;
 use crate::hosted::BehaviourTypes;
+use crate::unlike::{self, Current};
 
 /// A loaded version of a bundle.
 #[derive(Debug)]
@@ -152,6 +153,21 @@ impl Versions {
         let mut all: Vec<_> = inner.loaded.values().map(|v| (v.clone(), is_current(v))).collect();
         all.sort_by(|(a, _), (b, _)| (&a.name, a.version).cmp(&(&b.name, b.version)));
         all
+    }
+
+    /// Tells the other nodes what is loaded and current here now.
+    pub(crate) fn tell(&self, node: &Node) {
+        node.code_switched(self.catalogue(), unlike::words(&self.current_versions()));
+    }
+
+    /// What is current, by the bundles' names.
+    pub(crate) fn current_versions(&self) -> BTreeMap<String, Current> {
+        let inner = self.inner.lock();
+        let current = inner.current.iter().filter_map(|(name, address)| {
+            let version = inner.loaded.get(address)?.version;
+            Some((name.clone(), Current { version, address: address.to_string() }))
+        });
+        current.collect()
     }
 
     /// A hash over what is loaded and what is current, for the node's handshake.

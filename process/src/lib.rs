@@ -96,6 +96,7 @@ pub use node::ending::ShutdownReport;
 pub use node::limits::Limits;
 pub use node::{IntoExitReason, Node, SpawnError};
 pub use peer::ask::AskError;
+pub use peer::code::PeerCode;
 pub use peer::connect::JoinError;
 pub use peer::handshake::{Secret, WeakSecret};
 pub use receive::{AnyMessage, ReadError, Receive, Received};

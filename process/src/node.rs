@@ -17,10 +17,9 @@ use midflight_transport_api::Address;
 
 use crate::ExitReason;
 use crate::context::Context;
-use crate::membership::Input;
 use crate::membership::member::{Member, MemberState};
 use crate::node::inner::Inner;
-use crate::peer::wire::{Place, Signal};
+use crate::peer::wire::Place;
 use crate::scheduler::body::Body;
 use crate::scheduler::frozen::{FreezeError, Frozen};
 use crate::scheduler::function::{FunctionBody, Shared};
@@ -219,20 +218,6 @@ impl Node {
             peers.values().map(|peer| peer.card.member(MemberState::Alive)).collect();
         members.sort_by_key(|member| member.id);
         members
-    }
-
-    /// Code was switched on this node: whatever was resolved against it is resolved anew, here and
-    /// at every peer. `catalogue` is a hash over the code the node has now.
-    pub fn code_switched(&self, catalogue: [u8; 32]) {
-        self.inner.membership(Input::Catalogue(catalogue));
-        self.inner.types.forget_resolutions();
-        self.inner.refused.switched();
-        let mut peers: Vec<_> = self.inner.peers.read().values().cloned().collect();
-        peers.sort_by_key(|peer| peer.id);
-        for peer in peers {
-            peer.switch_told();
-            self.inner.signal(&peer, &Signal::CodeSwitched);
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod announced;
 pub(crate) mod ask;
 mod batch;
+pub(crate) mod code;
 pub(crate) mod connect;
 pub(crate) mod handshake;
 pub(crate) mod link;
@@ -85,6 +86,8 @@ pub(crate) struct Peer {
     pub(crate) senders: Senders,
     /// Requests from there to start functions, whose arguments have not been read.
     pub(crate) spawning: Account,
+    /// What code it has, in its own words.
+    pub(crate) code: Mutex<Option<Vec<u8>>>,
     /// What came from there.
     pub(crate) received: Shown,
     /// What its processes have refused.
@@ -139,6 +142,7 @@ impl Peer {
             pending: Pending::default(),
             senders: Senders::default(),
             spawning: Account::default(),
+            code: Mutex::default(),
             received: Shown::default(),
             refused: Refused::default(),
             switches_told: AtomicU64::new(0),

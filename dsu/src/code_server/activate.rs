@@ -118,7 +118,7 @@ impl CodeServer {
             let not_back = self.go_back(&new, activation).await;
             Err(ActivateError::Switch { failed, not_back })
         };
-        inner.node.code_switched(inner.versions.catalogue());
+        inner.versions.tell(&inner.node);
         result
     }
 
@@ -133,7 +133,7 @@ impl CodeServer {
         let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
         let Some(activation) = self.last_activation(&new, rollout)? else { return Ok(()) };
         let not_back = self.go_back(&new, activation).await;
-        inner.node.code_switched(inner.versions.catalogue());
+        inner.versions.tell(&inner.node);
         tracing::info!(bundle = %new.name, version = new.version, "deactivated");
         if not_back.is_empty() { Ok(()) } else { Err(DeactivateError::NotBack(not_back)) }
     }

@@ -55,6 +55,7 @@ impl Control {
             members: node.members().into_iter().map(|m| (m.name, m.address)).collect(),
             versions: versions.into_iter().map(version).collect(),
             refused: refused.map(|((name, version), times)| (name, version, times)).collect(),
+            differences: self.server.differences(),
         }
     }
 }

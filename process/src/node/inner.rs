@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
     pub(crate) links: Mutex<Links>,
     pub(crate) numbers: Arc<Numbers>,
+    /// What code there is, in the words of the layer above; empty for none, `None` for too many.
+    pub(crate) code: Mutex<Option<Vec<u8>>>,
     /// How far its end is.
     pub(crate) ending: Ending,
     /// See [`Node::accepted_losses`](crate::Node::accepted_losses).
@@ -113,6 +115,7 @@ impl Inner {
             peers: RwLock::default(),
             links: Mutex::default(),
             numbers: Arc::new(Numbers::new(parts.id)),
+            code: Mutex::new(Some(Vec::new())),
             ending: Ending::default(),
             accepted_losses: AtomicU64::new(0),
             next: AtomicU64::new(1),

@@ -52,6 +52,7 @@ impl Inner {
             self.membership(Input::Met(&peer.card));
         }
         self.tell_observer(&peer);
+        self.tell_code(&peer);
         self.groups_link_up(&peer);
         Ok(())
     }

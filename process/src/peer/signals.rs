@@ -53,6 +53,7 @@ impl Inner {
             | Signal::Unlink { .. }
             | Signal::UnlinkAcknowledged { .. }
             | Signal::LinkEnded { .. } => self.take_relation(peer, signal),
+            Signal::Code { details } => self.code_told(peer, details),
             Signal::Groups(news) => self.groups_heard(peer, news),
             Signal::Spawned { to, from, request, result } => {
                 self.spawn_answered(peer, (to, from), request, result);

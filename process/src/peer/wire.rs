@@ -172,6 +172,8 @@ pub(crate) enum Signal {
     Handled { bytes: u64 },
     /// So many bytes of messages that came over links of before lie unhandled.
     Unhandled { bytes: u64 },
+    /// What code the sender has, in words for the layer above, where it has any.
+    Code { details: Option<Vec<u8>> },
 }
 
 /// How a node presents itself.

@@ -151,7 +151,7 @@ fn a_refused_call_is_told_its_mismatch_and_so_are_all_who_send_after_it() {
         });
         second.await.unwrap();
         // Code is switched there: then it may be otherwise, and is tried again.
-        b.code_switched([1; 32]);
+        b.code_switched([1; 32], Vec::new());
         // Its answer comes behind the news of the switch.
         assert_eq!(a.whereis_on(b.id(), "nobody").await.unwrap(), None);
         let third = a.run("third", move |cx| async move {

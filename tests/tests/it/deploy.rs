@@ -7,7 +7,7 @@ use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Off
 use midflight_process::message::Message;
 use midflight_process::{Context, Pid};
 use midflight_tests::compiled_format::{bundle, key};
-use midflight_tests::steps::start;
+use midflight_tests::steps::{run_version, start};
 use midflight_tests::world::{World, simulate};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -165,5 +165,36 @@ fn of_two_pushes_at_once_one_is_refused_and_the_cluster_is_of_one_mind() {
             let current = servers[0].versions().current("counter").unwrap();
             assert_eq!(current.version, version, "what was said is what runs");
         }
+    });
+}
+
+async fn until(world: &World, is_so: impl Fn() -> bool) {
+    while !is_so() {
+        world.runtime.sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Nodes tell each other what they run, also those that join later, and know where it is not the same.
+#[test]
+fn nodes_know_who_runs_another_version() {
+    simulate(10, |world| async move {
+        let [a, b, c] = cluster(&world).await;
+        let told = |server: &CodeServer| -> Vec<_> {
+            let all = server.differences().into_iter();
+            all.map(|it| (it.bundle, it.node, it.here, it.there)).collect()
+        };
+        let is = |node: &str, here, there| ("counter".to_owned(), node.to_owned(), here, there);
+        run_version(&world, &a, "counter-v1").await;
+        let expected = [is("b", Some(1), None), is("c", Some(1), None)];
+        until(&world, || told(&a) == expected).await;
+        until(&world, || told(&b).contains(&is("a", None, Some(1)))).await;
+        run_version(&world, &b, "counter-v2").await;
+        until(&world, || told(&a) == [is("b", Some(1), Some(2)), is("c", Some(1), None)]).await;
+        let late = world.node("late", Some("a")).await;
+        until(&world, || told(&late).contains(&is("a", None, Some(1)))).await;
+        for server in [&a, &c, &late] {
+            run_version(&world, server, "counter-v2").await;
+        }
+        until(&world, || [&a, &b, &c, &late].iter().all(|server| told(server).is_empty())).await;
     });
 }
