@@ -153,6 +153,7 @@ fn relations() -> Vec<Named> {
     let reason = ExitReason::Error("why".into());
     vec![
         ("monitor", Signal::Monitor { to, from, monitor }),
+        ("monitor-port", Signal::MonitorPort { to, from, monitor, port: 300 }),
         ("monitoring", Signal::Monitoring { to, from, monitor }),
         ("demonitor", Signal::Demonitor { to, from, monitor }),
         ("down", Signal::Down { to, from, monitor, reason: reason.clone() }),
@@ -182,6 +183,7 @@ fn others() -> Vec<Named> {
         ("refuse", Signal::Refuse { to, from, call: CallRef(9), refusal: refusal.clone() }),
         ("undelivered", Signal::Undelivered { to, from, refusal }),
         ("code-switched", Signal::CodeSwitched),
+        ("code", Signal::Code { details: Some(vec![1, 2, 3]) }),
         ("spawned", Signal::Spawned { to, from, request: 4, result: Ok(None) }),
         (
             "spawned-channel",
