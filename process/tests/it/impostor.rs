@@ -31,7 +31,7 @@ struct Hello<'a> {
     member: Card<'a>,
     authenticated: bool,
     nonce: [u8; 32],
-    window: (u32, u32),
+    window: (u32, u32, u64),
 }
 
 #[derive(Serialize)]
@@ -92,7 +92,7 @@ impl Impostor {
                 },
                 authenticated: false,
                 nonce: [7; 32],
-                window: (1_024, 1 << 20),
+                window: (1_024, 1 << 20, 1 << 30),
             },
         ));
         impostor.signal(&WELCOME);
