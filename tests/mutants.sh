@@ -69,6 +69,8 @@ for id in "${ids[@]}"; do
         with=$(verdict "$id")
         patch --quiet --batch --reverse -d "$tree" -p1 <"$patch"
         renew "$id"
+        # What trybuild has built of the mutant is not built again for a new time of its source.
+        rm -rf "$CARGO_TARGET_DIR/tests"
         rm -f "$work/under-way"
     fi
     good=good
