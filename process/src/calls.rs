@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use midflight_message::{Message, Pid};
-use midflight_runtime::{BoxFuture, Instant, timeout_at};
+use midflight_runtime::{BoxFuture, Instant};
 
 use crate::context::Context;
 use crate::destination::{Address, Destination};
@@ -101,20 +101,9 @@ impl<R: Message> PendingReply<R> {
         &mut self,
         timeout: Duration,
     ) -> impl Future<Output = Option<Result<R, CallError>>> {
-        let runtime = self.context().node.inner.runtime.clone();
-        let deadline = runtime.now() + timeout;
-        async move {
-            if timeout.is_zero() {
-                return std::future::poll_fn(|cx| {
-                    Poll::Ready(match Pin::new(&mut *self).poll(cx) {
-                        Poll::Ready(result) => Some(result),
-                        Poll::Pending => None,
-                    })
-                })
-                .await;
-            }
-            timeout_at(&*runtime, deadline, self).await.ok()
-        }
+        let cx = self.context().again();
+        let deadline = Deadline::after(&cx.node.inner, timeout);
+        async move { cx.waits().within(deadline, self).await }
     }
 
     /// When it answers at the latest.
@@ -162,9 +151,9 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
         Address::Pid(pid) => pid,
         Address::Name(_) => context.node.find(address).await?,
         Address::NameOn(_, node) => {
-            let found = timeout_at(&*inner.runtime, deadline, context.node.find(address)).await;
-            let no_answer = |_elapsed| SendError::Whereis(AskError::NoAnswer(node));
-            found.map_err(no_answer)??
+            let finding = context.node.find(address);
+            let found = context.waits().within(Deadline::at(deadline), finding).await;
+            found.ok_or(SendError::Whereis(AskError::NoAnswer(node)))??
         }
     };
     let guard = CallGuard::new(asks, to);
@@ -175,9 +164,8 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
         Ok(()) => {}
         Err(NotSent::Full(content) | NotSent::NotConnected(_, content)) => {
             let sending = Box::pin(context.send_waiting(to, Some(call), content));
-            timeout_at(&*inner.runtime, deadline, sending)
-                .await
-                .map_err(|_elapsed| CallError::TimedOut { to, after: timeout })??;
+            let sent = context.waits().within(Deadline::at(deadline), sending).await;
+            sent.ok_or(CallError::TimedOut { to, after: timeout })??;
         }
         Err(other) => return Err(SendError::from_not_sent(other, to).into()),
     }

@@ -140,11 +140,11 @@ impl Context {
             match inner.try_send(self.place, to, kind, attempt) {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Full(given_back)) => {
-                    let mut deadline = inner.runtime.sleep_until(deadline);
+                    let mut deadline = Deadline::at(deadline);
                     let mut attempt = Some(given_back);
                     // Registered first, tried again after: room made in between is not missed.
                     let waited = std::future::poll_fn(|cx| {
-                        if deadline.as_mut().poll(cx).is_ready() {
+                        if deadline.poll(self.waits(), cx).is_ready() {
                             return Poll::Ready(Err(SendError::Overloaded(to)));
                         }
                         inner.wait_for_room(to, cx.waker());

@@ -53,6 +53,34 @@ pub enum Address<'a> {
     NameOn(&'a str, NodeId),
 }
 
+/// An [`Address`] that is kept.
+#[derive(Debug, Clone)]
+pub(crate) enum OwnedAddress {
+    Pid(Pid),
+    Name(String),
+    NameOn(String, NodeId),
+}
+
+impl OwnedAddress {
+    pub(crate) fn get(&self) -> Address<'_> {
+        match self {
+            Self::Pid(pid) => Address::Pid(*pid),
+            Self::Name(name) => Address::Name(name),
+            Self::NameOn(name, node) => Address::NameOn(name, *node),
+        }
+    }
+}
+
+impl From<Address<'_>> for OwnedAddress {
+    fn from(address: Address<'_>) -> Self {
+        match address {
+            Address::Pid(pid) => Self::Pid(pid),
+            Address::Name(name) => Self::Name(name.to_owned()),
+            Address::NameOn(name, node) => Self::NameOn(name.to_owned(), node),
+        }
+    }
+}
+
 impl<M> Destination<M> for Pid {
     fn address(&self) -> Address<'_> {
         Address::Pid(*self)

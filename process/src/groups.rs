@@ -95,7 +95,7 @@ impl Node {
 
     /// Lets a process of this node leave a group, once. Answers whether it was in it.
     pub fn leave_group(&self, group: &str, pid: Pid) -> bool {
-        let place = Place { index: pid.index, generation: pid.generation };
+        let place = Place::of(pid);
         let inner = &self.inner;
         let left = pid.node == inner.id && inner.groups.with(|groups| groups.leave(group, place));
         inner.carry_out_group_actions();
@@ -169,7 +169,7 @@ impl Inner {
         if !(1..=NAME_MAX).contains(&group.len()) {
             return Err(GroupError::BadName(group.len()));
         }
-        let place = Place { index: pid.index, generation: pid.generation };
+        let place = Place::of(pid);
         let slot = self.table.slot(place.index).filter(|_| pid.node == self.id);
         let mut slot = slot.ok_or(GroupError::NoProcess(pid))?.lock();
         if !slot.is(place.generation) {

@@ -135,7 +135,7 @@ impl Node {
         if pid.node == self.inner.id {
             return Ok(self.process(pid));
         }
-        let place = Place { index: pid.index, generation: pid.generation };
+        let place = Place::of(pid);
         match self.ask(pid.node, Question::Process(place)).await? {
             Answer::Process(info) => Ok(info.map(|info| *info)),
             _ => Err(AskError::NoAnswer(pid.node)),

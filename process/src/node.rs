@@ -88,16 +88,10 @@ impl Node {
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
-        if self.inner.is_leaving() {
-            return Err(SpawnError);
-        }
-        let reserved = Reserved { node: self, pid: self.reserve()? };
-        let place = reserved.place();
-        trace::spawned(&self.inner, reserved.pid);
-        prepare(place);
-        let pid = reserved.fill(self.function_body(name, place, function));
-        self.inner.end_if_leaving(place);
-        Ok(pid)
+        self.spawn_body(|place| {
+            prepare(place);
+            self.function_body(name, place, function)
+        })
     }
 
     fn function_body<F>(
@@ -147,9 +141,9 @@ impl Node {
             return Err(SpawnError);
         }
         let reserved = Reserved { node: self, pid: self.reserve()? };
-        let place = reserved.place();
+        let place = Place::of(reserved.pid);
+        trace::spawned(&self.inner, reserved.pid);
         let pid = reserved.fill(body(place));
-        trace::spawned(&self.inner, pid);
         self.inner.end_if_leaving(place);
         Ok(pid)
     }
@@ -229,20 +223,18 @@ struct Reserved<'a> {
 }
 
 impl Reserved<'_> {
-    const fn place(&self) -> Place {
-        Place { index: self.pid.index, generation: self.pid.generation }
-    }
-
     fn fill(self, body: Box<dyn Body>) -> Pid {
+        let pid = self.pid;
         // A node that is shut down in between has emptied the cell: its body goes with it.
-        self.node.fill(self.pid, body);
-        self.pid
+        self.node.fill(pid, body);
+        // Nothing is reserved any more that could be given up, which would take the cell's lock once more.
+        std::mem::forget(self);
+        pid
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        // What has been filled is not reserved any more, and stays.
         self.node.unreserve(self.pid);
     }
 }

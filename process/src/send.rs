@@ -91,7 +91,7 @@ pub(crate) enum Route {
 impl Inner {
     /// The way to `pid`, through the location table.
     pub(crate) fn route(&self, pid: Pid) -> Route {
-        let place = Place { index: pid.index, generation: pid.generation };
+        let place = Place::of(pid);
         let node = self.locations.find(pid);
         if node == self.id {
             return Route::Local(place);

@@ -24,10 +24,11 @@ use midflight_runtime::Instant;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use crate::destination::OwnedAddress;
 use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
-use expiry::{Interval, Timer, To};
+use expiry::{Interval, Timer};
 use wheel::{Key, Wheel};
 
 /// Entries a task sees to before it lets others run.
@@ -70,7 +71,7 @@ enum Due {
     Alarm(Place, Key),
     Wake(Waker),
     Timer(Box<Timer>),
-    Tick(Place, To, Arc<Interval>),
+    Tick(Place, OwnedAddress, Arc<Interval>),
 }
 
 /// When a process is woken next, as its cell knows it.
@@ -103,6 +104,26 @@ impl Timers {
     /// The shard of the process at `index`.
     fn shard(&self, index: u32) -> &Shard {
         &self.shards[index as usize % self.shards.len()]
+    }
+
+    /// Changes the wheel of a process's. Where that answers something, an entry is due at `at`.
+    fn change<T>(
+        &self,
+        process: Place,
+        at: Instant,
+        change: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Option<T> {
+        let shard = self.shard(process.index);
+        let (changed, earlier) = {
+            let mut state = shard.state.lock();
+            let changed = change(&mut state);
+            let earlier = changed.is_some() && state.is_earlier(at);
+            (changed, earlier)
+        };
+        if earlier {
+            shard.task.wake();
+        }
+        changed
     }
 
     /// Has every task see that the node is closing.

@@ -5,10 +5,10 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use midflight_message::Message;
-use midflight_runtime::timeout_at;
 
 use super::PendingReply;
 use crate::error::CallError;
+use crate::timers::deadline::Deadline;
 
 /// What became of a request, with the label it was added under.
 pub type Labelled<L, R> = (L, Result<R, CallError>);
@@ -78,19 +78,10 @@ impl<L, R: Message> PendingReplies<L, R> {
     /// # Cancel safety
     /// A dropped future has taken nothing.
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Labelled<L, R>> {
-        if timeout.is_zero() {
-            return std::future::poll_fn(|cx| {
-                Poll::Ready(match self.poll_receive(cx) {
-                    Poll::Ready(next) => next,
-                    Poll::Pending => None,
-                })
-            })
-            .await;
-        }
         let (_, first) = self.waiting.first()?;
-        let runtime = first.context().node.inner.runtime.clone();
-        let deadline = runtime.now() + timeout;
-        timeout_at(&*runtime, deadline, self.receive()).await.ok().flatten()
+        let cx = first.context().again();
+        let deadline = Deadline::after(&cx.node.inner, timeout);
+        cx.waits().within(deadline, self.receive()).await.flatten()
     }
 
     /// Waits for all, in the order in which they answer.

@@ -369,7 +369,7 @@ impl Inner {
         if let Ok((child, _)) = &result
             && link
         {
-            let child = Place { index: child.index, generation: child.generation };
+            let child = Place::of(*child);
             let child = peer.map_or_else(|| local(child), |peer| peer.sender(child));
             self.link_spawned(spawner, child, peer);
         }

@@ -3,7 +3,7 @@
 use midflight_message::Pid;
 
 use super::ground::End::{Cut, Ignored, Logged, Over};
-use super::ground::{End, Ground, WORK, place};
+use super::ground::{End, Ground, WORK};
 use super::raw::{FROM, Raw, announcement, call, frame_of, message};
 use crate::functions::spawned::{NotSpawned, SpawnHead};
 use crate::groups::GroupNews;
@@ -16,7 +16,7 @@ use crate::{ExitReason, MonitorRef};
 pub(super) async fn messages_beyond_credit(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     raw.announce().await;
-    let stuck = place(ground.stuck);
+    let stuck = Place::of(ground.stuck);
     raw.flood(10_000, |_| message(stuck, &[1; 100])).await;
     (raw, Cut("more messages than their receiver gave credit for"))
 }
@@ -26,7 +26,7 @@ pub(super) async fn messages_to_many(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     raw.announce().await;
     let stuck = || ground.node.spawn("stuck", |_| std::future::pending::<()>()).unwrap();
-    let many: Vec<_> = (0..20).map(|_| place(stuck())).collect();
+    let many: Vec<_> = (0..20).map(|_| Place::of(stuck())).collect();
     raw.flood(400, |n| message(many[n as usize % many.len()], &[1; 1_000])).await;
     (raw, Cut("more messages than this node gave credit for"))
 }
@@ -34,7 +34,7 @@ pub(super) async fn messages_to_many(ground: Ground) -> (Raw, End) {
 pub(super) async fn calls_beyond_credit(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     raw.announce().await;
-    let stuck = place(ground.stuck);
+    let stuck = Place::of(ground.stuck);
     raw.flood(10_000, |n| call(stuck, n)).await;
     (raw, Cut("more than their receiver gave credit for"))
 }
@@ -81,7 +81,7 @@ pub(super) async fn a_start_of_a_long_name(ground: Ground) -> (Raw, End) {
 
 pub(super) async fn exit_signals(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
-    let to = place(ground.trapping);
+    let to = Place::of(ground.trapping);
     let reason = ExitReason::Error("go".into());
     raw.flood(10_000, |_| frame_of(&Signal::Exit { to, from: FROM, reason: reason.clone() })).await;
     (raw, Cut("more signals than their receiver has room for"))
@@ -90,7 +90,7 @@ pub(super) async fn exit_signals(ground: Ground) -> (Raw, End) {
 /// Notices of messages that were never sent.
 pub(super) async fn notices(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
-    let to = place(ground.stuck);
+    let to = Place::of(ground.stuck);
     let refusal = Refusal::Aborted { reason: "x".repeat(1_000) };
     let notice = frame_of(&Signal::Undelivered { to, from: FROM, refusal });
     raw.flood(5_000, |_| notice.clone()).await;
@@ -101,7 +101,7 @@ pub(super) async fn notices(ground: Ground) -> (Raw, End) {
 
 pub(super) async fn monitors(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
-    let to = place(ground.echo);
+    let to = Place::of(ground.echo);
     let watch = |n| Signal::Monitor { to, from: FROM, monitor: MonitorRef(n) };
     raw.flood(2_000, |n| frame_of(&watch(n))).await;
     raw.flood(2_000, |_| frame_of(&watch(0))).await;
@@ -113,7 +113,7 @@ pub(super) async fn monitors(ground: Ground) -> (Raw, End) {
 pub(super) async fn links(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     // It traps no exits: it is not ended by links that were too many, which it has not asked for.
-    let to = place(ground.stuck);
+    let to = Place::of(ground.stuck);
     let from = |n| Place { index: n as u32, generation: 0 };
     raw.flood(64, |n| frame_of(&Signal::Link { to, from: from(n) })).await;
     let excess = |signal: &Signal| matches!(signal, Signal::LinkEnded { .. });
@@ -191,7 +191,7 @@ pub(super) async fn letters_sent_again(ground: Ground) -> (Raw, End) {
         bytes: vec![1; 1_000],
     };
     raw.flood(500, |n| frame_of(&again(n, FROM))).await;
-    let stuck = place(ground.stuck);
+    let stuck = Place::of(ground.stuck);
     raw.flood(500, |n| frame_of(&again(n, stuck))).await;
     assert!(ground.mailbox(ground.stuck) <= 16);
     (raw, Logged("a letter of a type this node may not know"))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ground::End::{Cut, Ignored};
-use super::ground::{End, Ground, place};
+use super::ground::{End, Ground};
 use super::raw::{FROM, Raw, announcement, frame_of, message};
 use crate::peer::wire::{Place, Signal};
 
@@ -42,7 +42,7 @@ pub(super) async fn random_frames(ground: Ground) -> (Raw, End) {
 
 pub(super) async fn signals_cut_short(ground: Ground) -> (Raw, End) {
     let whole =
-        frame_of(&Signal::Kill { to: place(ground.echo), from: FROM, reason: "die".into() });
+        frame_of(&Signal::Kill { to: Place::of(ground.echo), from: FROM, reason: "die".into() });
     for end in 1..whole.len() {
         let raw = ground.dial_as("cut", 1_000 + end as u64).await;
         raw.meet().await;
@@ -66,7 +66,7 @@ pub(super) async fn a_length_that_lies(ground: Ground) -> (Raw, End) {
 
 pub(super) async fn a_type_that_was_not_announced(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
-    raw.send(&message(place(ground.echo), b"x")).await;
+    raw.send(&message(Place::of(ground.echo), b"x")).await;
     (raw, Cut("a type that was not announced"))
 }
 
@@ -132,7 +132,8 @@ pub(super) async fn a_types_name_too_long(ground: Ground) -> (Raw, End) {
 /// What is in one batch with a violation does nothing.
 pub(super) async fn what_follows_a_violation(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
-    let kill = frame_of(&Signal::Kill { to: place(ground.echo), from: FROM, reason: "die".into() });
+    let kill =
+        frame_of(&Signal::Kill { to: Place::of(ground.echo), from: FROM, reason: "die".into() });
     raw.send_together(&[vec![9; 40], kill]).await;
     (raw, Cut("an unknown kind of frame"))
 }

@@ -165,7 +165,7 @@ impl Ground {
 
     /// How many messages lie in a process's mailbox.
     pub(super) fn mailbox(&self, pid: Pid) -> u32 {
-        self.node.inner.info(place(pid), 0).map_or(0, |info| info.mailbox)
+        self.node.inner.info(Place::of(pid), 0).map_or(0, |info| info.mailbox)
     }
 
     /// How many notices lie there.
@@ -263,10 +263,6 @@ impl Ground {
             .map(|line| line.chars().take(200).collect::<String>() + "\n")
             .collect()
     }
-}
-
-pub(super) const fn place(pid: Pid) -> Place {
-    Place { index: pid.index, generation: pid.generation }
 }
 
 /// The numbers that a node gives its calls and monitors early in its life.

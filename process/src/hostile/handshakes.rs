@@ -3,13 +3,13 @@
 use midflight_message::NodeId;
 
 use super::ground::End::{Cut, Ignored, Over, Refused};
-use super::ground::{End, Ground, place};
+use super::ground::{End, Ground};
 use super::raw::{Raw, announcement, message};
-use crate::peer::wire::{Hello, Signal};
+use crate::peer::wire::{Hello, Place, Signal};
 
 pub(super) async fn a_message_before_the_handshake(ground: Ground) -> (Raw, End) {
     let raw = ground.dial().await;
-    raw.send(&message(place(ground.echo), b"x")).await;
+    raw.send(&message(Place::of(ground.echo), b"x")).await;
     (raw, Cut("a message before the handshake"))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use midflight_message::{Message, Mismatch, MismatchReason, NodeId, Pid};
 
 use super::ground::End::{Cut, Ignored, Logged};
-use super::ground::{End, Ground, early, place};
+use super::ground::{End, Ground, early};
 use super::raw::{FROM, Raw, frame_of, reply};
 use crate::mailbox::envelope::{CallRef, Refusal};
 use crate::membership::member::{Member, MemberState};
@@ -32,7 +32,7 @@ pub(super) async fn replies_that_nobody_waits_for(ground: Ground) -> (Raw, End) 
         std::future::pending::<()>().await;
     });
     let caller = caller.unwrap();
-    let to = place(caller);
+    let to = Place::of(caller);
     raw.pause(Duration::from_millis(50)).await;
     for call in early() {
         raw.send(&reply(to, call)).await;
@@ -60,7 +60,7 @@ pub(super) async fn ends_of_others_processes(ground: Ground) -> (Raw, End) {
     let (watched, watcher) = related(&ground).await;
     raw.pause(Duration::from_millis(50)).await;
     for number in early() {
-        let (to, from) = (place(watcher), place(watched));
+        let (to, from) = (Place::of(watcher), Place::of(watched));
         let monitor = MonitorRef(number);
         raw.say(&Signal::Down { to, from, monitor, reason: ExitReason::Normal }).await;
         raw.say(&Signal::Demonitor { to: from, from: to, monitor }).await;
@@ -74,7 +74,7 @@ pub(super) async fn ends_of_others_links(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     let (watched, watcher) = related(&ground).await;
     raw.pause(Duration::from_millis(50)).await;
-    let (to, from) = (place(watcher), place(watched));
+    let (to, from) = (Place::of(watcher), Place::of(watched));
     let reason = ExitReason::Error("a lie".into());
     raw.say(&Signal::LinkEnded { to, from, reason }).await;
     raw.say(&Signal::UnlinkAcknowledged { to, from, number: 1 }).await;
@@ -109,7 +109,7 @@ pub(super) async fn answers_to_no_question(ground: Ground) -> (Raw, End) {
     let raw = ground.peer().await;
     for request in early() {
         raw.say(&Signal::Answer { request, answer: Answer::Whereis(Some(ground.echo)) }).await;
-        let (to, from) = (place(ground.echo), FROM);
+        let (to, from) = (Place::of(ground.echo), FROM);
         raw.say(&Signal::Spawned { to, from, request, result: Ok(None) }).await;
     }
     (raw, Ignored)

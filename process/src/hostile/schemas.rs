@@ -8,10 +8,10 @@ use midflight_message::{Message, Pid, SendPort, encode};
 use serde::{Deserialize, Serialize};
 
 use super::ground::End::{Ignored, Logged};
-use super::ground::{End, Ground, place};
+use super::ground::{End, Ground};
 use super::raw::{FROM, Raw, announcement, frame_of, message_of};
 use crate::managed::Managed;
-use crate::peer::wire::{self, Signal};
+use crate::peer::wire::{self, Place, Signal};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(20);
@@ -76,7 +76,7 @@ impl Receivers {
     async fn send(&self, raw: &Raw, ty: u32, n: u64) {
         let mut payload = Vec::new();
         encode(&theirs::Count { n }, &mut payload).unwrap();
-        let [plain, managed, port] = self.pids.map(place);
+        let [plain, managed, port] = self.pids.map(Place::of);
         raw.send(&message_of(ty, plain, &payload)).await;
         raw.send(&message_of(ty, managed, &payload)).await;
         let mut value = Vec::new();

@@ -41,7 +41,7 @@ pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Ref
     if ty.is_some_and(|ty| is_notice(&inner.types.entry(ty).name)) {
         return;
     }
-    let place = Place { index: from.index, generation: from.generation };
+    let place = from.place();
     if from.is_remote() {
         if let Some(peer) = inner.peer_numbered(from.node) {
             let notice = Signal::Undelivered { to: place, from: me, refusal };
@@ -70,7 +70,7 @@ fn remember(inner: &Arc<Inner>, me: Place, from: Sender, ty: TypeNo, known: Know
         mismatch: known.mismatch,
     };
     // Before the refusal itself: whoever has that knows.
-    let place = Place { index: from.index, generation: from.generation };
+    let place = from.place();
     inner.signal_pair(&peer, me, place, signal);
 }
 

@@ -9,7 +9,7 @@ use crate::calls::PendingReply;
 use crate::calls::multi::MultiReply;
 use crate::channel::ReceivePort;
 use crate::context::Context;
-use crate::destination::{Address, Destination};
+use crate::destination::{Address, Destination, OwnedAddress};
 use crate::error::{CallError, SendError};
 
 /// How long a call waits unless it is told otherwise, as in Erlang.
@@ -28,19 +28,12 @@ pub trait Request: Message {
 /// It is a [`Destination`]: what can be sent and asked with a [`Context`] can be with it, and what is
 /// here besides knows by the [`Request`] which reply belongs to it.
 pub struct ServerRef<P = Anything> {
-    target: Target,
+    target: OwnedAddress,
     takes: PhantomData<fn(P)>,
 }
 
-#[derive(Debug, Clone)]
-enum Target {
-    Pid(Pid),
-    Name(String),
-    NameOn(String, NodeId),
-}
-
 impl<P: Protocol> ServerRef<P> {
-    const fn new(target: Target) -> Self {
+    const fn new(target: OwnedAddress) -> Self {
         Self { target, takes: PhantomData }
     }
 
@@ -150,7 +143,7 @@ impl<P: Protocol> ServerRef<P> {
     /// # Errors
     /// `NoName`, `Whereis`.
     pub async fn resolve(&self, cx: &Context) -> Result<Pid, SendError> {
-        cx.node.find(self.target.address()).await
+        cx.node.find(self.target.get()).await
     }
 }
 
@@ -176,19 +169,9 @@ pub async fn multi_call<M: Request + Clone>(
     cx.multi_call(nodes, name, request, timeout).await
 }
 
-impl Target {
-    fn address(&self) -> Address<'_> {
-        match self {
-            Self::Pid(pid) => Address::Pid(*pid),
-            Self::Name(name) => Address::Name(name),
-            Self::NameOn(name, node) => Address::NameOn(name, *node),
-        }
-    }
-}
-
 impl<M, P: Takes<M>> Destination<M> for ServerRef<P> {
     fn address(&self) -> Address<'_> {
-        self.target.address()
+        self.target.get()
     }
 }
 
@@ -206,24 +189,24 @@ impl<P> std::fmt::Debug for ServerRef<P> {
 
 impl<P: Protocol> From<ProcessRef<P>> for ServerRef<P> {
     fn from(process: ProcessRef<P>) -> Self {
-        Self::new(Target::Pid(process.pid()))
+        Self::new(OwnedAddress::Pid(process.pid()))
     }
 }
 
 impl From<Pid> for ServerRef {
     fn from(pid: Pid) -> Self {
-        Self::new(Target::Pid(pid))
+        Self::new(OwnedAddress::Pid(pid))
     }
 }
 
 impl From<&str> for ServerRef {
     fn from(name: &str) -> Self {
-        Self::new(Target::Name(name.to_owned()))
+        Self::new(OwnedAddress::Name(name.to_owned()))
     }
 }
 
 impl From<(&str, NodeId)> for ServerRef {
     fn from((name, node): (&str, NodeId)) -> Self {
-        Self::new(Target::NameOn(name.to_owned(), node))
+        Self::new(OwnedAddress::NameOn(name.to_owned(), node))
     }
 }

@@ -4,7 +4,7 @@
 //! [`Signal`], but for a request to start a function, which carries an argument of any type. All numbers
 //! are little endian.
 
-use midflight_message::{Fingerprint, Mismatch, TypeInfo};
+use midflight_message::{Fingerprint, Mismatch, Pid, TypeInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::functions::spawned::{NotSpawned, Port, SpawnHead};
@@ -43,6 +43,11 @@ pub(crate) struct Place {
 impl Place {
     /// Outside any process.
     pub(crate) const NOBODY: Self = Self { index: u32::MAX, generation: u32::MAX };
+
+    /// The place of a process on its own node.
+    pub(crate) const fn of(pid: Pid) -> Self {
+        Self { index: pid.index, generation: pid.generation }
+    }
 }
 
 /// One frame's payload.

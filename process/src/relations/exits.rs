@@ -123,7 +123,7 @@ impl Inner {
 
     /// Ends the link of `me` and `target`, and whatever it would still do to `me`.
     pub(crate) fn unlink(self: &Arc<Self>, me: Place, target: Pid) {
-        let place = Place { index: target.index, generation: target.generation };
+        let place = Place::of(target);
         trace::note(self, me, || Traced::Unlinked { from: target });
         // Its exit signal may have come in this very turn.
         self.table.visit(me.index, me.generation, |slot| {

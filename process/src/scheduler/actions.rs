@@ -8,6 +8,7 @@ use bytes::Bytes;
 use midflight_message::{Mismatch, NodeId, Pid, Plan, Resolution, TypeInfo};
 use midflight_runtime::{Instant, spawn};
 
+use crate::destination::OwnedAddress;
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{CallRef, Content, Refusal};
 use crate::node::Node;
@@ -17,7 +18,7 @@ use crate::scheduler::runner::bury;
 use crate::scheduler::turn::{Batch, Caller, Handled, Origin, Turn, View};
 use crate::send::{NotSent, Route, SMALL_MAX, local};
 use crate::table::slot::Run;
-use crate::timers::expiry::{To, What};
+use crate::timers::expiry::What;
 use crate::trace;
 use crate::types::{Reading, TypeNo};
 use crate::{Body, ExitReason, MonitorRef, SpawnError, TimerError, TimerRef, Undelivered};
@@ -243,7 +244,7 @@ impl Turn<'_> {
     ) -> Result<TimerRef, TimerError> {
         let content = Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) };
         let what = |_| What::Send(content);
-        self.node.inner.set_timer(self.place, delay, To::Pid(self.me()), what)
+        self.node.inner.set_timer(self.place, delay, OwnedAddress::Pid(self.me()), what)
     }
 }
 
@@ -289,7 +290,7 @@ impl Node {
     /// Gives a reserved pid up: messages to it go nowhere, its calls are refused, its watchers are
     /// told that there is no such process. A pid that is not reserved stays as it is.
     pub fn unreserve(&self, pid: Pid) {
-        let place = Place { index: pid.index, generation: pid.generation };
+        let place = Place::of(pid);
         let slot = self.inner.table.slot(place.index).filter(|_| pid.node == self.inner.id);
         let Some(slot) = slot else { return };
         {

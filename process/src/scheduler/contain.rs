@@ -10,7 +10,7 @@ use crate::scheduler::runner::panic_text;
 pub(crate) fn contain(work: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
         let text = panic_text(&*panic);
-        tracing::error!(panic = text, "a destructor panicked");
+        tracing::error!(panic = text, "what a user has written panicked outside its process");
     }
 }
 

@@ -51,7 +51,7 @@ impl Frozen {
         pid: Pid,
         deadline: Instant,
     ) -> Result<Self, FreezeError> {
-        let place = Place { index: pid.index, generation: pid.generation };
+        let place = Place::of(pid);
         let told = match Self::ask(inner, pid, place)? {
             Asked::Had(body) => return Ok(Self::new(inner.clone(), place, body)),
             Asked::Waiting(told) => told,

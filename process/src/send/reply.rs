@@ -19,7 +19,7 @@ impl Inner {
         call: CallRef,
         result: Result<Content, Refusal>,
     ) {
-        let to_place = Place { index: to.index, generation: to.generation };
+        let to_place = to.place();
         if !to.is_remote() {
             let context = trace::outgoing(self);
             let answer = result.as_ref().ok().filter(|_| context.is_some());

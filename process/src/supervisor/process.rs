@@ -19,6 +19,7 @@ use super::supervise::Supervisor;
 use crate::context::Context;
 use crate::peer::wire::Place;
 use crate::receive::AnyMessage;
+use crate::timers::deadline::Deadline;
 use crate::{Down, ExitReason, Exited, Received, ReconnectPolicy, ReplyTo};
 
 /// How a child is started, and what it is called.
@@ -158,7 +159,7 @@ impl Process {
                     .any(Woken::Stray)
                     .forever()
             );
-            let mut timer = deadline.map(|deadline| cx.node().runtime().sleep_until(deadline));
+            let mut timer = deadline.map(Deadline::at);
             std::future::poll_fn(|task| {
                 if let Some(starting) = starting
                     && let Poll::Ready(result) = starting.done.as_mut().poll(task)
@@ -169,7 +170,7 @@ impl Process {
                     return Poll::Ready(woken);
                 }
                 match &mut timer {
-                    Some(timer) => timer.as_mut().poll(task).map(|()| Woken::Time),
+                    Some(timer) => timer.poll(cx.waits(), task).map(|()| Woken::Time),
                     None => Poll::Pending,
                 }
             })
@@ -181,8 +182,7 @@ impl Process {
     /// the end of a child, which its monitor tells of, or none of its business.
     fn exit_signal(&self, exited: Exited) -> Option<Event> {
         let Exited { from, reason } = exited;
-        let nobody = self.cx.node().id() == from.node
-            && Place::NOBODY == Place { index: from.index, generation: from.generation };
+        let nobody = self.cx.node().id() == from.node && Place::NOBODY == Place::of(from);
         (nobody || self.parent == Some(from)).then_some(Event::ShutDown(reason))
     }
 

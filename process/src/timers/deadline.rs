@@ -1,5 +1,7 @@
 //! A deadline as the futures of a process wait for it.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
@@ -73,16 +75,28 @@ impl Deadline {
     }
 }
 
+impl Waits<'_> {
+    /// Waits for `future` until `deadline` at the most. `None`: that came first. What is ready at once is
+    /// taken whatever the deadline.
+    pub(crate) async fn within<F: Future>(
+        self,
+        mut deadline: Deadline,
+        future: F,
+    ) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => deadline.poll(self, cx).map(|()| None),
+        })
+        .await
+    }
+}
+
 impl Part {
     fn new(inner: &Arc<Inner>, place: Place, at: Instant, waker: &Waker) -> Self {
-        let shard = inner.timers.shard(place.index);
-        let (key, earlier) = {
-            let mut state = shard.state.lock();
-            (state.wheel.insert(at, Entry::Wake(waker.clone())), state.is_earlier(at))
-        };
-        if earlier {
-            shard.task.wake();
-        }
+        let wake = Entry::Wake(waker.clone());
+        let key = inner.timers.change(place, at, |state| Some(state.wheel.insert(at, wake)));
+        let key = key.unwrap_or(Key::NONE);
         Self { inner: inner.clone(), place, waker: waker.clone(), key }
     }
 }

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use midflight_message::{NodeId, Pid};
 use midflight_runtime::{Instant, spawn};
 
 use super::set::Ticket;
 use super::wheel::Key;
 use super::{Due, Entry, State};
 use crate::context::Context;
-use crate::destination::Address;
+use crate::destination::OwnedAddress;
 use crate::mailbox::envelope::Content;
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -25,36 +24,9 @@ use crate::{ExitReason, SendError};
 /// A timer that is set.
 pub(crate) struct Timer {
     pub(super) ticket: Ticket,
-    pub(super) to: To,
+    /// Whom it is for.
+    pub(super) to: OwnedAddress,
     pub(super) what: What,
-}
-
-/// Whom it is for.
-#[derive(Debug, Clone)]
-pub(crate) enum To {
-    Pid(Pid),
-    Name(String),
-    NameOn(String, NodeId),
-}
-
-impl From<Address<'_>> for To {
-    fn from(address: Address<'_>) -> Self {
-        match address {
-            Address::Pid(pid) => Self::Pid(pid),
-            Address::Name(name) => Self::Name(name.to_owned()),
-            Address::NameOn(name, node) => Self::NameOn(name.to_owned(), node),
-        }
-    }
-}
-
-impl To {
-    fn address(&self) -> Address<'_> {
-        match self {
-            Self::Pid(pid) => Address::Pid(*pid),
-            Self::Name(name) => Address::Name(name),
-            Self::NameOn(name, node) => Address::NameOn(name, *node),
-        }
-    }
 }
 
 /// What it does.
@@ -160,7 +132,7 @@ impl Inner {
         }
     }
 
-    fn ticked(self: &Arc<Self>, set_by: Place, to: To, interval: Arc<Interval>) {
+    fn ticked(self: &Arc<Self>, set_by: Place, to: OwnedAddress, interval: Arc<Interval>) {
         let content = (interval.message)();
         match self.send_now(set_by, &to, content) {
             Sent::Over => {}
@@ -176,9 +148,9 @@ impl Inner {
         }
     }
 
-    fn signal_after(self: &Arc<Self>, ticket: Ticket, to: To, what: What) {
+    fn signal_after(self: &Arc<Self>, ticket: Ticket, to: OwnedAddress, what: What) {
         self.let_go(ticket);
-        let To::Pid(to) = to else { return };
+        let OwnedAddress::Pid(to) = to else { return };
         let cx = self.context(ticket.set_by);
         let signal = async move {
             match what {
@@ -197,43 +169,43 @@ impl Inner {
     }
 
     /// Whether `to` is the process at `place`.
-    fn is_for(&self, to: &To, place: Place) -> bool {
+    fn is_for(&self, to: &OwnedAddress, place: Place) -> bool {
         let to = match to {
-            To::Pid(pid) => Some(*pid),
-            To::Name(name) => self.registry.whereis(name),
-            To::NameOn(..) => None,
+            OwnedAddress::Pid(pid) => Some(*pid),
+            OwnedAddress::Name(name) => self.registry.whereis(name),
+            OwnedAddress::NameOn(..) => None,
         };
         to == Some(self.local_pid(place))
     }
 
     /// Sends what can be sent at once.
-    fn send_now(self: &Arc<Self>, set_by: Place, to: &To, content: Content) -> Sent {
+    fn send_now(self: &Arc<Self>, set_by: Place, to: &OwnedAddress, content: Content) -> Sent {
         let to = match to {
-            To::Pid(pid) => *pid,
-            To::Name(name) => match self.registry.whereis(name) {
+            OwnedAddress::Pid(pid) => *pid,
+            OwnedAddress::Name(name) => match self.registry.whereis(name) {
                 Some(pid) => pid,
                 None => {
                     discard(content);
                     return Sent::Over;
                 }
             },
-            To::NameOn(..) => return Sent::Far(content),
+            OwnedAddress::NameOn(..) => return Sent::Far(content),
         };
         match self.try_send(self.sender(set_by), to, None, content) {
             Ok(()) => Sent::Over,
             Err(NotSent::Full(content)) => Sent::Full(content),
             Err(NotSent::NotConnected(_, content)) => Sent::Far(content),
             Err(why) => {
-                lost(&To::Pid(to), &SendError::from_not_sent(why, to));
+                lost(&OwnedAddress::Pid(to), &SendError::from_not_sent(why, to));
                 Sent::Over
             }
         }
     }
 
     /// Sends once there is room and a link, as a process would.
-    async fn send_later(self: &Arc<Self>, set_by: Place, to: &To, content: Content) {
+    async fn send_later(self: &Arc<Self>, set_by: Place, to: &OwnedAddress, content: Content) {
         let cx = self.context(set_by);
-        let sent = match cx.node.find(to.address()).await {
+        let sent = match cx.node.find(to.get()).await {
             Ok(pid) => cx.send_waiting(pid, None, content).await,
             Err(why) => Err(why),
         };
@@ -257,6 +229,6 @@ impl Inner {
     }
 }
 
-fn lost(to: &To, why: &SendError) {
+fn lost(to: &OwnedAddress, why: &SendError) {
     tracing::warn!(?to, %why, "a timer's message is given up");
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use midflight_runtime::Instant;
 use rustc_hash::FxHashMap;
 
-use super::expiry::{Timer, To, What};
+use super::Entry;
+use super::expiry::{Timer, What};
 use super::timer::{TimerError, TimerRef};
-use super::{Entry, State};
+use crate::destination::OwnedAddress;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::send::Route;
@@ -38,7 +38,7 @@ impl Inner {
         self: &Arc<Self>,
         set_by: Place,
         delay: Duration,
-        to: To,
+        to: OwnedAddress,
         what: impl FnOnce(TimerRef) -> What,
     ) -> Result<TimerRef, TimerError> {
         let at = self.runtime.now() + delay;
@@ -46,11 +46,11 @@ impl Inner {
         let timer = TimerRef { set_by: self.local_pid(set_by), number };
         let what = what(timer);
         let target = match &to {
-            To::Pid(pid) => match self.route(*pid) {
+            OwnedAddress::Pid(pid) => match self.route(*pid) {
                 Route::Local(place) => Some(place),
                 _ => None,
             },
-            To::Name(_) | To::NameOn(..) => None,
+            OwnedAddress::Name(_) | OwnedAddress::NameOn(..) => None,
         };
         let ends = target == Some(set_by) || matches!(what, What::Tick(_));
         let ticket = Ticket { number, set_by, other: target.filter(|target| *target != set_by) };
@@ -63,10 +63,10 @@ impl Inner {
             return Ok(timer);
         }
         let set = Entry::Timer(Box::new(Timer { ticket, to, what }));
-        self.on_wheel(set_by, at, |state| {
+        self.timers.change(set_by, at, |state| {
             let key = state.wheel.insert(at, set);
             state.timers.insert(number, key);
-            true
+            Some(())
         });
         Ok(timer)
     }
@@ -100,30 +100,12 @@ impl Inner {
             return false;
         }
         let at = self.runtime.now() + delay;
-        let set_by = Place { index: timer.set_by.index, generation: timer.set_by.generation };
-        self.on_wheel(set_by, at, |state| {
-            let key = state.timers.get(&timer.number).copied();
-            key.is_some_and(|key| state.wheel.set(key, at))
-        })
-    }
-
-    /// Changes the wheel of a process's timers. Where that answers true, something is due at `at`.
-    fn on_wheel(
-        &self,
-        process: Place,
-        at: Instant,
-        change: impl FnOnce(&mut State) -> bool,
-    ) -> bool {
-        let shard = self.timers.shard(process.index);
-        let (changed, earlier) = {
-            let mut state = shard.state.lock();
-            let changed = change(&mut state);
-            (changed, changed && state.is_earlier(at))
-        };
-        if earlier {
-            shard.task.wake();
-        }
-        changed
+        let set_by = Place::of(timer.set_by);
+        let reset = self.timers.change(set_by, at, |state| {
+            let key = *state.timers.get(&timer.number)?;
+            state.wheel.set(key, at).then_some(())
+        });
+        reset.is_some()
     }
 
     /// A process has ended, and with it the timers that end with it.

@@ -6,10 +6,10 @@ use midflight_message::{Message, Pid, Schema};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::expiry::{Interval, To, What};
+use super::expiry::{Interval, What};
 use crate::ExitReason;
 use crate::context::Context;
-use crate::destination::Destination;
+use crate::destination::{Destination, OwnedAddress};
 use crate::mailbox::envelope::Content;
 
 /// The shortest time between two ticks.
@@ -126,7 +126,7 @@ impl Context {
         to: Pid,
         reason: ExitReason,
     ) -> Result<TimerRef, TimerError> {
-        self.node.inner.set_timer(self.place, delay, To::Pid(to), |_| What::Exit(reason))
+        self.node.inner.set_timer(self.place, delay, OwnedAddress::Pid(to), |_| What::Exit(reason))
     }
 
     /// Kills `to` after `delay` (Erlang's `timer:kill_after`); see [`Context::kill`].
@@ -140,7 +140,7 @@ impl Context {
         reason: impl Into<String>,
     ) -> Result<TimerRef, TimerError> {
         let reason = reason.into();
-        self.node.inner.set_timer(self.place, delay, To::Pid(to), |_| What::Kill(reason))
+        self.node.inner.set_timer(self.place, delay, OwnedAddress::Pid(to), |_| What::Kill(reason))
     }
 
     /// Cancels a timer, whichever process of this node has set it. Answers how long it would have

@@ -37,6 +37,15 @@ async fn hear<D: SideData>(side: &mut rustls::ConnectionCommon<D>, socket: &mut 
     }
 }
 
+/// Says all and ends, so much of it later. The socket stays open to hear.
+async fn say_all(mut socket: TcpStream, bytes: &[u8], later: usize) -> TcpStream {
+    let (now, rest) = bytes.split_at(bytes.len() - later);
+    socket.write_all(now).await.unwrap();
+    socket.write_all(rest).await.unwrap();
+    socket.shutdown().await.unwrap();
+    socket
+}
+
 /// A client whose data begin behind its last message; what it says last, and of that so much later.
 async fn dials(configs: &Configs, mut socket: TcpStream, data: &[u8], later: usize) -> TcpStream {
     let mut client = ClientConnection::new(configs.client.clone(), localhost()).unwrap();
@@ -48,11 +57,7 @@ async fn dials(configs: &Configs, mut socket: TcpStream, data: &[u8], later: usi
     client.set_buffer_limit(None);
     client.writer().write_all(data).unwrap();
     let bytes = said(&mut client);
-    let (now, rest) = bytes.split_at(bytes.len() - later);
-    socket.write_all(now).await.unwrap();
-    socket.write_all(rest).await.unwrap();
-    socket.shutdown().await.unwrap();
-    socket
+    say_all(socket, &bytes, later).await
 }
 
 #[tokio::test]
@@ -87,11 +92,7 @@ async fn answers(configs: &Configs, mut socket: TcpStream, data: &[u8], later: u
     }
     let bytes = said(&mut server);
     assert!(bytes.len() > data.len(), "the data are among it");
-    let (now, rest) = bytes.split_at(bytes.len() - later);
-    socket.write_all(now).await.unwrap();
-    socket.write_all(rest).await.unwrap();
-    socket.shutdown().await.unwrap();
-    socket
+    say_all(socket, &bytes, later).await
 }
 
 #[tokio::test]
