@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures_channel::oneshot::channel;
 use midflight_process::message::Message;
-use midflight_process::{Down, ExitReason, Limits, Pid, SendError, TrySendError};
+use midflight_process::{Down, ExitReason, Limits, Node, Pid, SendError, TrySendError};
 use serde::{Deserialize, Serialize};
 
 use crate::world::{QUIET, World, simulate, until};
@@ -122,6 +123,50 @@ fn a_full_receiver_is_told_of_and_holds_up_nobody_else() {
 }
 
 #[test]
+fn a_cycle_of_full_mailboxes_ends_by_deadline() {
+    simulate(|world| async move {
+        let send_timeout = Duration::from_millis(300);
+        let limits =
+            Limits { mailbox_messages: 4, window_messages: 4, send_timeout, ..Limits::default() };
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        a.connect(&World::address("b")).await.unwrap();
+        // Each sends to the next and receives nothing, until it is told that the next is overloaded.
+        let fill = |node: &Node| {
+            let (tell, told) = channel();
+            let filler = node.spawn("filler", move |cx| async move {
+                let next: Pid = told.await.unwrap();
+                let mut before = cx.now();
+                let error = loop {
+                    match cx.send(next, 0_u64).await {
+                        Ok(()) => before = cx.now(),
+                        Err(error) => break error,
+                    }
+                };
+                let SendError::Overloaded(full) = error else { panic!("{error}") };
+                assert_eq!((full, cx.now().since(before)), (next, send_timeout));
+            });
+            (filler.unwrap(), tell)
+        };
+        for nodes in [[&a, &a, &a], [&a, &b, &a]] {
+            let ring = nodes.map(fill);
+            a.run("starter", move |cx| async move {
+                let fillers = ring.each_ref().map(|(filler, _)| *filler);
+                for (at, (filler, tell)) in ring.into_iter().enumerate() {
+                    cx.monitor(filler).await;
+                    tell.send(fillers[(at + 1) % fillers.len()]).unwrap();
+                }
+                for _ in fillers {
+                    assert_eq!(cx.expect::<Down>().await.reason, ExitReason::Normal);
+                }
+            })
+            .await
+            .unwrap();
+        }
+    });
+}
+
+#[test]
 fn messages_as_large_as_the_window_go_on_passing() {
     simulate(|world| async move {
         let limits = Limits { window_bytes: 10_000, ..Limits::default() };
@@ -215,7 +260,7 @@ fn large_messages_hold_up_no_other_lane() {
         world.hub.set_slow(&to, Some(10_000_000));
         let mut sending = Vec::new();
         for _ in 0..4 {
-            let (tell, told) = futures_channel::oneshot::channel();
+            let (tell, told) = channel();
             sending.push(told);
             let swallows = b.spawn("swallows", |cx| async move {
                 loop {
@@ -243,7 +288,7 @@ fn large_messages_hold_up_no_other_lane() {
                 cx.send(asked.from, 0_u64).await.unwrap();
             });
             let answers = answers.unwrap();
-            let (tell, told) = futures_channel::oneshot::channel();
+            let (tell, told) = channel();
             a.spawn("asks", move |cx| async move {
                 let began = cx.now();
                 let numbered = Numbered { from: cx.me(), n: 0, filling: Vec::new() };
