@@ -9,7 +9,7 @@ use midflight_transport_api::{Address, LinkLoss, LossKind};
 use crate::greeting::{Greeting, NotHeard};
 use crate::handshake::{Introduction, Malformed, Message, Refusal};
 use crate::link::{Made, StreamLink};
-use crate::shared::Shared;
+use crate::shared::{Links, Shared};
 use crate::table::{Confirmed, Greeted, Ticket};
 use crate::{Arrival, Listener};
 
@@ -22,7 +22,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
         match listener.accept().await {
             Ok(arrival) => {
                 let from = arrival.from.clone();
-                let task = spawn(&shared.runtime, "accepted", accepted(shared.clone(), arrival));
+                // Now, because handshakes that run beside each other end in any order.
+                let ticket = shared.change(Links::ticket);
+                let accepted = accepted(shared.clone(), arrival, ticket);
+                let task = spawn(&shared.runtime, "accepted", accepted);
                 if let Some(from) = shared.half_open.add(from, task, shared.config.half_open_max) {
                     shared.complain(&from, "too many handshakes, and this was the longest");
                 }
@@ -35,13 +38,13 @@ pub(crate) async fn run(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
     }
 }
 
-async fn accepted(shared: Arc<Shared>, arrival: Arrival) {
+async fn accepted(shared: Arc<Shared>, arrival: Arrival, ticket: Ticket) {
     let Arrival { from, stream } = arrival;
     let deadline = shared.runtime.now() + shared.config.handshake_deadline;
     let greeted = async {
         let stream = stream.await?;
         let greeting = Greeting::new(stream, shared.config.versions);
-        greet(&shared, greeting, deadline).await
+        greet(&shared, greeting, ticket, deadline).await
     };
     match timeout_at(&*shared.runtime, deadline, greeted).await {
         Ok(Ok(())) => {}
@@ -53,6 +56,7 @@ async fn accepted(shared: Arc<Shared>, arrival: Arrival) {
 async fn greet(
     shared: &Arc<Shared>,
     mut greeting: Greeting,
+    ticket: Ticket,
     deadline: Instant,
 ) -> Result<(), NotHeard> {
     let hello = match greeting.hear().await {
@@ -72,21 +76,18 @@ async fn greet(
         }
         return Err(wrong);
     }
-    let ticket = match decide(shared, &hello, greeting.identity()).await {
-        Ok(ticket) => ticket,
-        Err(refusal) => {
-            // That two dial each other is as it should be; and the peer may know us by another name.
-            let dials_meet = matches!(refusal, Refusal::Crossed | Refusal::Linked);
-            if dials_meet {
-                tracing::debug!(peer = %hello.address, %refusal, "refused");
-            } else {
-                shared.complain(hello.address.as_str(), refusal);
-            }
-            let from = dials_meet.then(|| shared.address.clone());
-            greeting.say(&Message::Refusal(refusal, from)).await?;
-            return Ok(());
+    if let Err(refusal) = decide(shared, &hello, greeting.identity(), ticket).await {
+        // That two dial each other is as it should be; and the peer may know us by another name.
+        let dials_meet = matches!(refusal, Refusal::Crossed | Refusal::Linked);
+        if dials_meet {
+            tracing::debug!(peer = %hello.address, %refusal, "refused");
+        } else {
+            shared.complain(hello.address.as_str(), refusal);
         }
-    };
+        let from = dials_meet.then(|| shared.address.clone());
+        greeting.say(&Message::Refusal(refusal, from)).await?;
+        return Ok(());
+    }
     let attempt = Attempt { shared, peer: &hello.address, ticket };
     greeting.say(&Message::Welcome(shared.introduction())).await?;
     match greeting.hear().await {
@@ -107,13 +108,14 @@ async fn decide(
     shared: &Shared,
     hello: &Introduction,
     identity: Option<&str>,
-) -> Result<Ticket, Refusal> {
+    ticket: Ticket,
+) -> Result<(), Refusal> {
     if hello.nonce == shared.nonce || hello.address == shared.address {
         return Err(Refusal::Oneself);
     }
     loop {
-        match shared.change(|links| links.hello(&hello.address)) {
-            Greeted::Welcome(ticket) => return Ok(ticket),
+        match shared.change(|links| links.hello(&hello.address, ticket)) {
+            Greeted::Welcome => return Ok(()),
             Greeted::Crossed => return Err(Refusal::Crossed),
             Greeted::TooMany => return Err(Refusal::TooMany),
             Greeted::Closed => return Err(Refusal::Closed),

@@ -8,7 +8,7 @@ use midflight_transport_api::{
     Address, Capabilities, ConnectError, ConnectErrorKind, EndPoint, Link, LinkLoss, LossKind,
 };
 
-use crate::shared::Shared;
+use crate::shared::{Links, Shared};
 use crate::table::Connect;
 use crate::{dial, transport};
 
@@ -98,8 +98,9 @@ impl EndPoint for StreamEndPoint {
         for link in self.shared.look(|links| links.links()) {
             link.close();
         }
-        // Each drains or is cut within its deadline.
-        self.shared.until(|links| links.links().is_empty().then_some(())).await;
+        // Each drains or is cut within its deadline, and so does its stream.
+        let ended = |links: &mut Links| links.links().is_empty() && links.lingering == 0;
+        self.shared.until(|links| ended(links).then_some(())).await;
     }
 }
 

@@ -97,11 +97,29 @@ pub(crate) async fn run(
         LossKind::Closed | LossKind::Cut => tracing::debug!(%peer, %loss, "link ended"),
         _ => shared.mourn(peer, &loss),
     }
-    drop(read);
+    let agreed = loss.kind == LossKind::Closed;
     sink.event(LinkEvent::Lost(loss));
     sink.batch_end();
     drop(sink);
-    shared.change(|links| links.remove(peer));
+    shared.change(|links| {
+        links.remove(peer);
+        links.lingering += usize::from(agreed);
+    });
+    if agreed {
+        link.limit_end(linger(read, &mut buffer.bytes)).await;
+        shared.change(|links| links.lingering -= 1);
+    }
+}
+
+/// Takes what still comes until the peer has ended its stream.
+///
+/// A socket that is closed with something unread, or that gets something afterwards, is reset, and what
+/// it has not yet sent is thrown away: our last messages and our bye, to a peer that reads slowly. What comes
+/// here is no message, but a carrier may have an end of its own to say, as TLS has its `close_notify`.
+/// (RFC 9112, section 9.6, has web servers do the same.)
+async fn linger(mut read: impl AsyncRead + Unpin, scrap: &mut [u8]) -> io::Result<()> {
+    while read.read(scrap).await? > 0 {}
+    Ok(())
 }
 
 /// Gives every whole frame.

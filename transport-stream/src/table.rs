@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  dialler                                          acceptor
-//!  connect ── Use, Join, Wait                       hello ── Linked: does it live? then Linked again,
+//!  connect ── Use, Join, Wait                       ticket: numbers the stream
+//!     │                                             hello ── Linked: does it live? then Linked again,
 //!     │ Dial                                          │      or as below; Crossed, TooMany, Closed
 //!     │ ─────────────── hello ───────────────────────>│
-//!     │<─────────────── welcome, or a refusal ────────│ Welcome(ticket)
+//!     │<─────────────── welcome, or a refusal ────────│ Welcome
 //!  welcomed ── Yield: waits for the other's           │
 //!     │ Confirm: insert                               │
 //!     │ ─────────────── confirmation, frames ────────>│
@@ -29,8 +30,8 @@ pub(crate) trait Entry: Clone {
     fn is_usable(&self) -> bool;
 }
 
-/// Numbers one attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Numbers one attempt; a later one is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
 /// See the [module](self).
@@ -43,6 +44,8 @@ pub(crate) struct Table<L, D> {
     aliases: BTreeMap<Address, Address>,
     next_ticket: u64,
     links: usize,
+    /// Links that have ended by agreement, and whose streams have not yet.
+    pub(crate) lingering: usize,
     closed: bool,
 }
 
@@ -78,9 +81,10 @@ pub(crate) enum Connect<L, D> {
 /// What to do about a hello.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Greeted<L> {
-    Welcome(Ticket),
+    Welcome,
     /// There is a link: see whether it lives.
     Linked(L),
+    /// Another attempt counts: a dial of ours, or a later one of the peer's own.
     Crossed,
     TooMany,
     Closed,
@@ -114,6 +118,7 @@ impl<L: Entry, D: Clone> Table<L, D> {
             aliases: BTreeMap::new(),
             next_ticket: 0,
             links: 0,
+            lingering: 0,
             closed: false,
         }
     }
@@ -143,15 +148,27 @@ impl<L: Entry, D: Clone> Table<L, D> {
         Connect::Dial(ticket, shared)
     }
 
-    /// A hello came from `peer`.
-    pub(crate) fn hello(&mut self, peer: &Address) -> Greeted<L> {
+    /// Numbers an attempt: a stream that has arrived, or a dial.
+    pub(crate) const fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// A hello came from `peer`, on the stream that has arrived with `ticket`.
+    ///
+    /// A peer dials once at a time, so that of its streams the latest to arrive counts. Hellos may come in
+    /// another order: a dial that the peer has given up long ago may have its hello read last, and
+    /// must not take the place of the one that it confirms.
+    pub(crate) fn hello(&mut self, peer: &Address, ticket: Ticket) -> Greeted<L> {
         if self.closed {
             return Greeted::Closed;
         }
         let wins = *peer < self.me;
         let full = self.links >= self.links_max;
-        let ticket = self.ticket();
         let state = self.state(peer.clone());
+        if state.accept.is_some_and(|accepted| accepted > ticket) {
+            return Greeted::Crossed;
+        }
         match &state.link {
             Some(link) if link.is_usable() => return Greeted::Linked(link.clone()),
             None if full => {
@@ -167,7 +184,7 @@ impl<L: Entry, D: Clone> Table<L, D> {
             dial.yielded = true;
         }
         state.accept = Some(ticket);
-        Greeted::Welcome(ticket)
+        Greeted::Welcome
     }
 
     /// The dial of `dialled` was welcomed by one who calls itself `peer`. On `Confirm`,
@@ -269,11 +286,6 @@ impl<L: Entry, D: Clone> Table<L, D> {
 
     fn key(&self, peer: &Address) -> Address {
         self.aliases.get(peer).unwrap_or(peer).clone()
-    }
-
-    fn ticket(&mut self) -> Ticket {
-        self.next_ticket += 1;
-        Ticket(self.next_ticket)
     }
 
     fn state(&mut self, peer: Address) -> &mut PeerState<L, D> {

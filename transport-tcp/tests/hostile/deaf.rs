@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use midflight_runtime::timeout;
 use midflight_transport_api::{Link, LossKind, Outgoing, Room, SendErrorKind};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 
 use crate::ground::Ground;
 use crate::speech::{BYE, DATA, OPEN, PING, frame};
@@ -101,6 +103,42 @@ pub(crate) async fn says_bye_and_stays(ground: &Ground) {
         }
     };
     ground.soon("the end of a stream that is over", talks_on).await;
+}
+
+/// It says bye and ends its stream, and takes what is on its way to it only then. Not hostile at all: all of
+/// it must come, though the link has ended by agreement. What TLS says at a stream's end reaches the endpoint
+/// after that, and must not be answered with a reset.
+pub(crate) async fn says_bye_and_reads_late(ground: &Ground) {
+    const LEN: usize = 50_000;
+    let socket = TcpSocket::new_v4().unwrap();
+    // So that most of it is still with the endpoint.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let at = ground.endpoint.address().rest().parse().unwrap();
+    let socket = socket.connect(at).await.unwrap();
+    let (name, from) = (ground.name(), socket.local_addr().unwrap().to_string());
+    let mut raw = ground.linked_on(ground.wrap(socket, from).await, &name).await;
+    let link = ground.host.link(&name).await;
+    let connection = link.open().unwrap();
+    let mut append = |outgoing: &mut Outgoing| outgoing.message(connection, &[7; LEN]).unwrap();
+    link.write(Room::Large, &mut append).unwrap();
+    raw.say(&frame(BYE, 0, &[])).await.unwrap();
+    let loss = ground.lost(&name, "both sides said goodbye").await;
+    assert_eq!(loss.kind, LossKind::Closed);
+    // Time to close the socket, had it a mind to.
+    ground.pause(50).await;
+    raw.stream.shutdown().await.unwrap();
+    let mut came = Vec::new();
+    let everything = async {
+        loop {
+            let (kind, _, payload) = raw.frame().await;
+            came.extend_from_slice(&payload);
+            if kind == BYE {
+                return;
+            }
+        }
+    };
+    ground.soon("all that was sent", everything).await;
+    assert_eq!(came, [7; LEN]);
 }
 
 /// It says bye, and does not take what is still on its way to it.

@@ -24,7 +24,7 @@ macro_rules! cases {
             floods: pings_and_nothing_is_read, credits, opens, opens_and_closes, small_messages,
                 hellos_of_one_name;
             deaf: asks_and_reads_nothing, is_sent_to_and_reads_nothing, says_nothing_to_our_bye,
-                ignores_our_bye, says_bye_and_stays, says_bye_and_reads_nothing;
+                ignores_our_bye, says_bye_and_stays, says_bye_and_reads_late, says_bye_and_reads_nothing;
         }
     };
 }

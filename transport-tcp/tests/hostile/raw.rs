@@ -78,7 +78,10 @@ impl Ground {
 
     /// Says hello as `name`, and is welcome.
     pub(crate) async fn welcomed(&self, name: &Address) -> Raw {
-        let mut raw = self.dial().await;
+        self.welcomed_on(self.dial().await, name).await
+    }
+
+    async fn welcomed_on(&self, mut raw: Raw, name: &Address) -> Raw {
         raw.say(&speech::hello(name.as_str())).await.unwrap();
         let (kind, _) = raw.message().await;
         assert_eq!(kind, WELCOME);
@@ -87,7 +90,12 @@ impl Ground {
 
     /// Is linked as `name`.
     pub(crate) async fn linked_as(&self, name: &Address) -> Raw {
-        let mut raw = self.welcomed(name).await;
+        self.linked_on(self.dial().await, name).await
+    }
+
+    /// Is linked as `name` over this stream.
+    pub(crate) async fn linked_on(&self, raw: Raw, name: &Address) -> Raw {
+        let mut raw = self.welcomed_on(raw, name).await;
         raw.say(&speech::confirmation()).await.unwrap();
         self.host.link(name).await;
         raw

@@ -103,7 +103,8 @@ pub fn check(history: &History) -> Result<(), String> {
         };
         for (link, seen) in &end.told {
             view.take(*link, seen).map_err(|why| {
-                format!("endpoint {} (opened as {place}), {link:?}: {why}", end.who)
+                let elsewhere = losses(history);
+                format!("endpoint {} (opened as {place}), {link:?}: {why}{elsewhere}", end.who)
             })?;
         }
         if let Some((peer, (link, _))) = view.up.first_key_value() {
@@ -223,6 +224,22 @@ impl View<'_> {
             sent => Err(format!("{on} {why}, and {came} of {} came", sent.unwrap_or(0))),
         }
     }
+}
+
+/// What each endpoint was told of its links' ends, besides agreement: the other end knows why.
+fn losses(history: &History) -> String {
+    let mut all = String::new();
+    for end in &history.ends {
+        for (link, seen) in &end.told {
+            if let Seen::Lost(loss) = seen
+                && loss.kind != LossKind::Closed
+            {
+                let peer = end.peers.get(link);
+                all += &format!("\n  endpoint {}, {link:?} to {peer:?}: {loss}", end.who);
+            }
+        }
+    }
+    if all.is_empty() { all } else { format!("\nLosses told:{all}") }
 }
 
 fn short(seen: &Seen) -> String {
