@@ -7,9 +7,10 @@ use midflight_process::message::Message;
 use midflight_process::{Context, Down, ExitReason, Exited, Limits, Pid, Received};
 use serde::{Deserialize, Serialize};
 
-use crate::world::{World, run};
+use super::world::{QUIET, World, run};
 
-const SECOND: Duration = Duration::from_secs(1);
+/// For how long what must come is waited for.
+const LONG: Duration = Duration::from_secs(60);
 const COUNT: u64 = 120;
 
 #[derive(Serialize, Deserialize, Message)]
@@ -55,7 +56,7 @@ enum Came {
     Exited(ExitReason),
 }
 
-async fn next(cx: &Context, sender: Pid) -> Option<Came> {
+async fn next(cx: &Context, sender: Pid, within: Duration) -> Option<Came> {
     let next = cx
         .receive()
         .on(|received: Received<Part>| Came::Number(received.message.n))
@@ -67,12 +68,19 @@ async fn next(cx: &Context, sender: Pid) -> Option<Came> {
                 reason => Came::Exited(reason),
             }
         });
-    next.timeout(SECOND).await
+    next.timeout(within).await
 }
 
-/// Both ends on nodes with little room; `cut`: after how long the link is cut. Answers how many came before
-/// the end.
-fn one_order(seed: u64, cut: Option<Duration>) -> u64 {
+/// When the link is cut.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    After(Duration),
+    /// When so many numbers have come.
+    At(u64),
+}
+
+/// Both ends on nodes with little room. Answers how many numbers came before the end.
+fn one_order(seed: u64, cut: Option<Cut>) -> u64 {
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     run(seed, move |world: World| {
         let tell = tell.clone();
@@ -89,7 +97,7 @@ fn one_order(seed: u64, cut: Option<Duration>) -> u64 {
                 cx.link(sender).await;
                 cx.monitor(sender).await;
                 cx.send(sender, ()).await.unwrap();
-                if let Some(cut) = cut {
+                if let Some(Cut::After(cut)) = cut {
                     breaker
                         .spawn("breaker", move |cx| async move {
                             runtime.sleep(cut).await;
@@ -99,10 +107,15 @@ fn one_order(seed: u64, cut: Option<Duration>) -> u64 {
                 }
                 let (mut count, mut ends) = (0, Vec::new());
                 loop {
-                    match next(&cx, sender).await {
+                    // After both ends nothing more may come but what the next link brings.
+                    let within = if ends.len() < 2 { LONG } else { QUIET };
+                    match next(&cx, sender, within).await {
                         Some(Came::Number(n)) if ends.is_empty() => {
                             assert_eq!(n, count, "out of order, lost or twice");
                             count += 1;
+                            if matches!(cut, Some(Cut::At(at)) if at == count) {
+                                cx.node().disconnect(there);
+                            }
                         }
                         // Of what is sent over the next link nothing was lost that was sent on it.
                         Some(Came::Number(n)) => assert!(cut.is_some() && n > count),
@@ -142,8 +155,20 @@ fn all_kinds_keep_one_order() {
 }
 
 #[test]
+fn all_kinds_keep_one_order_up_to_a_number_at_which_the_link_is_cut() {
+    for at in (1..80).step_by(13) {
+        let count = one_order(at, Some(Cut::At(at)));
+        assert!((at..COUNT).contains(&count), "{count} came, and the link was cut at {at}");
+    }
+}
+
+// Microseconds are the same moment in virtual time alone.
+simulated! {
+#[test]
 fn all_kinds_keep_one_order_up_to_where_the_link_is_cut() {
-    let counts = (0..60).map(|seed| one_order(seed, Some(Duration::from_micros(37 * seed))));
+    let cut = |seed| Cut::After(Duration::from_micros(37 * seed));
+    let counts = (0..60).map(|seed| one_order(seed, Some(cut(seed))));
     let midway = counts.filter(|count| (1..COUNT).contains(count)).count();
     assert!(midway >= 20, "only {midway} were cut midway");
+}
 }

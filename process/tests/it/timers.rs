@@ -11,7 +11,7 @@ use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::scene::scenario;
-use super::world::simulate;
+use super::world::{SLACK, simulate, took, until};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,6 +24,7 @@ struct Expired {
     timer: TimerRef,
 }
 
+// To the nanosecond, and after hours.
 simulated! {
 #[test]
 fn waits_end_at_their_very_time_and_in_its_order() {
@@ -69,48 +70,15 @@ fn a_call_ends_at_its_deadline_and_an_earlier_wait_does_not_put_it_off() {
         };
         let (called, ()) = futures_util::join!(call, waits);
         assert!(matches!(called, Err(CallError::TimedOut { .. })));
-        assert_eq!(cx.now().since(began), SECOND);
+        assert!(took(cx.now().since(began), SECOND));
     });
 }
 
-/// What came, and when.
-async fn came(cx: &Context, began: Instant) -> (u64, Duration) {
-    let n = cx.expect().await;
-    (n, cx.now().since(began))
-}
-
-async fn nothing(cx: &Context, within: Duration) {
-    assert_eq!(cx.expect_timeout::<u64>(within).await, None);
-}
-
-#[test]
-fn a_timer_sends_at_its_time_and_is_read_reset_and_cancelled() {
-    scenario(|cx, _| async move {
-        let (me, began) = (cx.me(), cx.now());
-        for n in [3, 1, 2, 1] {
-            cx.send_after(n * SECOND, me, u64::from(n)).unwrap();
-        }
-        assert_eq!(cx.node().process(me).unwrap().timers, 4);
-        for n in [1, 1, 2, 3] {
-            assert_eq!(came(&cx, began).await, (u64::from(n), n * SECOND));
-        }
-        let began = cx.now();
-        let timer = cx.send_after(3 * SECOND, me, 1_u64).unwrap();
-        let other = cx.send_after(2 * SECOND, me, 2_u64).unwrap();
-        nothing(&cx, SECOND).await;
-        assert_eq!(cx.read_timer(timer), Some(2 * SECOND));
-        assert_eq!(cx.cancel_timer(other), Some(SECOND));
-        assert_eq!((cx.cancel_timer(other), cx.read_timer(other)), (None, None));
-        assert!(!cx.reset_timer(other, SECOND), "it is cancelled");
-        assert!(cx.reset_timer(timer, 5 * SECOND));
-        assert_eq!(came(&cx, began).await, (1, 6 * SECOND));
-        assert!(
-            cx.cancel_timer(timer).is_none() && !cx.reset_timer(timer, SECOND),
-            "it has expired"
-        );
-        assert_eq!(cx.node().process(me).unwrap().timers, 0);
-        nothing(&cx, MINUTE).await;
-    });
+/// Waits for a number, which should come after so long.
+async fn comes(cx: &Context, began: Instant, number: u64, after: Duration) {
+    assert_eq!(cx.expect::<u64>().await, number);
+    let passed = cx.now().since(began);
+    assert!(took(passed, after), "{number} came after {passed:?}, not {after:?}");
 }
 
 #[test]
@@ -124,11 +92,12 @@ fn a_message_says_which_timer_it_is_from_and_any_process_may_cancel() {
         let stale = cx.receive().on_if(move |e: &Expired| e.timer == second, |e| e.message.timer);
         assert_eq!(stale.forever().await, second);
         assert_eq!(cx.expect::<Expired>().await, Expired { timer: first });
-        let third = cx.start_timer(SECOND, me, |timer| Expired { timer }).unwrap();
+        let third = cx.start_timer(5 * SECOND, me, |timer| Expired { timer }).unwrap();
         let cancel = move |cx: Context| async move { cx.cancel_timer(third) };
         assert_eq!(other.run("elsewhere", cancel).await.unwrap(), None, "it means nothing there");
-        assert_eq!(cx.node().run("here", cancel).await.unwrap(), Some(SECOND));
-        assert_eq!(cx.expect_timeout::<Expired>(MINUTE).await, None);
+        let left = cx.node().run("here", cancel).await.unwrap();
+        assert!(left.is_some_and(|left| left <= 5 * SECOND), "{left:?}");
+        assert_eq!(cx.expect_timeout::<Expired>(6 * SECOND).await, None);
     });
 }
 
@@ -136,10 +105,11 @@ fn a_message_says_which_timer_it_is_from_and_any_process_may_cancel() {
 fn a_timer_ends_with_whom_it_is_for_and_not_with_who_set_it() {
     scenario(|cx, _| async move {
         let (me, began) = (cx.me(), cx.now());
-        let sets = move |cx: Context| async move { cx.send_after(SECOND, me, 7_u64).unwrap() };
+        let after = 5 * SECOND;
+        let sets = move |cx: Context| async move { cx.send_after(after, me, 7_u64).unwrap() };
         let timer = cx.node().run("sets", sets).await.unwrap();
-        assert_eq!(cx.read_timer(timer), Some(SECOND));
-        assert_eq!(came(&cx, began).await, (7, SECOND));
+        assert!(cx.read_timer(timer).is_some_and(|left| left <= after));
+        comes(&cx, began, 7, after).await;
 
         let (mortal, monitor) = cx
             .spawn_monitor("mortal", |cx| async move {
@@ -163,58 +133,6 @@ fn a_timer_ends_with_whom_it_is_for_and_not_with_who_set_it() {
 }
 
 #[test]
-fn a_name_is_looked_up_when_the_timer_expires() {
-    scenario(|cx, _| async move {
-        let began = cx.now();
-        for (seconds, n) in [(1, 1_u64), (2, 2), (4, 3)] {
-            cx.send_after(seconds * SECOND, "later", n).unwrap();
-        }
-        // Nobody has it when the first expires.
-        nothing(&cx, SECOND + SECOND / 2).await;
-        cx.register("later").unwrap();
-        assert_eq!(came(&cx, began).await, (2, 2 * SECOND));
-        let me = cx.me();
-        let heir = |cx: Context| async move {
-            let n: u64 = cx.expect().await;
-            cx.send(me, n + 10).await.unwrap();
-        };
-        let heir = cx.spawn("heir", heir).unwrap();
-        cx.node().reregister("later", heir).unwrap();
-        assert_eq!(came(&cx, began).await, (13, 4 * SECOND));
-    });
-}
-
-#[test]
-fn ticks_come_every_period_until_they_are_cancelled_or_who_set_them_ends() {
-    scenario(|cx, _| async move {
-        let (me, began) = (cx.me(), cx.now());
-        let ticks = cx.send_interval(SECOND, me, 5_u64).unwrap();
-        for n in 1..=10 {
-            assert_eq!(came(&cx, began).await, (5, n * SECOND));
-        }
-        assert_eq!(cx.read_timer(ticks), Some(SECOND));
-        assert_eq!(cx.node().process(me).unwrap().timers, 1);
-        // The next at another time, and from then on as before.
-        assert!(cx.reset_timer(ticks, 3 * SECOND));
-        assert_eq!(came(&cx, began).await, (5, 13 * SECOND));
-        assert_eq!(came(&cx, began).await, (5, 14 * SECOND));
-        assert_eq!(cx.cancel_timer(ticks), Some(SECOND));
-        nothing(&cx, MINUTE).await;
-
-        cx.register("drum").unwrap();
-        let drums = |cx: Context| async move {
-            cx.send_interval(SECOND, "drum", 6_u64).unwrap();
-            cx.sleep(SECOND * 5 / 2).await;
-        };
-        cx.spawn("drummer", drums).unwrap();
-        let began = cx.now();
-        assert_eq!(came(&cx, began).await, (6, SECOND));
-        assert_eq!(came(&cx, began).await, (6, 2 * SECOND));
-        nothing(&cx, MINUTE).await;
-    });
-}
-
-#[test]
 fn exit_signals_and_kills_come_after_a_while_wherever_the_process_is() {
     scenario(|cx, other| async move {
         for node in [cx.node().clone(), other] {
@@ -233,10 +151,11 @@ fn exit_signals_and_kills_come_after_a_while_wherever_the_process_is() {
             cx.exit_after(SECOND, mortal, reason.clone()).unwrap();
             cx.exit_after(SECOND, tough, reason.clone()).unwrap();
             cx.kill_after(2 * SECOND, tough, "now").unwrap();
-            let spared = cx.kill_after(3 * SECOND, cx.me(), "not me").unwrap();
+            let spared = cx.kill_after(MINUTE, cx.me(), "not me").unwrap();
             let down: Down = cx.expect().await;
             assert_eq!((down.process, down.reason), (mortal, reason));
-            assert!(cx.now().since(began) < 2 * SECOND);
+            let passed = cx.now().since(began);
+            assert!(passed >= SECOND && passed < 2 * SECOND * SLACK, "{passed:?}");
             let down: Down = cx.expect().await;
             assert_eq!((down.process, down.reason), (tough, ExitReason::Killed("now".into())));
             assert!(cx.now().since(began) >= 2 * SECOND);
@@ -267,48 +186,17 @@ fn timers_are_bounded_for_a_process_and_for_the_node() {
             cx.cancel_timer(timers[0]);
             assert!(cx.reset_timer(timers[1], SECOND));
             cx.expect::<u64>().await;
-            let own = set(&cx).unwrap();
-            set(&cx).unwrap();
+            let own = [set(&cx).unwrap(), set(&cx).unwrap()];
             assert_eq!(set(&cx), Err(TimerError::NodeFull), "two of the other's are there still");
             own
         });
         let own = all.await.unwrap();
         let more = node.run("more", move |cx| async move {
-            assert_eq!(cx.cancel_timer(own), None);
+            // They end after its answer.
+            until(cx.node(), || own.iter().all(|timer| cx.read_timer(*timer).is_none())).await;
             (0..3).map(|_| cx.send_after(MINUTE, "nobody", 1_u64)).all(|set| set.is_ok())
         });
         assert!(more.await.unwrap());
-    });
-}
-
-#[test]
-fn its_own_timers_find_room_in_a_full_mailbox_and_those_of_others_wait_for_it() {
-    simulate(|world| async move {
-        let limits = Limits { mailbox_messages: 2, ..Limits::default() };
-        let node = world.node_with("a", limits).await;
-        let full = node.run("full", |cx| async move {
-            let (me, began) = (cx.me(), cx.now());
-            let others = move |cx: Context| async move {
-                cx.send(me, 1_u64).await.unwrap();
-                cx.send(me, 2_u64).await.unwrap();
-                cx.send_after(SECOND, me, 3_u64).unwrap();
-                cx.send_interval(SECOND, me, 4_u64).unwrap();
-                cx.sleep(3 * SECOND + SECOND / 2).await;
-            };
-            cx.spawn("others", others).unwrap();
-            cx.send_after(SECOND, me, String::from("own")).unwrap();
-            cx.expect::<String>().await;
-            assert_eq!(cx.now().since(began), SECOND);
-            cx.sleep(SECOND * 3 / 2).await;
-            // What waited has room with the first, and from then on ticks have, too.
-            let mut seen = Vec::new();
-            while let Some(n) = cx.expect_timeout::<u64>(2 * SECOND).await {
-                seen.push(n);
-            }
-            seen.sort_unstable();
-            assert_eq!(seen, [1, 2, 3, 4]);
-        });
-        full.await.unwrap();
     });
 }
 
@@ -353,7 +241,128 @@ fn a_managed_process_sets_timers_in_its_handlers() {
         });
         let server = definition.start(cx.node(), |_| Ok(())).await.unwrap();
         cx.send(server, 1_u64).await.unwrap();
-        assert_eq!(came(&cx, began).await.0, 1);
-        assert_eq!(came(&cx, began).await, (2, SECOND));
+        assert_eq!(cx.expect::<u64>().await, 1);
+        comes(&cx, began, 2, SECOND).await;
     });
+}
+
+// Between setting a timer and touching it again no time passes here; elsewhere a busy machine would take what the
+// cases count on.
+simulated! {
+async fn nothing(cx: &Context, within: Duration) {
+    assert_eq!(cx.expect_timeout::<u64>(within).await, None);
+}
+
+#[test]
+fn a_timer_sends_at_its_time_and_is_read_reset_and_cancelled() {
+    scenario(|cx, _| async move {
+        let (me, began) = (cx.me(), cx.now());
+        for n in [3, 1, 2, 1] {
+            cx.send_after(n * SECOND, me, u64::from(n)).unwrap();
+        }
+        assert_eq!(cx.node().process(me).unwrap().timers, 4);
+        for n in [1, 1, 2, 3] {
+            comes(&cx, began, u64::from(n), n * SECOND).await;
+        }
+        let began = cx.now();
+        let timer = cx.send_after(3 * SECOND, me, 1_u64).unwrap();
+        let other = cx.send_after(2 * SECOND, me, 2_u64).unwrap();
+        nothing(&cx, SECOND).await;
+        assert_eq!(cx.read_timer(timer), Some(2 * SECOND));
+        assert_eq!(cx.cancel_timer(other), Some(SECOND));
+        assert_eq!((cx.cancel_timer(other), cx.read_timer(other)), (None, None));
+        assert!(!cx.reset_timer(other, SECOND), "it is cancelled");
+        assert!(cx.reset_timer(timer, 5 * SECOND));
+        comes(&cx, began, 1, 6 * SECOND).await;
+        assert!(
+            cx.cancel_timer(timer).is_none() && !cx.reset_timer(timer, SECOND),
+            "it has expired"
+        );
+        assert_eq!(cx.node().process(me).unwrap().timers, 0);
+        nothing(&cx, MINUTE).await;
+    });
+}
+
+#[test]
+fn a_name_is_looked_up_when_the_timer_expires() {
+    scenario(|cx, _| async move {
+        let began = cx.now();
+        for (seconds, n) in [(1, 1_u64), (2, 2), (4, 3)] {
+            cx.send_after(seconds * SECOND, "later", n).unwrap();
+        }
+        // Nobody has it when the first expires.
+        nothing(&cx, SECOND + SECOND / 2).await;
+        cx.register("later").unwrap();
+        comes(&cx, began, 2, 2 * SECOND).await;
+        let me = cx.me();
+        let heir = |cx: Context| async move {
+            let n: u64 = cx.expect().await;
+            cx.send(me, n + 10).await.unwrap();
+        };
+        let heir = cx.spawn("heir", heir).unwrap();
+        cx.node().reregister("later", heir).unwrap();
+        comes(&cx, began, 13, 4 * SECOND).await;
+    });
+}
+
+#[test]
+fn ticks_come_every_period_until_they_are_cancelled_or_who_set_them_ends() {
+    scenario(|cx, _| async move {
+        let (me, began) = (cx.me(), cx.now());
+        let ticks = cx.send_interval(SECOND, me, 5_u64).unwrap();
+        for n in 1..=10 {
+            comes(&cx, began, 5, n * SECOND).await;
+        }
+        assert_eq!(cx.read_timer(ticks), Some(SECOND));
+        assert_eq!(cx.node().process(me).unwrap().timers, 1);
+        // The next at another time, and from then on as before.
+        assert!(cx.reset_timer(ticks, 3 * SECOND));
+        comes(&cx, began, 5, 13 * SECOND).await;
+        comes(&cx, began, 5, 14 * SECOND).await;
+        assert_eq!(cx.cancel_timer(ticks), Some(SECOND));
+        nothing(&cx, MINUTE).await;
+
+        cx.register("drum").unwrap();
+        let drums = |cx: Context| async move {
+            cx.send_interval(SECOND, "drum", 6_u64).unwrap();
+            cx.sleep(SECOND * 5 / 2).await;
+        };
+        cx.spawn("drummer", drums).unwrap();
+        let began = cx.now();
+        comes(&cx, began, 6, SECOND).await;
+        comes(&cx, began, 6, 2 * SECOND).await;
+        nothing(&cx, MINUTE).await;
+    });
+}
+
+#[test]
+fn its_own_timers_find_room_in_a_full_mailbox_and_those_of_others_wait_for_it() {
+    simulate(|world| async move {
+        let limits = Limits { mailbox_messages: 2, ..Limits::default() };
+        let node = world.node_with("a", limits).await;
+        let full = node.run("full", |cx| async move {
+            let (me, began) = (cx.me(), cx.now());
+            let others = move |cx: Context| async move {
+                cx.send(me, 1_u64).await.unwrap();
+                cx.send(me, 2_u64).await.unwrap();
+                cx.send_after(SECOND, me, 3_u64).unwrap();
+                cx.send_interval(SECOND, me, 4_u64).unwrap();
+                cx.sleep(3 * SECOND + SECOND / 2).await;
+            };
+            cx.spawn("others", others).unwrap();
+            cx.send_after(SECOND, me, String::from("own")).unwrap();
+            cx.expect::<String>().await;
+            assert_eq!(cx.now().since(began), SECOND);
+            cx.sleep(SECOND * 3 / 2).await;
+            // What waited has room with the first, and from then on ticks have, too.
+            let mut seen = Vec::new();
+            while let Some(n) = cx.expect_timeout::<u64>(2 * SECOND).await {
+                seen.push(n);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2, 3, 4]);
+        });
+        full.await.unwrap();
+    });
+}
 }

@@ -14,6 +14,10 @@ pub(crate) use nodes::until;
 
 /// For how long nothing may come where nothing is expected.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
+/// The largest cluster that is tried.
+pub(crate) const LARGEST: usize = 32;
+/// How many times longer than it should something may take.
+pub(crate) const SLACK: u32 = 1;
 /// Steps a scenario may take.
 const STEPS_MAX: u64 = 5_000_000;
 
@@ -31,6 +35,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn address(name: &str) -> Address {
         Address::new("mem", name).unwrap()
+    }
+
+    /// From now on connections overtake each other, where the transport may have them do so.
+    pub(crate) fn reorder(&self) {
+        self.hub.set_reorder(true);
     }
 
     pub(crate) async fn start(&self, builder: NodeBuilder) -> Node {

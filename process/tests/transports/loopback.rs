@@ -18,6 +18,10 @@ pub(crate) use nodes::until;
 /// For how long nothing may come where nothing is expected. The simulator waits longer: there it costs
 /// nothing.
 pub(crate) const QUIET: Duration = Duration::from_millis(100);
+/// The largest cluster that is tried: all of its nodes share the machine with other cases.
+pub(crate) const LARGEST: usize = 5;
+/// How many times longer than it should something may take: the machine may be busy.
+pub(crate) const SLACK: u32 = 10;
 /// Time for one case: far more than any takes, since the machine may be busy.
 const CASE_MAX: Duration = Duration::from_secs(120);
 
@@ -45,6 +49,10 @@ impl World {
             known.get(name).cloned().unwrap_or_else(|| Address::new(scheme, "127.0.0.1:0").unwrap())
         })
     }
+
+    /// Sockets keep their own order.
+    #[expect(clippy::unused_self, reason = "the simulator's has a network")]
+    pub(crate) fn reorder(&self) {}
 
     pub(crate) async fn start(&self, builder: NodeBuilder) -> Node {
         let node = builder

@@ -1,5 +1,6 @@
 //! The cases of `tests/it` once more, over real sockets in real time: bare TCP and TLS on the
-//! loopback. Only what must have the simulator, for its faults, its clock or its seeds, is left out.
+//! loopback. Only what must have the simulator, for its faults, its clock or its seeds, is left out; of the
+//! files, `impostor`, whose peer speaks by hand over the network in memory and has paths of it cut.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 #![expect(clippy::duplicate_mod, reason = "the same cases, on each transport")]
 #![allow(dead_code, unused_imports, reason = "helpers of the cases that are left out")]
@@ -15,7 +16,7 @@ macro_rules! cases {
         mod world {
             use std::future::Future;
 
-            pub(crate) use crate::loopback::{QUIET, World, took, until};
+            pub(crate) use crate::loopback::{LARGEST, QUIET, SLACK, World, took, until};
 
             pub(crate) fn simulate<F>(scenario: impl Fn(World) -> F)
             where
@@ -48,6 +49,8 @@ macro_rules! cases {
         mod incarnations;
         #[path = "../it/info.rs"]
         mod info;
+        #[path = "../it/kinds.rs"]
+        mod kinds;
         #[path = "../it/letters.rs"]
         mod letters;
         #[path = "../it/links.rs"]
@@ -56,6 +59,8 @@ macro_rules! cases {
         mod losses;
         #[path = "../it/managed.rs"]
         mod managed;
+        #[path = "../it/members.rs"]
+        mod members;
         #[path = "../it/metrics.rs"]
         mod metrics;
         #[path = "../it/mismatch.rs"]
@@ -64,6 +69,8 @@ macro_rules! cases {
         mod monitors;
         #[path = "../it/names.rs"]
         mod names;
+        #[path = "../it/order.rs"]
+        mod order;
         #[path = "../it/processes.rs"]
         mod processes;
         #[path = "../it/receive.rs"]
@@ -72,6 +79,8 @@ macro_rules! cases {
         mod refusals;
         #[path = "../it/requests.rs"]
         mod requests;
+        #[path = "../it/roles.rs"]
+        mod roles;
         #[path = "../it/scene.rs"]
         mod scene;
         #[path = "../it/shutdown.rs"]
@@ -84,6 +93,10 @@ macro_rules! cases {
         mod spawn_on;
         #[path = "../it/supervisors.rs"]
         mod supervisors;
+        #[path = "../it/timers.rs"]
+        mod timers;
+        #[path = "../it/traces.rs"]
+        mod traces;
     };
 }
 
