@@ -75,7 +75,16 @@ impl Scrape {
         say.gauge("mailbox_longest", "Messages in the longest mailbox", longest)?;
         say.gauge("run_queue", "Processes that wait for a turn", metrics.runnable as u64)?;
         say.counter("turns", "Turns that processes had", metrics.turns)?;
-        say.counter("messages_handled", "Messages that processes handled", metrics.messages_handled)
+        say.counter(
+            "messages_handled",
+            "Messages that processes handled",
+            metrics.messages_handled,
+        )?;
+        say.counter(
+            "unreceived",
+            "Times that messages of one type lay in a process for too long",
+            metrics.unreceived,
+        )
     }
 
     fn peers(&self, say: &mut Say<'_>) -> fmt::Result {

@@ -38,7 +38,10 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
 pub(crate) fn as_json(process: &ProcessStatus) -> serde_json::Value {
     let unreceived = process.unreceived.iter();
     let unreceived: Vec<_> = unreceived
-        .map(|kind| json!({ "type": kind.type_name, "count": kind.count, "millis": kind.millis }))
+        .map(|kind| {
+            let Unreceived { type_name, count, millis, old } = kind;
+            json!({ "type": type_name, "count": count, "millis": millis, "old": old })
+        })
         .collect();
     json!({
         "pid": process.pid.to_string(), "name": process.name, "version": process.version,
@@ -61,7 +64,8 @@ fn for_people(processes: &Processes) -> String {
 
 /// Processes, one on a line.
 pub(crate) fn table(processes: &[ProcessStatus]) -> String {
-    let head = ["PID", "RUNS", "VERSION", "STATUS", "MAILBOX", "LINKS", "NAMES", "WAITS FOR"];
+    let head =
+        ["PID", "RUNS", "VERSION", "STATUS", "MAILBOX", "OLD", "LINKS", "NAMES", "WAITS FOR"];
     let rows = processes.iter().map(|process| {
         let version = match process.version {
             0 => "-".to_owned(),
@@ -74,6 +78,7 @@ pub(crate) fn table(processes: &[ProcessStatus]) -> String {
             version,
             process.status.clone(),
             process.mailbox.to_string(),
+            process.unreceived.iter().map(|kind| kind.old).sum::<u64>().to_string(),
             format!("{}{traps}", process.links),
             process.names.join(", "),
             waits_for(process),
@@ -86,7 +91,7 @@ pub(crate) fn table(processes: &[ProcessStatus]) -> String {
 /// What a process waits for, and what it leaves lying.
 fn waits_for(process: &ProcessStatus) -> String {
     let lies = process.unreceived.iter().map(|kind| {
-        let Unreceived { type_name, count, millis } = kind;
+        let Unreceived { type_name, count, millis, .. } = kind;
         format!("not for {count} {type_name}, {} s old", millis / 1_000)
     });
     process.waits_for.iter().cloned().chain(lies).collect::<Vec<_>>().join("; ")

@@ -393,4 +393,7 @@ pub struct Unreceived {
     pub count: u64,
     /// For how long the oldest has been passed over, in milliseconds.
     pub millis: u64,
+    /// How many lie there for longer than the node's bound.
+    #[serde(default)]
+    pub old: u64,
 }

@@ -62,6 +62,8 @@ pub struct Unreceived {
     pub count: usize,
     /// When the oldest was passed over first.
     pub since: Instant,
+    /// How many of them have been passed over for longer than [`Limits::unreceived_after`](crate::Limits).
+    pub old: usize,
 }
 
 /// What a node holds.
@@ -204,13 +206,20 @@ impl Inner {
                 linked_to: Vec::new(),
                 monitored_by: Vec::new(),
                 monitoring,
-                unreceived: body.map(|body| body.unreceived()).unwrap_or_default(),
+                unreceived: body
+                    .map(|body| body.unreceived(&|at| self.is_old(at)))
+                    .unwrap_or_default(),
             }
         };
         // A node that watches for itself has no pid.
         info.linked_to = linked_to.into_iter().filter_map(|other| self.pid(other)).collect();
         info.monitored_by = monitored_by.into_iter().filter_map(|other| self.pid(other)).collect();
         Some(info)
+    }
+
+    /// Whether what was passed over at `at` has lain there too long.
+    fn is_old(&self, at: Instant) -> bool {
+        self.limits.unreceived_after.is_some_and(|after| at + after <= self.runtime.now())
     }
 
     pub(crate) fn stats(&self) -> NodeStats {

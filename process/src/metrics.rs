@@ -48,6 +48,9 @@ pub struct NodeMetrics {
     pub handshakes_refused: u64,
     /// Total of violations of the nodes' protocol, each of which cuts its link.
     pub violations: u64,
+    /// Total of times that messages of one type lay unreceived in a process for too long
+    /// ([`Limits::unreceived_after`](crate::Limits)).
+    pub unreceived: u64,
     /// Dead letters.
     pub dead_letters: DeadLetterTotals,
     /// The nodes this one has a link to, in order of their identity.
@@ -118,6 +121,7 @@ pub(crate) struct Counts {
     pub(crate) links_lost: AtomicU64,
     pub(crate) handshakes_refused: AtomicU64,
     pub(crate) violations: AtomicU64,
+    pub(crate) unreceived: AtomicU64,
 }
 
 /// Counts one.
@@ -157,6 +161,7 @@ impl Node {
             links_lost: read(&inner.counts.links_lost),
             handshakes_refused: read(&inner.counts.handshakes_refused),
             violations: read(&inner.counts.violations),
+            unreceived: read(&inner.counts.unreceived),
             dead_letters: self.dead_letter_totals(),
             peers: self.peer_metrics(),
         }

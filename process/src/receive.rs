@@ -9,6 +9,7 @@ mod any;
 mod clause;
 mod held;
 mod letter;
+mod lying;
 mod next;
 pub(crate) mod shelf;
 mod sources;

@@ -15,8 +15,8 @@ mod tests;
 pub(crate) mod timer;
 pub(crate) mod wheel;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use futures_util::task::AtomicWaker;
@@ -28,6 +28,7 @@ use crate::destination::OwnedAddress;
 use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
+use crate::scheduler::function::Shared;
 use expiry::{Interval, Timer};
 use wheel::{Key, Wheel};
 
@@ -48,8 +49,8 @@ struct Shard {
     task: AtomicWaker,
 }
 
-struct State {
-    wheel: Wheel<Entry>,
+pub(crate) struct State {
+    pub(crate) wheel: Wheel<Entry>,
     /// Where the timers that processes have set are, by their numbers.
     timers: FxHashMap<u64, Key>,
     /// When the task looks next, as far as it knows.
@@ -57,13 +58,15 @@ struct State {
 }
 
 /// What is to happen.
-enum Entry {
+pub(crate) enum Entry {
     /// A process is woken.
     Alarm(Place),
     /// A part of a process that is polled by a waker of its own is.
     Wake(Waker),
     /// A process has set it.
     Timer(Box<Timer>),
+    /// What a process has passed over is looked at.
+    Look(Weak<Shared>, Place),
 }
 
 /// What is due.
@@ -72,6 +75,7 @@ enum Due {
     Wake(Waker),
     Timer(Box<Timer>),
     Tick(Place, OwnedAddress, Arc<Interval>),
+    Look(Weak<Shared>, Place),
 }
 
 /// When a process is woken next, as its cell knows it.
@@ -107,7 +111,7 @@ impl Timers {
     }
 
     /// Changes the wheel of a process's. Where that answers something, an entry is due at `at`.
-    fn change<T>(
+    pub(crate) fn change<T>(
         &self,
         process: Place,
         at: Instant,
@@ -185,6 +189,13 @@ impl Inner {
             }
         }
         self.wake(place);
+    }
+
+    /// An entry that has one owner is not wanted any more.
+    pub(crate) fn remove_entry(&self, place: Place, key: Key) {
+        let removed = self.timers.shard(place.index).state.lock().wheel.remove(key);
+        // A waker is dropped with no lock in hand.
+        drop(removed);
     }
 
     /// The process that was at `place` has ended, and with it its alarm.

@@ -1,6 +1,43 @@
 //! `midflight top` and `ps`: what a node does.
 
-use crate::tools::{NodeProcess, run};
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_dsu::code_server::{CodeServer, CodeServerConfig};
+use midflight_dsu::library::NativeFormat;
+use midflight_dsu::probe::Prober;
+use midflight_dsu::signature::TrustedKeys;
+use midflight_dsu::switch::SwitchLimits;
+use midflight_process::{Limits, Node};
+use midflight_transport_tcp::{TcpConfig, TcpTransport};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::tools::{NodeProcess, run, runtime, until};
+
+/// A node of this test's own, with a control process, and where it is.
+async fn own_node(name: &str, limits: Limits, data: &TempDir) -> (Node, String) {
+    let transport = TcpTransport::new(TcpConfig::default(), runtime());
+    let builder = Node::builder(name).listen("tcp:127.0.0.1:0".parse().unwrap());
+    let node = builder.limits(limits).start(&transport, runtime()).await.unwrap();
+    let format = NativeFormat::new(runtime(), Prober::new("no probe", [""; 0]));
+    let config = CodeServerConfig {
+        data: data.path().to_owned(),
+        trusted: TrustedKeys::default(),
+        format: Arc::new(format),
+        switch: SwitchLimits::default(),
+    };
+    CodeServer::new(config, node.clone()).serve().unwrap();
+    let address = node.address().unwrap().rest().to_owned();
+    (node, address)
+}
+
+/// What `ps --json` says of the process that runs `name`.
+async fn ps_of(address: &str, name: &str) -> Value {
+    let value = run(&["ps", "--json", "--node", address]).await.expect(0, &[]).json();
+    let processes = value["processes"].as_array().unwrap();
+    processes.iter().find(|process| process["name"] == name).cloned().unwrap_or_default()
+}
 
 #[tokio::test]
 async fn top_shows_rates_peers_and_mailboxes() {
@@ -32,4 +69,36 @@ async fn ps_shows_links_and_what_lies() {
     assert_eq!(control["unreceived"], serde_json::json!([]));
     let people = run(&ps).await.expect(0, &[]).stdout;
     assert!(people.starts_with("PID") && people.contains("WAITS FOR"), "{people}");
+}
+
+#[tokio::test]
+async fn ps_shows_what_nobody_has_received() {
+    let data = tempfile::tempdir().unwrap();
+    let limits = Limits { unreceived_after: Some(Duration::ZERO), ..Limits::default() };
+    let (node, address) = own_node("a", limits, &data).await;
+    let picky = node.spawn("picky", |cx| async move {
+        cx.expect::<bool>().await;
+    });
+    let picky = picky.unwrap();
+    let sent = node.run("sender", move |cx| async move {
+        for n in 0..3_u64 {
+            cx.send(picky, n).await.unwrap();
+        }
+        cx.send(picky, String::from("x")).await.unwrap();
+    });
+    sent.await.unwrap();
+    until("all lies there", async || {
+        let lying = ps_of(&address, "picky").await["unreceived"].clone();
+        let of = |at: usize| (&lying[at]["type"], &lying[at]["count"], &lying[at]["old"]);
+        of(0) == (&json!("string"), &json!(1), &json!(1))
+            && of(1) == (&json!("u64"), &json!(3), &json!(3))
+    })
+    .await;
+    let people = run(&["ps", "--node", &address]).await.expect(0, &[]).stdout;
+    let head: Vec<_> = people.lines().next().unwrap().split_whitespace().collect();
+    let line = people.lines().find(|line| line.contains("picky")).unwrap();
+    let row: Vec<_> = line.split_whitespace().collect();
+    assert_eq!((head[5], row[5]), ("OLD", "4"), "{people}");
+    assert!(line.contains("not for 3 u64"), "{people}");
+    node.shutdown().await;
 }

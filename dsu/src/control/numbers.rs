@@ -87,6 +87,7 @@ fn status(node: &Node, info: ProcessInfo) -> ProcessStatus {
             .map(|kind| Unreceived {
                 type_name: kind.type_name.to_string(),
                 count: kind.count as u64,
+                old: kind.old as u64,
                 millis: now.since(kind.since).as_millis().try_into().unwrap_or(u64::MAX),
             })
             .collect(),

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use midflight_message::{NodeId, Pid};
+use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -24,7 +25,7 @@ use crate::scheduler::body::{Body, Flow, Label};
 use crate::scheduler::function::FunctionBody;
 use crate::scheduler::turn::{Batch, Turn};
 use crate::send::reply_to::{ReplyTo, read_when_known};
-use crate::{ExitReason, MonitorRef};
+use crate::{ExitReason, MonitorRef, Unreceived};
 
 /// A request to start a function, but for its argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,8 +302,8 @@ impl Body for Started {
         Label::new(&*self.name, 0)
     }
 
-    fn unreceived(&self) -> Vec<crate::Unreceived> {
-        self.body.unreceived()
+    fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
+        self.body.unreceived(is_old)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {

@@ -66,6 +66,9 @@ pub struct Limits {
     pub types: usize,
     /// Message types one peer may announce (default 16,384).
     pub types_per_peer: usize,
+    /// How long messages may lie that a process's receives have passed over until the node says so, once for
+    /// each process and type (default 60 s; `None`: it never does).
+    pub unreceived_after: Option<Duration>,
     /// Dead letters kept (default 1,024; the oldest goes first).
     pub dead_letters: usize,
     /// Bytes of dead letters kept (default 16 MiB).
@@ -107,6 +110,7 @@ impl Default for Limits {
             down_kept: Duration::from_secs(24 * 60 * 60),
             types: 65_536,
             types_per_peer: 16_384,
+            unreceived_after: Some(Duration::from_secs(60)),
             dead_letters: 1_024,
             dead_letter_bytes: 16 << 20,
             lanes: 16,

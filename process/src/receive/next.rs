@@ -66,6 +66,7 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
             handled.add(found.what.from(), weight);
             return Some(found);
         }
+        let (mut found, mut unwatched) = (None, false);
         while let Some(inbox) = inbox
             && *front < before
             && let Some(entry) = inbox.entries.front()
@@ -79,7 +80,7 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
             let Some(clause) = clause else {
                 let at = inner.runtime.now();
                 let shelf = &mut aside.get_or_insert_default().shelf;
-                shelf.put(inner, Arrival { at, ..arrival }, entry, &inbox.segment);
+                unwatched |= shelf.put(inner, Arrival { at, ..arrival }, entry, &inbox.segment);
                 continue;
             };
             handled.add(entry.from(), entry.weight());
@@ -95,10 +96,17 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
                     What::Small { from, ty, bytes }
                 }
             };
-            return Some(Found { clause, arrival, lifted: None, what });
+            found = Some(Found { clause, arrival, lifted: None, what });
+            break;
         }
-        *seen = *front;
-        None
+        if found.is_none() {
+            *seen = *front;
+        }
+        drop(arrived);
+        if unwatched {
+            self.context.watch_shelf();
+        }
+        found
     }
 
     /// Takes the oldest entry off the shelf that has not been seen, whose sender `passes`, and that a clause
@@ -170,9 +178,16 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
         let mut arrived = self.context.shared.arrived.lock();
         arrived.handled.undo(from, weight);
         let shelf = &mut arrived.aside().shelf;
-        match lifted {
-            Some(name) => shelf.restore(&name, arrival.number, entry),
+        let unwatched = match lifted {
+            Some(name) => {
+                shelf.restore(&name, arrival.number, entry);
+                false
+            }
             None => shelf.put(inner, arrival, entry, &[]),
+        };
+        drop(arrived);
+        if unwatched {
+            self.context.watch_shelf();
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use midflight_runtime::Instant;
 use rustc_hash::FxHashMap;
@@ -15,6 +16,7 @@ use crate::info::Unreceived;
 use crate::mailbox::Inbox;
 use crate::mailbox::envelope::{Envelope, Sender, Subject};
 use crate::node::inner::Inner;
+use crate::receive::lying::Watch;
 use crate::types::TypeNo;
 
 /// Empty queues kept for the next message of their type; beyond it they are freed.
@@ -42,6 +44,17 @@ pub(crate) struct Shelf {
     queues: FxHashMap<Arc<str>, Queue>,
     /// The name of the type shelved last: entries of one type often come in a row.
     recent: Option<(TypeNo, Arc<str>)>,
+    /// Who looks whether something here is old; nobody, while all that may become so was told of.
+    pub(super) watch: Option<Watch>,
+}
+
+/// What a look at what lies here has found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// What is old and was not told of before, by type's name.
+    pub(super) old: Vec<Unreceived>,
+    /// When the next may be old.
+    pub(super) next: Option<Instant>,
 }
 
 /// Entries of one type's name, oldest first.
@@ -49,14 +62,25 @@ pub(crate) struct Shelf {
 struct Queue {
     inbox: Inbox,
     arrivals: VecDeque<Arrival>,
+    /// That it is old was told of since it was empty.
+    told: bool,
 }
 
 impl Shelf {
     /// Puts an entry into the queue of its type, at its place in the order of arrival. The bytes of
-    /// a small one lie in `segment`.
-    pub(crate) fn put(&mut self, inner: &Inner, arrival: Arrival, entry: Envelope, segment: &[u8]) {
+    /// a small one lie in `segment`. Answers whether there is something new to look after, and nobody does.
+    pub(crate) fn put(
+        &mut self,
+        inner: &Inner,
+        arrival: Arrival,
+        entry: Envelope,
+        segment: &[u8],
+    ) -> bool {
         let name = self.name_of(inner, &entry);
-        self.queues.entry(name).or_default().put(arrival, entry, segment);
+        let queue = self.queues.entry(name).or_default();
+        let first = queue.arrivals.is_empty();
+        queue.put(arrival, entry, segment);
+        first && self.watch.is_none()
     }
 
     fn name_of(&mut self, inner: &Inner, entry: &Envelope) -> Arc<str> {
@@ -148,6 +172,7 @@ impl Shelf {
             return;
         }
         queue.inbox.clear();
+        queue.told = false;
         let large = queue.inbox.entries.capacity() > EMPTY_ENTRIES_MAX
             || queue.inbox.segment.capacity() > EMPTY_BYTES_MAX;
         if many || large {
@@ -156,15 +181,27 @@ impl Shelf {
     }
 
     /// What lies here, by type's name.
-    pub(crate) fn lying(&self) -> Vec<Unreceived> {
-        let lying = self.queues.iter().filter_map(|(name, queue)| {
-            let oldest = queue.arrivals.front()?;
-            let count = queue.arrivals.len();
-            Some(Unreceived { type_name: name.clone(), count, since: oldest.at })
-        });
-        let mut lying: Vec<_> = lying.collect();
-        lying.sort_by(|one, other| one.type_name.cmp(&other.type_name));
-        lying
+    pub(crate) fn lying(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
+        let lying = self.queues.iter().filter_map(|(name, queue)| queue.lying(name, is_old));
+        sorted(lying.collect())
+    }
+
+    /// Finds what has become old, which it is so long after it was passed over: each type once, and again when
+    /// nothing of it has lain here meanwhile.
+    pub(super) fn look(&mut self, now: Instant, after: Duration) -> Look {
+        let mut look = Look::default();
+        for (name, queue) in &mut self.queues {
+            let Some(oldest) = queue.arrivals.front().filter(|_| !queue.told) else { continue };
+            let due = oldest.at + after;
+            if due > now {
+                look.next = Some(look.next.map_or(due, |next| next.min(due)));
+                continue;
+            }
+            queue.told = true;
+            look.old.extend(queue.lying(name, &|at| at + after <= now));
+        }
+        look.old = sorted(look.old);
+        look
     }
 
     /// All entries, in the order of their arrival. (Their small payloads are left behind.)
@@ -182,7 +219,24 @@ impl Shelf {
     }
 }
 
+/// By name: a map's order is not to be seen.
+fn sorted(mut lying: Vec<Unreceived>) -> Vec<Unreceived> {
+    lying.sort_by(|one, other| one.type_name.cmp(&other.type_name));
+    lying
+}
+
 impl Queue {
+    fn lying(&self, name: &Arc<str>, is_old: &dyn Fn(Instant) -> bool) -> Option<Unreceived> {
+        let oldest = self.arrivals.front()?;
+        Some(Unreceived {
+            type_name: name.clone(),
+            count: self.arrivals.len(),
+            since: oldest.at,
+            // They were passed over in their order, but for those that were looked at longer.
+            old: self.arrivals.partition_point(|arrival| is_old(arrival.at)),
+        })
+    }
+
     /// Where the first entry with this number or a later one lies.
     fn place(&self, least: u64) -> usize {
         self.arrivals.partition_point(|arrival| arrival.number < least)

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::ExitReason;
@@ -20,8 +21,10 @@ pub trait Body: Send + Any {
     /// What it is, for people.
     fn label(&self) -> Label;
 
-    /// What it has passed over and keeps, by type. (A behaviour keeps nothing: it refuses.)
-    fn unreceived(&self) -> Vec<Unreceived> {
+    /// What it has passed over and keeps, by type; what was passed over at a time that `is_old` is counted as
+    /// old. (A behaviour keeps nothing: it refuses.)
+    fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
+        let _ = is_old;
         Vec::new()
     }
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use midflight_runtime::Instant;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -257,9 +258,9 @@ impl Body for FunctionBody {
         Label::new(self.name, 0)
     }
 
-    fn unreceived(&self) -> Vec<Unreceived> {
+    fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
         let arrived = self.shared.arrived.lock();
-        arrived.aside.as_ref().map(|aside| aside.shelf.lying()).unwrap_or_default()
+        arrived.aside.as_ref().map(|aside| aside.shelf.lying(is_old)).unwrap_or_default()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

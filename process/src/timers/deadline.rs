@@ -103,8 +103,6 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        let removed = self.inner.timers.shard(self.place.index).state.lock().wheel.remove(self.key);
-        // A waker is dropped with no lock in hand.
-        drop(removed);
+        self.inner.remove_entry(self.place, self.key);
     }
 }

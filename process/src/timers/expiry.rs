@@ -87,6 +87,7 @@ impl State {
         Some(match entry {
             Entry::Alarm(process) => Due::Alarm(process, key),
             Entry::Wake(waker) => Due::Wake(waker),
+            Entry::Look(shared, process) => Due::Look(shared, process),
             Entry::Timer(timer) => {
                 self.timers.remove(&timer.ticket.number);
                 Due::Timer(timer)
@@ -102,6 +103,7 @@ impl Inner {
             Due::Alarm(process, key) => self.alarm(process, key),
             Due::Wake(waker) => waker.wake(),
             Due::Timer(timer) => self.expired(*timer),
+            Due::Look(shared, process) => self.look_at_shelf(process, &shared),
             Due::Tick(set_by, to, interval) => self.ticked(set_by, to, interval),
         });
     }

@@ -19,6 +19,8 @@ mod info;
 mod kinds;
 mod letters;
 mod links;
+#[path = "../../src/hostile/log.rs"]
+mod log;
 mod losses;
 mod managed;
 mod members;
@@ -40,4 +42,5 @@ mod spawn_on;
 mod supervisors;
 mod timers;
 mod traces;
+mod unreceived;
 mod world;
