@@ -13,8 +13,9 @@ pub struct Limits {
     pub mailbox_bytes: u32,
     /// Messages that one peer's senders may have under way to one process (default 1,024).
     pub window_messages: u32,
-    /// Bytes that one peer's senders may have under way to one process (default 1 MiB; one larger
-    /// message may pass when a quarter of that at the most is under way).
+    /// Bytes that one peer's senders may have under way to one process (default 4 MiB; one larger
+    /// message may pass when a quarter of that at the most is under way). Streams of messages about as large
+    /// as this wait for each to be handled before the next is sent.
     pub window_bytes: u32,
     /// Bytes of one peer's messages that may lie unhandled on the node, in all mailboxes together, those under
     /// way to it among them (default 1 GiB; one larger message may pass when a quarter of that at the most
@@ -87,7 +88,7 @@ impl Default for Limits {
             mailbox_messages: 4_096,
             mailbox_bytes: 8 << 20,
             window_messages: 1_024,
-            window_bytes: 1 << 20,
+            window_bytes: 4 << 20,
             peer_bytes: 1 << 30,
             send_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),

@@ -209,6 +209,10 @@ pub(crate) fn stage(
     if credit.is_some() && Room::of(size) == Room::Large && peer.is_crowded() {
         return Err(NotStaged::Full);
     }
+    // What is large goes on as it is: copying it twice more, to the stage and to the link, cost as much as
+    // sending it.
+    let by_reference = large.is_none() && Room::of(size) == Room::Large;
+    let large = if by_reference { Some(Bytes::from(std::mem::take(&mut head))) } else { large };
     let frame = NewFrame { lane, ty, credit, large, context, head: &head };
     let staged = STAGE.with_borrow_mut(|stage| {
         if stage.turn_of.is_none_or(|id| id == inner.id) {
