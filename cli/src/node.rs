@@ -34,7 +34,8 @@ pub(crate) struct Args {
     /// What others dial, when it is not where the node listens
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<HostPort>,
-    /// A node of the cluster to join; may be given several times
+    /// A node of the cluster to join, or a name that DNS resolves to several of them; may be given several
+    /// times
     #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
     join: Vec<HostPort>,
     #[command(flatten)]
@@ -203,8 +204,8 @@ async fn until_stopped(
 /// Dials each seed once, so that a cluster that says no is heard; then goes on trying.
 async fn join(node: &Node, seeds: Vec<Address>) -> Result<(), Error> {
     for seed in &seeds {
-        match node.connect(seed).await {
-            Ok(_peer) => {}
+        match node.try_join(seed).await {
+            Ok(_linked) => {}
             Err(source) if says_no(&source) => {
                 return Err(Error::Join { node: seed.rest().to_owned(), source });
             }

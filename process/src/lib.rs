@@ -88,6 +88,7 @@ pub use letters::{DeadLetterTotals, RedeliverError};
 pub use mailbox::envelope::{CallRef, Refusal};
 pub use mailbox::value::Value;
 pub use membership::member::{Member, MemberEvent, MemberState};
+pub use membership::sources::{Found, Source};
 pub use metrics::{NodeMetrics, PeerMetrics, Traffic};
 pub use names::RegisterOnError;
 pub use names::registry::RegisterError;

@@ -7,10 +7,13 @@
 mod card;
 mod effects;
 pub(crate) mod gossip;
+mod joining;
 pub(crate) mod lookout;
 pub(crate) mod member;
 pub(crate) mod news;
 mod packet;
+mod search;
+pub(crate) mod sources;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -122,6 +122,24 @@ pub trait EndPoint: Debug + Send + Sync {
     /// acceptor has changed its mind.
     async fn connect(&self, peer: &Address) -> Result<Arc<dyn Link>, ConnectError>;
 
+    /// Every address that `peer` stands for: where it has a name that leads to several endpoints, as a
+    /// name in DNS may, the address of each, one of which may be this endpoint. Another address stands
+    /// for itself.
+    ///
+    /// # Errors
+    /// `BadAddress` as with [`connect`](Self::connect); `Unreachable` when the name cannot be looked up
+    /// now, or leads nowhere.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves at most a question whose answer nobody waits for.
+    ///
+    /// # For implementers
+    /// Without names, do not implement it. What it answers can be dialled, and need not be what the
+    /// endpoint there calls itself. The caller has a deadline.
+    async fn resolve(&self, peer: &Address) -> Result<Vec<Address>, ConnectError> {
+        Ok(vec![peer.clone()])
+    }
+
     /// Cuts the link to `peer` at once, losing what is under way. Both sides are told: this one
     /// [`Cut`](crate::LossKind::Cut), the other as it finds it. Answers whether there was one, and so
     /// is true for one of two who do it together.

@@ -42,6 +42,17 @@ pub trait Carrier: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future must leave no stream.
     async fn dial(&self, from: &Address, peer: &Address) -> Result<Stream, ConnectError>;
+
+    /// Every address that `peer`, which is well-formed, stands for; without names, itself.
+    ///
+    /// # Errors
+    /// As [`EndPoint::resolve`](midflight_transport_api::EndPoint::resolve).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves at most a question whose answer nobody waits for.
+    async fn resolve(&self, peer: &Address) -> Result<Vec<Address>, ConnectError> {
+        Ok(vec![peer.clone()])
+    }
 }
 
 /// Takes in what others dial. Dropping it ends the listening.

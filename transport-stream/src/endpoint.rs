@@ -81,6 +81,14 @@ impl EndPoint for StreamEndPoint {
             .unwrap_or_else(|_elapsed| Err(ConnectErrorKind::TimedOut.into()))
     }
 
+    async fn resolve(&self, peer: &Address) -> Result<Vec<Address>, ConnectError> {
+        let carrier = &self.shared.carrier;
+        if !transport::is_dialable(&**carrier, peer) {
+            return Err(ConnectErrorKind::BadAddress.into());
+        }
+        carrier.resolve(peer).await
+    }
+
     fn break_link(&self, peer: &Address) -> bool {
         let link = self.shared.look(|links| links.link(peer));
         link.is_some_and(|link| {

@@ -1,4 +1,6 @@
-//! `HOST:PORT`, with IPv6 in brackets.
+//! `HOST:PORT`, with IPv6 in brackets; and `HOST@IP:PORT`, the host at one of its addresses.
+
+use std::net::{IpAddr, SocketAddr};
 
 /// Host and port of `rest`, when it can be listened at or dialled. The host is without brackets.
 pub(crate) fn host_port(rest: &str) -> Option<(&str, u16)> {
@@ -14,9 +16,28 @@ pub(crate) fn host_port(rest: &str) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port))
 }
 
+/// The host of `rest` and the one address of it that is meant, when it says so. Nobody is called that:
+/// it is what a name that stands for several endpoints is resolved to, where the name must be kept.
+pub(crate) fn pinned(rest: &str) -> Option<(&str, SocketAddr)> {
+    let (host, at) = rest.split_once('@')?;
+    let (ip, port) = host_port(at)?;
+    let ip: IpAddr = ip.parse().ok()?;
+    (!host.is_empty()).then(|| (host, SocketAddr::new(ip, port)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_at_one_of_its_addresses() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert_eq!(pinned("svc@10.0.0.7:7400"), Some(("svc", at("10.0.0.7:7400"))));
+        assert_eq!(pinned("svc.a@[::1]:0"), Some(("svc.a", at("[::1]:0"))));
+        for other in ["svc:7400", "@10.0.0.7:7400", "svc@other:7400", "svc@10.0.0.7", "a@b@::1"] {
+            assert_eq!(pinned(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn names_and_both_families() {

@@ -1,7 +1,8 @@
 //! Sockets with their options: those that listen, those that dial, those that were accepted.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use midflight_runtime::{Handle, Instant, timeout};
 use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, OpenError, OpenErrorKind};
@@ -9,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::TcpConfig;
-use crate::address::host_port;
+use crate::address::{host_port, pinned};
 
 /// The receiving buffer of a socket to the same machine. Left alone, the system lets megabytes queue
 /// there that no latency asks for: a small message waits behind them, and neither side ever waits, so
@@ -67,10 +68,37 @@ pub(crate) async fn dial(
     runtime: &Handle,
 ) -> Result<TcpStream, ConnectError> {
     let deadline = runtime.now() + config.links.handshake_deadline;
+    let addresses = match pinned(peer.rest()) {
+        Some((_host, address)) => vec![address],
+        None => look_up(peer).await?,
+    };
+    dial_any(&addresses, config, runtime, deadline).await
+}
+
+/// The addresses of the peer's host, each once. The system is asked, on a thread apart: it alone knows
+/// of all the ways in which a machine may be told names.
+async fn look_up(peer: &Address) -> Result<Vec<SocketAddr>, ConnectError> {
     let host_port = host_port(peer.rest()).ok_or(ConnectErrorKind::BadAddress)?;
     let unreachable = |error| ConnectError::because(ConnectErrorKind::Unreachable, error);
-    let addresses: Vec<_> = lookup_host(host_port).await.map_err(unreachable)?.collect();
-    dial_any(&addresses, config, runtime, deadline).await
+    let mut seen = BTreeSet::new();
+    let found = lookup_host(host_port).await.map_err(unreachable)?;
+    // In the system's order, which is the one to try them in.
+    Ok(found.filter(|address| seen.insert(*address)).collect())
+}
+
+/// What the peer's host stands for, when that is a name: its addresses, each as `spelt` says.
+pub(crate) async fn resolve(
+    peer: &Address,
+    spelt: impl Fn(&str, SocketAddr) -> String,
+) -> Result<Vec<Address>, ConnectError> {
+    let host = match host_port(peer.rest()) {
+        Some((host, _)) if host.parse::<IpAddr>().is_err() && !host.contains('@') => host,
+        _ => return Ok(vec![peer.clone()]),
+    };
+    let found = look_up(peer).await?;
+    let spelt = found.into_iter().map(|at| Address::new(peer.scheme(), &spelt(host, at)));
+    let too_long = |error| ConnectError::because(ConnectErrorKind::BadAddress, error);
+    spelt.collect::<Result<_, _>>().map_err(too_long)
 }
 
 /// One that is silent must not take the time of those behind it.

@@ -77,6 +77,10 @@ impl Carrier for Sockets {
     async fn dial(&self, _from: &Address, peer: &Address) -> Result<Stream, ConnectError> {
         Ok(stream(socket::dial(peer, &self.config, &self.runtime).await?))
     }
+
+    async fn resolve(&self, peer: &Address) -> Result<Vec<Address>, ConnectError> {
+        socket::resolve(peer, |_host, at| at.to_string()).await
+    }
 }
 
 struct Listening {

@@ -35,7 +35,7 @@ use parking_lot::RwLock;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpListener;
 
-use crate::address::host_port;
+use crate::address::{host_port, pinned};
 use crate::{TcpConfig, socket};
 
 use configs::Configs;
@@ -120,7 +120,7 @@ impl Carrier for Tls {
     }
 
     fn is_well_formed(&self, rest: &str) -> bool {
-        host_port(rest).is_some_and(|(host, _)| ServerName::try_from(host).is_ok())
+        host_of(rest).is_some()
     }
 
     async fn listen(&self, at: &Address) -> Result<(Box<dyn Listener>, Address), OpenError> {
@@ -131,13 +131,23 @@ impl Carrier for Tls {
     }
 
     async fn dial(&self, _from: &Address, peer: &Address) -> Result<Stream, ConnectError> {
-        let host = host_port(peer.rest()).and_then(|(host, _)| ServerName::try_from(host).ok());
-        let host = host.ok_or(ConnectErrorKind::BadAddress)?.to_owned();
+        let host = host_of(peer.rest()).ok_or(ConnectErrorKind::BadAddress)?.to_owned();
         let socket = socket::dial(peer, &self.config, &self.runtime).await?;
         let config = self.configs.read().client.clone();
         let failed = |error| ConnectError::because(handshake_failure(&error), error);
         handshake::connect(config, host, socket).await.map_err(failed)
     }
+
+    /// The certificate of each must be one for the name: that stays with the address.
+    async fn resolve(&self, peer: &Address) -> Result<Vec<Address>, ConnectError> {
+        socket::resolve(peer, |host, at| format!("{host}@{at}")).await
+    }
+}
+
+/// For whom the certificate of the peer at `rest` must be.
+fn host_of(rest: &str) -> Option<ServerName<'_>> {
+    let host = pinned(rest).map(|(host, _)| host).or_else(|| Some(host_port(rest)?.0))?;
+    ServerName::try_from(host).ok()
 }
 
 struct Listening {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use midflight_runtime::{TokioRuntime, timeout};
 use midflight_transport_api::conformance::{Party, nobody, send};
-use midflight_transport_api::{Address, Bind, OpenErrorKind, Transport as _};
+use midflight_transport_api::{Address, Bind, ConnectErrorKind, OpenErrorKind, Transport as _};
 use midflight_transport_tcp::{TcpConfig, TcpTransport};
 
 fn listen(listen: &str, advertise: Option<&str>) -> Bind {
@@ -97,5 +97,36 @@ fn another_name_for_one_who_has_dialled() {
         let port = dialler.address().rest().rsplit_once(':').unwrap().1;
         let alias: Address = format!("tcp:localhost:{port}").parse().unwrap();
         assert_eq!(party.end().connect(&alias).await.unwrap().id(), link.id());
+    });
+}
+
+/// What a name stands for can be dialled, one by one; where there is no name, there is nothing to look up.
+#[test]
+fn a_name_is_resolved_to_all_of_its_addresses() {
+    run(async |transport| {
+        let party = Party::with(transport, listen("tcp:127.0.0.1:0", None), false).await;
+        let port = party.address().rest().rsplit_once(':').unwrap().1;
+        let client = Party::with(transport, Bind::DialOnly, false).await;
+        let resolve = async |rest: &str| {
+            let address = Address::new("tcp", rest).unwrap();
+            client.end().resolve(&address).await
+        };
+        let found = resolve(&format!("localhost:{port}")).await.unwrap();
+        assert!(found.contains(party.address()), "{found:?}");
+        let distinct: std::collections::BTreeSet<_> = found.iter().collect();
+        assert_eq!(distinct.len(), found.len(), "each once: {found:?}");
+        let ours = found.iter().find(|address| *address == party.address()).unwrap();
+        assert_eq!(
+            client.end().connect(ours).await.unwrap().id(),
+            client.connect(&party).await.id()
+        );
+        for literal in ["127.0.0.1:80", "[::1]:80"] {
+            let itself = Address::new("tcp", literal).unwrap();
+            assert_eq!(resolve(literal).await.unwrap(), [itself]);
+        }
+        let unknown = resolve("no-such-host.invalid:80").await.unwrap_err();
+        assert_eq!(*unknown.kind(), ConnectErrorKind::Unreachable, "{unknown}");
+        let bad = resolve("no-port").await.unwrap_err();
+        assert_eq!(*bad.kind(), ConnectErrorKind::BadAddress, "{bad}");
     });
 }

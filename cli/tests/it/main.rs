@@ -5,6 +5,7 @@ mod bad_input;
 mod certs;
 mod demo;
 mod hostile;
+mod joining;
 mod letters;
 mod metrics;
 mod mid_push;

@@ -1,7 +1,7 @@
 //! Making and cutting links to other nodes.
 
 use midflight_message::NodeId;
-use midflight_runtime::{spawn, timeout};
+use midflight_runtime::timeout;
 use midflight_transport_api::{Address, ConnectError};
 use std::time::Duration;
 
@@ -106,35 +106,6 @@ impl Node {
         for link in links {
             // However it ended: the caller looks at what there is.
             let _ = link.outcome().await;
-        }
-    }
-
-    /// Joins the cluster through `seeds`: keeps dialling each that is not linked, with growing
-    /// pauses, until the node closes. Returns at once.
-    pub fn join(&self, seeds: Vec<Address>) {
-        for seed in seeds {
-            let node = self.clone();
-            spawn(&self.inner.runtime, "join", async move { node.keep_joined(seed).await });
-        }
-    }
-
-    async fn keep_joined(&self, seed: Address) {
-        const PAUSE_MIN: Duration = Duration::from_millis(100);
-        const PAUSE_MAX: Duration = Duration::from_secs(5);
-        let mut pause = PAUSE_MIN;
-        while !self.inner.is_leaving() {
-            match self.connect(&seed).await {
-                Ok(_) => pause = PAUSE_MAX,
-                Err(JoinError::Refused { reason, .. }) => {
-                    tracing::error!(%seed, reason, "cannot join");
-                    pause = PAUSE_MAX;
-                }
-                Err(error) => {
-                    tracing::debug!(%seed, %error, "cannot join yet");
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
-            }
-            self.inner.runtime.sleep(pause).await;
         }
     }
 

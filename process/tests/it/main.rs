@@ -16,6 +16,7 @@ mod groups;
 mod impostor;
 mod incarnations;
 mod info;
+mod joining;
 mod kinds;
 mod letters;
 mod links;

@@ -94,6 +94,44 @@ fn nobody_answers_in_the_name_of_another() {
     });
 }
 
+/// Of a name that stands for several, each must show a certificate for that name, whatever its own.
+#[test]
+fn what_a_name_is_resolved_to_is_proven_by_the_name() {
+    run(async |net| {
+        let service = net.party(&issue(&["pod-0", "localhost", "127.0.0.1"])).await;
+        let other = net.party(&issue(&["other", "127.0.0.1"])).await;
+        let dialler = net.party(&issue(&["dialler", "127.0.0.1"])).await;
+        for (party, is_good) in [(&service, true), (&other, false)] {
+            let port = party.address().rest().rsplit_once(':').unwrap().1;
+            let name = format!("tls:localhost:{port}").parse().unwrap();
+            let found = dialler.end().resolve(&name).await.unwrap();
+            let at = format!("tls:localhost@127.0.0.1:{port}").parse().unwrap();
+            assert!(found.contains(&at), "{found:?}");
+            assert_eq!(dialler.end().resolve(&at).await.unwrap(), vec![at.clone()], "itself");
+            match dialler.end().connect(&at).await {
+                Ok(link) => {
+                    assert!(is_good, "{name} is not what its certificate says");
+                    assert_eq!(link.peer().identity.as_deref(), Some("pod-0"));
+                    talk(&*link, party).await;
+                    let by_address = dialler.end().connect(party.address()).await.unwrap();
+                    assert_eq!(by_address.id(), link.id(), "by either address the same link");
+                }
+                Err(error) => {
+                    assert!(!is_good, "{error}");
+                    assert_eq!(*error.kind(), ConnectErrorKind::Refused, "{error}");
+                    assert!(error.to_string().contains("not valid for name"), "{error}");
+                }
+            }
+        }
+        // Nobody is called that.
+        let pinned = "tls:localhost@127.0.0.1:7400".parse().unwrap();
+        let impostor = net.impostor(&issue(&["localhost", "127.0.0.1"]), &pinned).await;
+        let error = refused(&impostor, &service).await;
+        assert_eq!(*error.kind(), ConnectErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains("does not cover"), "{error}");
+    });
+}
+
 #[test]
 fn the_capabilities_say_so() {
     run(async |net| {
