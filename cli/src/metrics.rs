@@ -92,6 +92,7 @@ impl Scrape {
         say.gauge("peers", "Nodes there is a link to", metrics.peers.len() as u64)?;
         say.counter("links_made", "Links to other nodes that were made", metrics.links_made)?;
         say.counter("links_lost", "Links to other nodes that were lost", metrics.links_lost)?;
+        say.counter("links_idle", "Idle links that were closed", metrics.links_idle)?;
         let refused = metrics.handshakes_refused;
         say.counter("handshakes_refused", "Handshakes refused, here or there", refused)?;
         let violations = metrics.violations;

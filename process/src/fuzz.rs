@@ -184,6 +184,8 @@ fn others() -> Vec<Named> {
         ("undelivered", Signal::Undelivered { to, from, refusal }),
         ("code-switched", Signal::CodeSwitched),
         ("code", Signal::Code { details: Some(vec![1, 2, 3]) }),
+        ("may-close", Signal::MayClose),
+        ("stays-open", Signal::StaysOpen),
         ("spawned", Signal::Spawned { to, from, request: 4, result: Ok(None) }),
         (
             "spawned-channel",

@@ -44,6 +44,8 @@ pub struct NodeMetrics {
     pub links_made: u64,
     /// Total of links that were lost.
     pub links_lost: u64,
+    /// Total of links that were closed since they were idle: these are not lost.
+    pub links_idle: u64,
     /// Total of handshakes between nodes that were refused, here or there.
     pub handshakes_refused: u64,
     /// Total of violations of the nodes' protocol, each of which cuts its link.
@@ -119,6 +121,7 @@ pub(crate) struct Counts {
     pub(crate) ended_badly: AtomicU64,
     pub(crate) links_made: AtomicU64,
     pub(crate) links_lost: AtomicU64,
+    pub(crate) links_idle: AtomicU64,
     pub(crate) handshakes_refused: AtomicU64,
     pub(crate) violations: AtomicU64,
     pub(crate) unreceived: AtomicU64,
@@ -159,6 +162,7 @@ impl Node {
             messages_handled,
             links_made: read(&inner.counts.links_made),
             links_lost: read(&inner.counts.links_lost),
+            links_idle: read(&inner.counts.links_idle),
             handshakes_refused: read(&inner.counts.handshakes_refused),
             violations: read(&inner.counts.violations),
             unreceived: read(&inner.counts.unreceived),

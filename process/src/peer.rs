@@ -9,6 +9,7 @@ mod batch;
 pub(crate) mod code;
 pub(crate) mod connect;
 pub(crate) mod handshake;
+pub(crate) mod idle;
 pub(crate) mod link;
 pub(crate) mod overflow;
 pub(crate) mod peering;
@@ -24,8 +25,10 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use midflight_message::{NodeId, Pid};
+use midflight_runtime::Instant;
 use midflight_transport_api::{ConnectionId, Link, Room};
 use parking_lot::Mutex;
 use rustc_hash::FxHasher;
@@ -94,6 +97,10 @@ pub(crate) struct Peer {
     pub(crate) refused: Refused,
     /// How often it was told that code was switched here.
     switches_told: AtomicU64,
+    /// Whether more than gossip has gone over the link, either way.
+    used: AtomicBool,
+    /// When gossip went over it last, or somebody here wanted it, in nanoseconds.
+    touched: AtomicU64,
 }
 
 struct Out {
@@ -146,7 +153,30 @@ impl Peer {
             received: Shown::default(),
             refused: Refused::default(),
             switches_told: AtomicU64::new(0),
+            used: AtomicBool::new(false),
+            touched: AtomicU64::new(0),
         }
+    }
+
+    /// More than gossip goes over the link. Answers whether that is the first time.
+    pub(crate) fn uses(&self) -> bool {
+        !self.is_used() && !self.used.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Gossip goes over the link, or somebody wants it.
+    pub(crate) fn touch(&self, now: Instant) {
+        self.touched.fetch_max(now.as_nanos(), Ordering::AcqRel);
+    }
+
+    /// Whether the link could be closed: it was never used, nothing has gone over it for so long, and
+    /// whoever is there can be dialled.
+    fn is_idle(&self, now: Instant, quiet: Duration) -> bool {
+        let touched = Instant::from_nanos(self.touched.load(Ordering::Acquire));
+        !self.is_used() && self.address.is_some() && now.since(touched) >= quiet
     }
 
     /// The lane of a pair, for the life of the link.
@@ -196,9 +226,12 @@ impl Peer {
 
     /// Sends a signal on the control lane.
     pub(crate) fn signal(&self, signal: &Signal) -> WriteOutcome {
+        if !signal.is_upkeep() {
+            self.uses();
+        }
         let mut head = Vec::new();
         put_signal(&mut head, signal);
-        self.write(
+        self.put(
             None,
             &mut [Staged {
                 lane: Lane::Control,
@@ -213,11 +246,12 @@ impl Peer {
 
     /// Writes frames in order. What the link cannot take now is kept and goes later, in the order of its
     /// lane.
-    pub(crate) fn write(
-        &self,
-        types: Option<&TypeTable>,
-        frames: &mut [Staged<'_>],
-    ) -> WriteOutcome {
+    pub(crate) fn write(&self, types: &TypeTable, frames: &mut [Staged<'_>]) -> WriteOutcome {
+        self.uses();
+        self.put(Some(types), frames)
+    }
+
+    fn put(&self, types: Option<&TypeTable>, frames: &mut [Staged<'_>]) -> WriteOutcome {
         let mut out = self.out.lock();
         let Out { announced, overflow, sent } = &mut *out;
         sent.add(frames);

@@ -104,6 +104,7 @@ impl Inner {
         match signal {
             Signal::Members(members) => self.membership(Input::Told(members)),
             Signal::Gossip(bytes) => {
+                peer.touch(self.runtime.now());
                 self.membership(Input::Packet { peer: &peer.card, bytes: &bytes });
             }
             Signal::Outranked { started } => self.membership(Input::Outranked { started }),
@@ -147,6 +148,7 @@ impl Inner {
     /// Gossip to who takes nothing now is lost, as it may be.
     fn gossip_to(self: &Arc<Self>, peer: &Arc<Peer>, packet: Vec<u8>) {
         if !peer.is_full(Lane::Control) {
+            peer.touch(self.runtime.now());
             self.signal(peer, &Signal::Gossip(packet));
         }
     }

@@ -14,6 +14,7 @@ use crate::node::inner::{Inner, Parts};
 use crate::node::limits::Limits;
 use crate::node::{IntoExitReason, Node};
 use crate::peer::handshake::Secret;
+use crate::peer::idle;
 use crate::peer::sink::Acceptor;
 use crate::roles::{Access, Roles};
 use crate::scheduler::runner;
@@ -238,6 +239,7 @@ impl NodeBuilder {
             spawn(&inner.runtime, "timers", timers::run(node.clone(), number));
         }
         spawn(&inner.runtime, "membership", gossip::run(node.clone()));
+        spawn(&inner.runtime, "idle links", idle::run(Arc::downgrade(inner)));
         Ok(node)
     }
 }
@@ -255,6 +257,7 @@ fn check_limits(limits: &Limits) -> Result<(), StartError> {
         ("connect_timeout", usize::from(!limits.connect_timeout.is_zero())),
         ("processes", limits.processes as usize),
         ("peers", limits.peers),
+        ("idle_timeout", usize::from(!limits.idle_timeout.is_zero())),
         ("types", limits.types),
         ("lanes", limits.lanes),
         ("probe_timeout", usize::from(!limits.probe_timeout.is_zero())),

@@ -23,6 +23,7 @@ use crate::node::limits::Limits;
 use crate::node::numbers::Numbers;
 use crate::peer::Peer;
 use crate::peer::handshake::Secret;
+use crate::peer::idle::SetAside;
 use crate::peer::link::Links;
 use crate::peer::wire::Place;
 use crate::roles::Access;
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) refused: Refused,
     pub(crate) gossip: Gossip,
     pub(crate) peers: RwLock<FxHashMap<NodeId, Arc<Peer>>>,
+    /// Peers whose idle links are being closed.
+    pub(crate) idle: SetAside,
     pub(crate) links: Mutex<Links>,
     pub(crate) numbers: Arc<Numbers>,
     /// What code there is, in the words of the layer above; empty for none, `None` for too many.
@@ -113,6 +116,7 @@ impl Inner {
             refused: Refused::default(),
             counts: Counts::default(),
             peers: RwLock::default(),
+            idle: SetAside::default(),
             links: Mutex::default(),
             numbers: Arc::new(Numbers::new(parts.id)),
             code: Mutex::new(Some(Vec::new())),

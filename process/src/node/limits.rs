@@ -47,6 +47,11 @@ pub struct Limits {
     pub processes: u32,
     /// Peers at one time (default 1,024).
     pub peers: usize,
+    /// How long a link that only gossip has ever used is kept without even that (default 5 min: a node then
+    /// has links to those with whom it has gossiped lately, some 600 at the most with the default
+    /// `probe_period`, however many members there are; in a cluster of fewer each is used before that). The
+    /// other side must agree; no process is told.
+    pub idle_timeout: Duration,
     /// Links between processes of this node and those of one peer (default 1 Mi).
     pub links_per_peer: usize,
     /// Monitors that one peer's processes may have on processes of this node (default 1 Mi).
@@ -102,6 +107,7 @@ impl Default for Limits {
             timers: 16 << 20,
             processes: 16 << 20,
             peers: 1_024,
+            idle_timeout: Duration::from_secs(5 * 60),
             links_per_peer: 1 << 20,
             monitors_per_peer: 1 << 20,
             members: 4_096,

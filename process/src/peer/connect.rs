@@ -2,7 +2,7 @@
 
 use midflight_message::NodeId;
 use midflight_runtime::timeout;
-use midflight_transport_api::{Address, ConnectError};
+use midflight_transport_api::{Address, ConnectError, EndPoint};
 use std::time::Duration;
 
 use crate::node::Node;
@@ -60,20 +60,31 @@ impl Node {
         let end_point = inner.end_point.get().ok_or(JoinError::Closed)?;
         let after = inner.limits.connect_timeout;
         let connecting = async {
-            let unreachable =
-                |source| JoinError::Unreachable { address: address.to_string(), source };
-            let link = end_point.connect(address).await.map_err(unreachable)?;
-            let state = inner.links.lock().get(link.id());
-            let refused = |reason| JoinError::Refused { address: address.to_string(), reason };
-            let Some(state) = state else {
-                return Err(refused("the link was lost at once".into()));
-            };
-            let outcome = state.outcome().await;
-            outcome.unwrap_or_else(|_gone| Err("the link was lost".into())).map_err(refused)
+            let reached = self.reach(&**end_point, address).await?;
+            if inner.keeps(reached).await {
+                return Ok(reached);
+            }
+            // It was closed for being idle, or lost, at that very moment.
+            self.reach(&**end_point, address).await
         };
         timeout(&*inner.runtime, after, connecting)
             .await
             .map_err(|_elapsed| JoinError::TimedOut { address: address.to_string(), after })?
+    }
+
+    /// Makes the transport's link, and waits for the nodes' handshake on it.
+    async fn reach(
+        &self,
+        end_point: &dyn EndPoint,
+        address: &Address,
+    ) -> Result<NodeId, JoinError> {
+        let unreachable = |source| JoinError::Unreachable { address: address.to_string(), source };
+        let link = end_point.connect(address).await.map_err(unreachable)?;
+        let state = self.inner.links.lock().get(link.id());
+        let refused = |reason| JoinError::Refused { address: address.to_string(), reason };
+        let state = state.ok_or_else(|| refused("the link was lost at once".into()))?;
+        let outcome = state.outcome().await;
+        outcome.unwrap_or_else(|_gone| Err("the link was lost".into())).map_err(refused)
     }
 
     /// Makes a link to a member.
@@ -81,7 +92,10 @@ impl Node {
     /// # Errors
     /// See [`JoinError`].
     pub async fn connect_node(&self, node: NodeId) -> Result<(), JoinError> {
-        if self.inner.peer(node).is_some() || node == self.inner.id {
+        let after = self.inner.limits.connect_timeout;
+        let kept = timeout(&*self.inner.runtime, after, self.inner.keeps(node)).await;
+        let too_late = |_elapsed| JoinError::TimedOut { address: node.to_string(), after };
+        if node == self.inner.id || kept.map_err(too_late)? {
             return Ok(());
         }
         if self.inner.gossip.kernel.lock().get(node).is_none() {

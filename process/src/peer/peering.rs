@@ -37,6 +37,7 @@ impl Inner {
             let mut peers = self.peers.write();
             // Others may have come in since it was verified, itself over another link among them.
             self.has_place(&peers, peer.id)?;
+            peer.touch(self.runtime.now());
             peers.insert(peer.id, peer.clone());
         }
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");
@@ -59,6 +60,9 @@ impl Inner {
 
     /// A peer's link is lost, with everything that waited on it.
     pub(crate) fn peer_lost(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
+        if self.ended_idle(peer, loss) {
+            return;
+        }
         tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
         count(&self.counts.links_lost);
         {

@@ -54,6 +54,8 @@ impl Inner {
             | Signal::UnlinkAcknowledged { .. }
             | Signal::LinkEnded { .. } => self.take_relation(peer, signal),
             Signal::Code { details } => self.code_told(peer, details),
+            Signal::MayClose => self.may_close(peer),
+            Signal::StaysOpen => self.take_back(peer),
             Signal::Groups(news) => self.groups_heard(peer, news),
             Signal::Spawned { to, from, request, result } => {
                 self.spawn_answered(peer, (to, from), request, result);

@@ -166,6 +166,7 @@ impl Sink {
             if self.is_over {
                 return;
             }
+            self.is_used();
         }
         match frame {
             Err(error) => self.violation(error.0),
@@ -304,6 +305,9 @@ impl Sink {
                 return;
             }
         }
+        if !signal.is_upkeep() {
+            self.is_used();
+        }
         match (signal, self.peer.clone()) {
             (Signal::Refused { reason }, _) => {
                 let reason = shortened(&reason);
@@ -335,6 +339,15 @@ impl Sink {
             && let Some(action) = self.handshake.message()
         {
             self.act(action);
+        }
+    }
+
+    /// More than gossip has come. A link that was set aside is not any more, before that is looked at.
+    fn is_used(&self) {
+        if let Some(peer) = &self.peer
+            && peer.uses()
+        {
+            self.inner.take_back(peer);
         }
     }
 

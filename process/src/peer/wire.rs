@@ -179,6 +179,27 @@ pub(crate) enum Signal {
     Unhandled { bytes: u64 },
     /// What code the sender has, in words for the layer above, where it has any.
     Code { details: Option<Vec<u8>> },
+    /// The link is idle at the sender, which says nothing more: the receiver may close it.
+    MayClose,
+    /// It may not be closed.
+    StaysOpen,
+}
+
+impl Signal {
+    /// Whether it says only what every two nodes say to each other: a link with nothing else is used by
+    /// nobody.
+    pub(crate) fn is_upkeep(&self) -> bool {
+        match self {
+            Self::Gossip(_)
+            | Self::Outranked { .. }
+            | Self::Members(_)
+            | Self::Groups(GroupNews::Anew)
+            | Self::MayClose
+            | Self::StaysOpen => true,
+            Self::Code { details } => details.as_ref().is_some_and(Vec::is_empty),
+            _ => false,
+        }
+    }
 }
 
 /// How a node presents itself.

@@ -165,7 +165,7 @@ impl Stage {
             });
             start = frame.end;
         }
-        let outcome = peer.write(Some(&inner.types), &mut staged);
+        let outcome = peer.write(&inner.types, &mut staged);
         drop(staged);
         self.frames.clear();
         self.large = 0;

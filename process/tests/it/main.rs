@@ -13,6 +13,7 @@ mod channels;
 mod cloud_haskell;
 mod exits;
 mod groups;
+mod idle;
 mod impostor;
 mod incarnations;
 mod info;

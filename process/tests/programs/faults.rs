@@ -23,6 +23,8 @@ pub(crate) struct Cluster {
     shared: Shared,
     chance: Chance,
     nodes: Vec<Node>,
+    /// Whether every node has somebody in a group: then no link is unused for long.
+    tells_groups: bool,
 }
 
 fn address(index: usize) -> Address {
@@ -33,7 +35,8 @@ impl Cluster {
     pub(crate) async fn start(hub: Hub, runtime: Handle, shared: Shared) -> Self {
         let mut chance = Chance::new(runtime.random_u64());
         let size = 2 + chance.below(4);
-        let mut cluster = Self { hub, runtime, shared, chance, nodes: Vec::new() };
+        let tells_groups = chance.below(2) == 0;
+        let mut cluster = Self { hub, runtime, shared, chance, nodes: Vec::new(), tells_groups };
         for index in 0..size {
             let node = cluster.node(index).await;
             cluster.nodes.push(node);
@@ -56,7 +59,9 @@ impl Cluster {
         let node = builder.start(&transport, self.runtime.clone()).await.unwrap();
         self.note("node", (index, node.id()));
         let stuck = node.spawn("stuck", |cx| async move { cx.expect::<()>().await }).unwrap();
-        node.join_group("stuck", stuck).unwrap();
+        if self.tells_groups {
+            node.join_group("stuck", stuck).unwrap();
+        }
         let open = node.spawn("open", |cx| async move {
             loop {
                 cx.expect::<u64>().await;
@@ -131,9 +136,14 @@ impl Cluster {
             self.hub.cut(&address(index), &address(other));
         }
         self.nodes[index].shutdown().await;
+        self.count_idle(&self.nodes[index]);
         self.runtime.sleep(Duration::from_millis(self.chance.below(4_000) as u64)).await;
         self.heal();
         self.nodes[index] = self.node(index).await;
+    }
+
+    fn count_idle(&self, node: &Node) {
+        *self.shared.lock().counts.entry("idle").or_default() += node.metrics().links_idle;
     }
 
     fn heal(&self) {
@@ -178,6 +188,7 @@ impl Cluster {
         }
         for node in &self.nodes {
             node.shutdown().await;
+            self.count_idle(node);
         }
     }
 

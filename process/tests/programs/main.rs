@@ -118,7 +118,9 @@ fn promises_hold_for_random_programs_under_faults() {
         fail(seed, &trace);
     }
     assert!(counts["fault"] * 10 >= time.as_secs(), "too few faults");
-    for what in ["message", "signal", "exited", "down", "loss", "request", "crash", "refused"] {
+    for what in
+        ["message", "signal", "exited", "down", "loss", "request", "crash", "refused", "idle"]
+    {
         assert!(counts.get(what).is_some_and(|count| *count > 20), "too little of {what}");
     }
 }

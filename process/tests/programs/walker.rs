@@ -46,6 +46,8 @@ pub(crate) fn limits() -> Limits {
         send_timeout: 2 * SECOND,
         connect_timeout: 2 * SECOND,
         spawn_timeout: 2 * SECOND,
+        // So short that links are closed between two uses of chance.
+        idle_timeout: Duration::from_millis(40),
         ..Limits::default()
     }
 }
