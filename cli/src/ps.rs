@@ -1,6 +1,6 @@
 //! `midflight ps`: the processes of a node.
 
-use midflight_dsu::protocol::{ProcessStatus, Processes, ProcessesRequest, Unreceived};
+use midflight_dsu::protocol::{ProcessStatus, Processes, ProcessesRequest, Unreceived, Wait};
 use midflight_runtime::Handle;
 use serde_json::json;
 
@@ -26,12 +26,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let control = control::reach(&runtime, &args.reach).await?;
-    let request = ProcessesRequest { limit: args.limit, longest_first: args.longest };
+    let request = ProcessesRequest { limit: args.limit, longest_first: args.longest, cycles: true };
     let answer = control.ask(request).await;
     control.through.shutdown().await;
     let processes: Processes = answer?;
     let list: Vec<_> = processes.processes.iter().map(as_json).collect();
-    let value = json!({ "total": processes.total, "processes": list });
+    let cycles = processes.cycles.iter().map(|cycle| cycle.iter().map(ToString::to_string));
+    let cycles: Vec<Vec<_>> = cycles.map(Iterator::collect).collect();
+    let value = json!({ "total": processes.total, "processes": list, "cycles": cycles });
     output::either(args.json, &value, || for_people(&processes))
 }
 
@@ -49,8 +51,13 @@ pub(crate) fn as_json(process: &ProcessStatus) -> serde_json::Value {
         "mailbox_bytes": process.mailbox_bytes, "status": process.status,
         "waits_for": process.waits_for, "links": process.links, "monitors": process.monitors,
         "watchers": process.watchers, "traps_exits": process.traps_exits,
-        "unreceived": unreceived,
+        "unreceived": unreceived, "waits": process.waits.iter().map(wait_as_json).collect::<Vec<_>>(),
     })
+}
+
+fn wait_as_json(wait: &Wait) -> serde_json::Value {
+    let on = wait.on.map(|pid| pid.to_string());
+    json!({ "kind": wait.kind, "on": on, "millis": wait.millis })
 }
 
 fn for_people(processes: &Processes) -> String {
@@ -58,6 +65,13 @@ fn for_people(processes: &Processes) -> String {
     let (shown, total) = (processes.processes.len() as u64, processes.total);
     if shown < total {
         text.push_str(&format!("{shown} of {total}; --limit shows more\n"));
+    }
+    for cycle in &processes.cycles {
+        let names: Vec<_> = cycle.iter().chain(cycle.first()).map(ToString::to_string).collect();
+        text.push_str(&format!(
+            "a circle, until the first deadline: {}\n",
+            names.join(" waits for ")
+        ));
     }
     text
 }
@@ -94,5 +108,12 @@ fn waits_for(process: &ProcessStatus) -> String {
         let Unreceived { type_name, count, millis, .. } = kind;
         format!("not for {count} {type_name}, {} s old", millis / 1_000)
     });
-    process.waits_for.iter().cloned().chain(lies).collect::<Vec<_>>().join("; ")
+    let waits = process.waits.iter().map(wait_in_words);
+    process.waits_for.iter().cloned().chain(waits).chain(lies).collect::<Vec<_>>().join("; ")
+}
+
+fn wait_in_words(Wait { kind, on, millis }: &Wait) -> String {
+    let on = on.map(|pid| format!(" of {pid}")).unwrap_or_default();
+    let long = millis.map(|millis| format!(" for {} s", millis / 1_000)).unwrap_or_default();
+    format!("{kind}{on}{long}")
 }

@@ -79,7 +79,8 @@ async fn show(runtime: &Handle, control: &Control, args: &Args) -> Result<(), Er
 
 async fn look(control: &Control, limit: u32) -> Result<Look, Error> {
     let numbers = control.ask(NumbersRequest).await?;
-    let processes = control.ask(ProcessesRequest { limit, longest_first: true }).await?;
+    let processes =
+        control.ask(ProcessesRequest { limit, longest_first: true, cycles: false }).await?;
     Ok(Look { numbers, processes })
 }
 
@@ -242,7 +243,7 @@ mod tests {
     fn the_screen_says_what_is_wrong() {
         let look = Look {
             numbers: numbers(2_000, 100, 5),
-            processes: Processes { total: 3, processes: Vec::new() },
+            processes: Processes { total: 3, processes: Vec::new(), cycles: Vec::new() },
         };
         let text = screen(&look, &Rates::of(&numbers(1_000, 0, 0), &look.numbers));
         for part in ["100/s messages", "20 kB", "7 messages not taken · 1 links lost", "PEER"] {

@@ -16,7 +16,7 @@ mod traces;
 use std::sync::Arc;
 
 use midflight_process::message::Message;
-use midflight_process::{Context, Node, Pid, Received, ReplyTo, SpawnError};
+use midflight_process::{Context, Pid, Received, ReplyTo, SpawnError};
 use parking_lot::Mutex;
 
 use crate::code_server::{AcceptError, CodeServer, with_sources};
@@ -133,8 +133,7 @@ impl Control {
             }
             Request::Status(Received { reply_to, .. }) => reply(reply_to, self.status()),
             Request::Processes(Received { message, reply_to, .. }) => {
-                let answer = move |node: &Node| numbers::processes(node, &message);
-                self.beside("list processes", reply_to, answer);
+                self.list_processes(message, reply_to);
             }
             Request::Numbers(Received { reply_to, .. }) => {
                 self.beside("count processes", reply_to, numbers::numbers);

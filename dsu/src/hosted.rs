@@ -18,8 +18,9 @@ use midflight_abi::BehaviourDescription;
 use midflight_message::{Pid, encode};
 use midflight_process::{
     Batch, Body, Caller, Delivery, Down, ExitReason, Flow, Label, Node, Origin, Refusal, Turn,
-    Undelivered, View,
+    Undelivered, View, Wait, WaitKind,
 };
+use midflight_runtime::Instant;
 
 use crate::code::{Call, CodeError, Instance, Progress};
 use crate::versions::{Residence, Version, Versions};
@@ -355,6 +356,16 @@ impl Body for Hosted {
         let mut label = Label::new(self.behaviour(), self.version().version);
         label.suspended = self.suspended.as_ref().map(|suspended| suspended.describe(&self.node));
         label
+    }
+
+    fn waits(&self, now: Instant) -> Vec<Wait> {
+        let held = self.held.as_ref().map(|_| Wait::new(WaitKind::Schema, None, None));
+        let suspended = self.suspended.iter().flat_map(|suspended| suspended.waits(now));
+        let waits = self.effects.waits(now).into_iter().chain(held).chain(suspended);
+        match self.is_quiescent() {
+            true => vec![Wait::new(WaitKind::Message, None, None)],
+            false => waits.collect(),
+        }
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -334,6 +334,9 @@ pub struct ProcessesRequest {
     /// Those with the longest mailboxes, the longest first; else in order of their places.
     #[serde(default)]
     pub longest_first: bool,
+    /// Also who waits for each other in a circle: all processes are looked at, and some of other nodes asked.
+    #[serde(default)]
+    pub cycles: bool,
 }
 
 /// A node's processes.
@@ -344,6 +347,9 @@ pub struct Processes {
     pub total: u64,
     /// The first of them.
     pub processes: Vec<ProcessStatus>,
+    /// Who waits for each other: each for the next, the last for the first.
+    #[serde(default)]
+    pub cycles: Vec<Vec<Pid>>,
 }
 
 /// A process.
@@ -382,6 +388,20 @@ pub struct ProcessStatus {
     /// What its receives have passed over.
     #[serde(default)]
     pub unreceived: Vec<Unreceived>,
+    /// What it waits for when it waits.
+    #[serde(default)]
+    pub waits: Vec<Wait>,
+}
+
+/// Something that a process waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Wait {
+    /// What: a message, room, a reply, a link, a schema.
+    pub kind: String,
+    /// On whom, where it is somebody and known.
+    pub on: Option<Pid>,
+    /// For how long, in milliseconds, where that is noted.
+    pub millis: Option<u64>,
 }
 
 /// Messages of one type that a process has not received.

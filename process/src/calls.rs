@@ -17,6 +17,7 @@ use crate::error::{CallError, SendError};
 use crate::mailbox::envelope::{CallRef, Content, Refusal};
 use crate::peer::ask::AskError;
 use crate::receive::{Read, read};
+use crate::scheduler::function::Arrived;
 use crate::send::NotSent;
 use crate::send::reply_to::read_reply;
 use crate::timers::deadline::Deadline;
@@ -103,7 +104,21 @@ impl<R: Message> PendingReply<R> {
     ) -> impl Future<Output = Option<Result<R, CallError>>> {
         let cx = self.context().again();
         let deadline = Deadline::after(&cx.node.inner, timeout);
-        async move { cx.waits().within(deadline, self).await }
+        async move {
+            let answered = cx.waits().within(deadline, &mut *self).await;
+            if answered.is_none() {
+                self.is_left();
+            }
+            answered
+        }
+    }
+
+    /// Nobody waits for it for the time being.
+    pub(crate) fn is_left(&self) {
+        let mut arrived = self.context().shared.arrived.lock();
+        if let Some(asked) = arrived.calls.get_mut(&self.awaited.guard.call) {
+            asked.polled = Polled::Never;
+        }
     }
 
     /// When it answers at the latest.
@@ -146,7 +161,8 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
 ) -> Result<Awaited<C, R>, CallError> {
     let context = asks.borrow();
     let inner = &context.node.inner;
-    let deadline = inner.runtime.now() + timeout;
+    let now = inner.runtime.now();
+    let deadline = now + timeout;
     let to = match address {
         Address::Pid(pid) => pid,
         Address::Name(_) => context.node.find(address).await?,
@@ -156,7 +172,7 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
             found.ok_or(SendError::Whereis(AskError::NoAnswer(node)))??
         }
     };
-    let guard = CallGuard::new(asks, to);
+    let guard = CallGuard::new(asks, to, now);
     let (context, call) = (guard.context.borrow(), guard.call);
     let inner = &context.node.inner;
     let content = Content::Value(Box::new(message));
@@ -224,6 +240,41 @@ impl<C: Borrow<Context> + Unpin, R: Message> Future for Awaited<C, R> {
     }
 }
 
+/// A call that was made and is not over.
+pub(crate) struct Asked {
+    pub(crate) to: Pid,
+    pub(crate) since: Instant,
+    /// When its reply was waited for last.
+    polled: Polled,
+    /// What has come.
+    pub(crate) reply: Option<Result<Content, Refusal>>,
+}
+
+/// When a reply was waited for last: what is polled whenever the process is and was not the last time is not
+/// waited for any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polled {
+    Never,
+    /// In this poll of its process.
+    In(u32),
+    /// By a waker of its own.
+    Apart,
+}
+
+impl Asked {
+    /// Whether the reply is waited for, and has not come.
+    pub(crate) fn is_awaited(&self, arrived: &Arrived) -> bool {
+        let last = Polled::In(arrived.polls);
+        self.reply.is_none() && (self.polled == last || self.polled == Polled::Apart)
+    }
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Asked({})", self.to)
+    }
+}
+
 /// Forgets a call when it is over, however it ends.
 pub(crate) struct CallGuard<C: Borrow<Context>> {
     context: C,
@@ -232,11 +283,12 @@ pub(crate) struct CallGuard<C: Borrow<Context>> {
 }
 
 impl<C: Borrow<Context>> CallGuard<C> {
-    /// Numbers a call to `to`, of which only the node counts, and keeps a place for its reply.
-    pub(crate) fn new(context: C, to: Pid) -> Self {
+    /// Numbers a call that is made now to `to`, of which only the node counts, and keeps a place for its reply.
+    pub(crate) fn new(context: C, to: Pid, now: Instant) -> Self {
         let Context { node, shared, .. } = context.borrow();
         let call = node.inner.next_call();
-        shared.arrived.lock().calls.insert(call, None);
+        let asked = Asked { to, since: now, polled: Polled::Never, reply: None };
+        shared.arrived.lock().calls.insert(call, asked);
         Self { context, to, call }
     }
 
@@ -254,9 +306,14 @@ impl<C: Borrow<Context>> CallGuard<C> {
         let context = self.context.borrow();
         let shared = &context.shared;
         shared.wait(cx);
+        let is_own = shared.is_own(cx);
         let reply = {
             let mut arrived = shared.arrived.lock();
-            arrived.calls.get_mut(&self.call).and_then(Option::take)
+            let polled = if is_own { Polled::In(arrived.polls) } else { Polled::Apart };
+            arrived.calls.get_mut(&self.call).and_then(|asked| {
+                asked.polled = polled;
+                asked.reply.take()
+            })
         };
         if reply.is_some() {
             return Poll::Ready(reply);

@@ -22,6 +22,7 @@ use crate::mailbox::envelope::Content;
 use crate::mailbox::value::Ported;
 use crate::node::{IntoExitReason, Node, SpawnError};
 use crate::scheduler::function::Arrived;
+use crate::scheduler::polling::receives;
 use crate::send::{Kind, Route};
 use crate::timers::deadline::Deadline;
 pub(crate) use source::refuse_strays;
@@ -147,7 +148,13 @@ impl<T: 'static> ReceivePort<T> {
     /// # Panics
     /// In another process than the one that made the channel, once that has ended.
     pub fn receive(&mut self) -> impl Future<Output = T> {
-        std::future::poll_fn(|cx| self.poll(cx))
+        std::future::poll_fn(|cx| {
+            let polled = self.poll(cx);
+            if polled.is_pending() {
+                receives();
+            }
+            polled
+        })
     }
 
     /// As [`ReceivePort::receive`], for `timeout` at the most; zero takes what is there.
@@ -169,7 +176,11 @@ impl<T: 'static> ReceivePort<T> {
             // Of no ports at all nothing is ever received.
             let Some(waits) = self.source.waits() else { return Poll::Ready(None) };
             let deadline = deadline.get_or_insert_with(|| Deadline::after(waits.inner, timeout));
-            deadline.poll(waits, cx).map(|()| None)
+            let over = deadline.poll(waits, cx);
+            if over.is_pending() {
+                receives();
+            }
+            over.map(|()| None)
         })
     }
 

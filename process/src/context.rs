@@ -19,6 +19,7 @@ use crate::receive::{Receive, Received};
 use crate::scheduler::function::Shared;
 use crate::send::{Kind, NotSent, Route};
 use crate::timers::deadline::{Deadline, Waits};
+use crate::waits::{WaitKind, Waiting};
 
 /// A process's own view of itself and the world. It belongs to one process and is handed to its
 /// function.
@@ -142,6 +143,7 @@ impl Context {
                 Err(NotSent::Full(given_back)) => {
                     let mut deadline = Deadline::at(deadline);
                     let mut attempt = Some(given_back);
+                    let _waits = Waiting::begin(self, WaitKind::Room, to);
                     // Registered first, tried again after: room made in between is not missed.
                     let waited = std::future::poll_fn(|cx| {
                         if deadline.poll(self.waits(), cx).is_ready() {
@@ -166,6 +168,7 @@ impl Context {
                     }
                 }
                 Err(NotSent::NotConnected(node, given_back)) => {
+                    let _waits = Waiting::begin(self, WaitKind::Link, to);
                     if let Err(why) = self.node.connect_node(node).await {
                         // What fails at once must not let a process that tries again and again
                         // keep its runner to itself.

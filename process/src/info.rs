@@ -13,6 +13,7 @@ use crate::peer::wire::Place;
 use crate::relations::{Relations, Watched};
 use crate::scheduler::body::Label;
 use crate::table::slot::Run;
+use crate::waits::Wait;
 
 /// A process as `midflight ps` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub struct ProcessInfo {
     pub monitoring: Vec<Pid>,
     /// The processes that watch it, one for each monitor.
     pub monitored_by: Vec<Pid>,
+    /// What it waits for: nothing unless it waits, and where that is not noted, as of a timer.
+    pub waits: Vec<Wait>,
     /// What its receives have passed over, by type (V3). Empty while a runner has it in hand,
     /// and for a process of another node.
     #[serde(skip)]
@@ -206,6 +209,11 @@ impl Inner {
                 linked_to: Vec::new(),
                 monitored_by: Vec::new(),
                 monitoring,
+                waits: match slot.run {
+                    Run::Idle | Run::Parked => body.map(|body| body.waits(self.runtime.now())),
+                    _ => None,
+                }
+                .unwrap_or_default(),
                 unreceived: body
                     .map(|body| body.unreceived(&|at| self.is_old(at)))
                     .unwrap_or_default(),
@@ -253,6 +261,7 @@ impl ProcessInfo {
         /// Names have up to 255 bytes.
         const NAMES_MAX: usize = 64;
         self.names.truncate(NAMES_MAX);
+        self.waits.truncate(Self::LISTED_MAX);
         self
     }
 }

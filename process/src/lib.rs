@@ -64,6 +64,7 @@ mod table;
 mod timers;
 pub mod trace;
 mod types;
+mod waits;
 
 pub use midflight_message as message;
 pub use midflight_message::{NodeId, Pid, ProcessRef, Protocol, SendPort, Takes};
@@ -111,3 +112,4 @@ pub use scheduler::turn::{Batch, Caller, Delivery, Origin, Turn, View};
 pub use send::reply_to::ReplyTo;
 pub use timers::timer::{TimerError, TimerRef};
 pub use types::TypeNo;
+pub use waits::{Wait, WaitKind};

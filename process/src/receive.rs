@@ -37,6 +37,7 @@ use crate::context::Context;
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{Content, Sender, encoded_weight};
 use crate::receive::shelf::Arrival;
+use crate::scheduler::polling::receives;
 use crate::send::MOVED_WEIGHT;
 use crate::send::reply_to::ReplyTo;
 use crate::timers::deadline::Deadline;
@@ -140,7 +141,13 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     pub fn forever(mut self) -> impl Future<Output = T> {
         // An async function would hold all of this twice.
         let mut waiting = None;
-        std::future::poll_fn(move |cx| self.poll(cx, &mut waiting))
+        std::future::poll_fn(move |cx| {
+            let polled = self.poll(cx, &mut waiting);
+            if polled.is_pending() {
+                receives();
+            }
+            polled
+        })
     }
 
     /// Waits for `timeout` at the most; zero takes what is there.
@@ -157,7 +164,11 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             if timeout.is_zero() {
                 return Poll::Ready(None);
             }
-            deadline.poll(self.context.waits(), cx).map(|()| None)
+            let over = deadline.poll(self.context.waits(), cx);
+            if over.is_pending() {
+                receives();
+            }
+            over.map(|()| None)
         })
     }
 

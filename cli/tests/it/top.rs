@@ -8,12 +8,12 @@ use midflight_dsu::library::NativeFormat;
 use midflight_dsu::probe::Prober;
 use midflight_dsu::signature::TrustedKeys;
 use midflight_dsu::switch::SwitchLimits;
-use midflight_process::{Limits, Node};
+use midflight_process::{Context, Limits, Node, Pid};
 use midflight_transport_tcp::{TcpConfig, TcpTransport};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::tools::{NodeProcess, run, runtime, until};
+use crate::tools::{LONG, NodeProcess, run, runtime, until};
 
 /// A node of this test's own, with a control process, and where it is.
 async fn own_node(name: &str, limits: Limits, data: &TempDir) -> (Node, String) {
@@ -100,5 +100,41 @@ async fn ps_shows_what_nobody_has_received() {
     let row: Vec<_> = line.split_whitespace().collect();
     assert_eq!((head[5], row[5]), ("OLD", "4"), "{people}");
     assert!(line.contains("not for 3 u64"), "{people}");
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn ps_shows_who_waits_for_whom_and_names_circles() {
+    let data = tempfile::tempdir().unwrap();
+    let (node, address) = own_node("a", Limits::default(), &data).await;
+    let (tell, told) = futures_channel::oneshot::channel::<Pid>();
+    let calls = |cx: Context, next: Pid| async move {
+        let _: Result<u64, _> = cx.call(next, 1_u64, LONG).await;
+    };
+    let one = node.spawn("one", move |cx| async move { calls(cx, told.await.unwrap()).await });
+    let one = one.unwrap();
+    let other = node.spawn("other", move |cx| calls(cx, one)).unwrap();
+    tell.send(other).unwrap();
+    let cycle = json!([[one.to_string(), other.to_string()]]);
+    until("they wait for each other", async || {
+        let ps = run(&["ps", "--json", "--node", &address]).await.expect(0, &[]).json();
+        ps["cycles"] == cycle
+    })
+    .await;
+    let waits = ps_of(&address, "one").await["waits"].clone();
+    assert_eq!((&waits[0]["kind"], &waits[0]["on"]), (&json!("reply"), &json!(other.to_string())));
+    assert!(waits[0]["millis"].is_u64() && waits.as_array().unwrap().len() == 1, "{waits}");
+    let control = ps_of(&address, "midflight.control").await;
+    assert_eq!(control["waits"][0]["kind"], "message", "{control}");
+    let people = run(&["ps", "--node", &address]).await.expect(0, &[]).stdout;
+    assert!(people.contains(&format!("reply of {other} for")), "{people}");
+    let circle = format!("{one} waits for {other} waits for {one}");
+    assert!(people.lines().any(|line| line.ends_with(&circle)), "{people}");
+    node.kill(one, "it has been seen");
+    until("nobody waits in a circle", async || {
+        let ps = run(&["ps", "--json", "--node", &address]).await.expect(0, &[]).json();
+        ps["cycles"] == json!([])
+    })
+    .await;
     node.shutdown().await;
 }

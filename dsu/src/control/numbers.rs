@@ -1,12 +1,13 @@
 //! Answers about a node's load and its processes.
 
 use midflight_process::message::Message;
-use midflight_process::{Node, ProcessInfo, ReplyTo, Status as ProcessState};
+use midflight_process::{Node, Pid, ProcessInfo, ReplyTo, Status as ProcessState};
+use midflight_runtime::spawn;
 
 use super::answers::AT_ONCE_MAX;
 use super::{Control, reply};
 use crate::protocol::{
-    Numbers, PeerNumbers, ProcessStatus, Processes, ProcessesRequest, Unreceived,
+    Numbers, PeerNumbers, ProcessStatus, Processes, ProcessesRequest, Unreceived, Wait,
 };
 
 impl Control {
@@ -49,7 +50,20 @@ pub(super) fn numbers(node: &Node) -> Numbers {
     }
 }
 
-pub(super) fn processes(node: &Node, request: &ProcessesRequest) -> Processes {
+impl Control {
+    /// Answers apart from any process, which would be listed with the others.
+    pub(super) fn list_processes(&self, request: ProcessesRequest, reply_to: Option<ReplyTo>) {
+        let control = self.clone();
+        spawn(self.server.node().runtime(), "list processes", async move {
+            let node = control.server.node();
+            let cycles = if request.cycles { node.wait_cycles().await } else { Vec::new() };
+            control
+                .beside("list processes", reply_to, move |node| processes(node, &request, cycles));
+        });
+    }
+}
+
+fn processes(node: &Node, request: &ProcessesRequest, cycles: Vec<Vec<Pid>>) -> Processes {
     let limit = request.limit.min(AT_ONCE_MAX) as usize;
     let processes = match request.longest_first {
         true => node.longest_mailboxes(limit),
@@ -58,12 +72,18 @@ pub(super) fn processes(node: &Node, request: &ProcessesRequest) -> Processes {
     Processes {
         total: node.process_count() as u64,
         processes: processes.into_iter().map(|info| status(node, info)).collect(),
+        cycles,
     }
 }
 
 fn millis(node: &Node) -> u64 {
     let clock = node.runtime().now().since(midflight_runtime::Instant::default());
     clock.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+fn wait(wait: midflight_process::Wait) -> Wait {
+    let waited = wait.waited.map(|waited| waited.as_millis().try_into().unwrap_or(u64::MAX));
+    Wait { kind: wait.kind.name().to_owned(), on: wait.on, millis: waited }
 }
 
 fn status(node: &Node, info: ProcessInfo) -> ProcessStatus {
@@ -91,6 +111,7 @@ fn status(node: &Node, info: ProcessInfo) -> ProcessStatus {
                 millis: now.since(kind.since).as_millis().try_into().unwrap_or(u64::MAX),
             })
             .collect(),
+        waits: info.waits.into_iter().map(wait).collect(),
         status: match info.status {
             ProcessState::Waiting => "waiting",
             ProcessState::Runnable => "runnable",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use midflight_abi::effect::Effects as EffectList;
 use midflight_message::Pid;
-use midflight_process::{Caller, ExitReason, Node, Turn};
+use midflight_process::{Caller, ExitReason, Node, Turn, Wait, WaitKind};
 use midflight_runtime::Instant;
 use tokio::sync::oneshot;
 
@@ -39,6 +39,9 @@ struct List {
 
 /// The oldest effect cannot leave yet.
 struct Waiting {
+    /// Whom it is for, and since when it waits.
+    to: Pid,
+    since: Instant,
     /// Then it is given up.
     until: Instant,
     /// A link is being made for it, or has been: the sender tells why there is none.
@@ -63,6 +66,13 @@ pub(super) struct Surroundings<'a> {
 impl Effects {
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_none()
+    }
+
+    /// What the oldest waits for.
+    pub(super) fn waits(&self, now: Instant) -> Option<Wait> {
+        let waiting = self.waiting.as_ref()?;
+        let kind = if waiting.connecting.is_some() { WaitKind::Link } else { WaitKind::Room };
+        Some(Wait::new(kind, Some(waiting.to), Some(now.since(waiting.since))))
     }
 
     /// Who may still be replied to.

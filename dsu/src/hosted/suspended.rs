@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use midflight_process::{
-    Batch, CallRef, Caller, Delivery, ExitReason, Node, Origin, Refusal, Turn, TypeNo, View,
+    Batch, CallRef, Caller, Delivery, ExitReason, Node, Origin, Pid, Refusal, Turn, TypeNo, View,
+    Wait, WaitKind,
 };
 use midflight_runtime::Instant;
 
@@ -34,6 +35,8 @@ struct Op {
 #[derive(Debug)]
 struct Call {
     number: CallRef,
+    to: Pid,
+    since: Instant,
     /// The type as which its reply is read; `None` when the node knows as many as it may.
     reader: Option<TypeNo>,
     /// A reply that waits for its writer's schema.
@@ -101,6 +104,15 @@ impl Suspended {
         format!("a handler has been suspended for {since:?} in {calls} calls and {sleeps} sleeps")
     }
 
+    /// The replies it waits for.
+    pub(super) fn waits(&self, now: Instant) -> impl Iterator<Item = Wait> {
+        let calls = self.ops.values().filter_map(|op| op.call.as_ref());
+        calls.map(move |call| {
+            let kind = if call.reply.is_some() { WaitKind::Schema } else { WaitKind::Reply };
+            Wait::new(kind, Some(call.to), Some(now.since(call.since)))
+        })
+    }
+
     pub(super) fn sleep(&mut self, op: u64, deadline: Instant) {
         self.ops.insert(op, Op { call: None, deadline });
     }
@@ -109,11 +121,11 @@ impl Suspended {
     pub(super) fn call(
         &mut self,
         op: u64,
-        number: CallRef,
+        (number, to): (CallRef, Pid),
         reader: Option<TypeNo>,
-        deadline: Instant,
+        (since, deadline): (Instant, Instant),
     ) {
-        let call = Some(Call { number, reader, reply: None });
+        let call = Some(Call { number, to, since, reader, reply: None });
         self.ops.insert(op, Op { call, deadline });
     }
 

@@ -81,7 +81,11 @@ impl<L, R: Message> PendingReplies<L, R> {
         let (_, first) = self.waiting.first()?;
         let cx = first.context().again();
         let deadline = Deadline::after(&cx.node.inner, timeout);
-        cx.waits().within(deadline, self.receive()).await.flatten()
+        let answered = cx.waits().within(deadline, self.receive()).await;
+        if answered.is_none() {
+            self.waiting.iter().for_each(|(_, reply)| reply.is_left());
+        }
+        answered.flatten()
     }
 
     /// Waits for all, in the order in which they answer.

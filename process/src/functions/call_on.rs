@@ -74,7 +74,8 @@ impl Context {
         timeout: Duration,
     ) -> Result<R, CallOnError> {
         let Place { index, generation } = Place::NOBODY;
-        let guard = CallGuard::new(self, Pid { node, index, generation });
+        let to = Pid { node, index, generation };
+        let guard = CallGuard::new(self, to, self.now());
         let options = SpawnOptions::new().timeout(timeout);
         let order = Order::new(&self.node, self.place, node, function.name(), options);
         let order = order.answering(guard.call);

@@ -25,7 +25,7 @@ use crate::scheduler::body::{Body, Flow, Label};
 use crate::scheduler::function::FunctionBody;
 use crate::scheduler::turn::{Batch, Turn};
 use crate::send::reply_to::{ReplyTo, read_when_known};
-use crate::{ExitReason, MonitorRef, Unreceived};
+use crate::{ExitReason, MonitorRef, Unreceived, Wait};
 
 /// A request to start a function, but for its argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -304,6 +304,10 @@ impl Body for Started {
 
     fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
         self.body.unreceived(is_old)
+    }
+
+    fn waits(&self, now: Instant) -> Vec<Wait> {
+        self.body.waits(now)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {

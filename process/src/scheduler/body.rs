@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ExitReason;
 use crate::info::Unreceived;
 use crate::scheduler::turn::{Batch, Turn};
+use crate::waits::Wait;
 
 /// The code and state of a process. The runner owns the loop: it calls [`Body::turn`] when there
 /// is something to do, and may take the body out between turns (to switch its code, for one).
@@ -25,6 +26,12 @@ pub trait Body: Send + Any {
     /// old. (A behaviour keeps nothing: it refuses.)
     fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
         let _ = is_old;
+        Vec::new()
+    }
+
+    /// What it waits for, when it has had its turn and nothing has come since.
+    fn waits(&self, now: Instant) -> Vec<Wait> {
+        let _ = now;
         Vec::new()
     }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::ExitReason;
+use crate::calls::Asked;
 use crate::channel::ports::{Ports, Stray};
 use crate::channel::refuse_strays;
 use crate::info::Unreceived;
@@ -25,6 +26,7 @@ use crate::scheduler::contain::discard;
 use crate::scheduler::runner::panic_text;
 use crate::scheduler::turn::{Batch, Handled, Turn};
 use crate::send::reply_to::ReplyTo;
+use crate::waits::{Begun, Wait};
 
 /// What a function process and its [`Context`](crate::Context) share.
 #[derive(Debug, Default)]
@@ -43,8 +45,13 @@ pub(crate) struct Arrived {
     /// What most processes never have.
     pub(crate) aside: Option<Box<Aside>>,
     /// Calls that wait for their reply, and replies that wait for their caller.
-    pub(crate) calls: FxHashMap<CallRef, Option<Result<Content, Refusal>>>,
+    pub(crate) calls: FxHashMap<CallRef, Asked>,
     pub(crate) handled: Handled,
+    /// How often it was polled, over and over.
+    pub(crate) polls: u32,
+    /// Whether it waited in a receive, or for a value, as its last turn ended, and since when it does.
+    pub(crate) receives: bool,
+    pub(crate) received: Instant,
 }
 
 /// What most processes never have of what arrived.
@@ -59,6 +66,8 @@ pub(crate) struct Aside {
     strays: Vec<Stray>,
     /// Who else waits for something to come; see [`Shared::wait`].
     pub(crate) waiting: Vec<Waker>,
+    /// What it waits for of others; see [`Waiting`](crate::waits::Waiting).
+    pub(crate) waits: Vec<Begun>,
     /// The callers of calls that were passed on.
     pub(crate) relays: FxHashMap<CallRef, ReplyTo>,
     /// Replies to such calls that have come.
@@ -136,8 +145,8 @@ impl Arrived {
             match *parcel {
                 // A reply that comes after its deadline has no caller any more.
                 Parcel::Reply { call, result } => {
-                    if let Some(reply) = self.calls.get_mut(&call) {
-                        *reply = Some(result);
+                    if let Some(asked) = self.calls.get_mut(&call) {
+                        asked.reply = Some(result);
                     } else if let Some(aside) = &mut self.aside
                         && let Some(caller) = aside.relays.remove(&call)
                     {
@@ -199,17 +208,23 @@ impl FunctionBody {
         Self { future: Some(future), shared, name }
     }
 
-    fn poll(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Poll<ExitReason> {
+    /// Polls the process; `came`: with something that has come.
+    fn poll(&mut self, came: bool, batch: &mut Batch, turn: &mut Turn<'_>) -> Poll<ExitReason> {
+        let now = turn.now;
         let Some(future) = &mut self.future else { return Poll::Ready(ExitReason::Normal) };
         let waker = turn.lend_waker();
         // The future is dropped after a panic: nobody sees what it left half done.
-        let polled = self.shared.polled(waker, || {
+        let (polled, receives) = self.shared.polled(waker, || {
             let mut cx = TaskContext::from_waker(waker);
             catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
         });
         let mut arrived = self.shared.arrived.lock();
         batch.handled.merge(&mut arrived.handled);
         arrived.give_back_empty(batch);
+        if came || !arrived.receives {
+            arrived.received = now;
+        }
+        arrived.receives = receives;
         drop(arrived);
         polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Panic(panic_text(&*panic))))
     }
@@ -221,13 +236,14 @@ impl Body for FunctionBody {
         let (told_to_end, errands) = {
             let mut arrived = self.shared.arrived.lock();
             let told_to_end = arrived.take(batch);
+            arrived.polls = arrived.polls.wrapping_add(1);
             // Whoever is woken for nothing would have the process woken once more, and so on.
             (told_to_end, if came { arrived.errands() } else { Errands::default() })
         };
         errands.run(&turn.node.inner, turn.place);
         let reason = match told_to_end {
             Some(reason) => reason,
-            None => match self.poll(batch, turn) {
+            None => match self.poll(came, batch, turn) {
                 Poll::Pending => return Flow::Wait,
                 Poll::Ready(reason) => reason,
             },
@@ -261,6 +277,10 @@ impl Body for FunctionBody {
     fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
         let arrived = self.shared.arrived.lock();
         arrived.aside.as_ref().map(|aside| aside.shelf.lying(is_old)).unwrap_or_default()
+    }
+
+    fn waits(&self, now: Instant) -> Vec<Wait> {
+        self.shared.arrived.lock().waits(now)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

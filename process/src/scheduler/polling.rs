@@ -15,6 +15,13 @@ thread_local! {
     /// The process that is being polled on this thread, and the waker it is polled with, by where
     /// they lie.
     static POLLED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    /// Whether a receive of it has found nothing, and waits.
+    static RECEIVES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The process that is being polled waits for a message or a value.
+pub(crate) fn receives() {
+    RECEIVES.set(true);
 }
 
 fn data(waker: &Waker) -> usize {
@@ -26,12 +33,16 @@ impl Shared {
         Arc::as_ptr(self).addr()
     }
 
-    /// Polls the process.
-    pub(crate) fn polled<T>(self: &Arc<Self>, waker: &Waker, poll: impl FnOnce() -> T) -> T {
-        let before = POLLED.replace((self.address(), data(waker)));
+    /// Polls the process. Answers also whether it waits in a receive.
+    pub(crate) fn polled<T>(
+        self: &Arc<Self>,
+        waker: &Waker,
+        poll: impl FnOnce() -> T,
+    ) -> (T, bool) {
+        let before = (POLLED.replace((self.address(), data(waker))), RECEIVES.replace(false));
         let polled = poll();
-        POLLED.set(before);
-        polled
+        POLLED.set(before.0);
+        (polled, RECEIVES.replace(before.1))
     }
 
     /// Whether the process is being polled on this thread, by whatever waker.

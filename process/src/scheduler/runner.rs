@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use midflight_runtime::Instant;
 
 use crate::mailbox::envelope::{Envelope, Parcel, Refusal};
 use crate::mailbox::{Inbox, InboxPool};
@@ -53,18 +54,20 @@ pub(crate) async fn run(node: Node, number: usize) {
 fn slice(node: &Node, number: usize, ticks: &mut Ticks, spare: &mut Spare) -> bool {
     let inner = &node.inner;
     let began = inner.runtime.now();
-    let (mut looked, mut next_look) = (began, spare.turns_per_look.max(1));
+    let mut next_look = spare.turns_per_look.max(1);
+    spare.looked = began;
     for turn in 1..=TURNS_MAX {
         let Some(index) = inner.queues.next(number, ticks) else { return false };
         take_turn(node, index, spare);
         if turn == next_look {
             let now = inner.runtime.now();
+            let took = now.since(spare.looked);
             spare.turns_per_look =
-                turns_per_look(spare.turns_per_look.max(1), now.since(looked), inner.limits.slice);
+                turns_per_look(spare.turns_per_look.max(1), took, inner.limits.slice);
             if now.since(began) >= inner.limits.slice {
                 return true;
             }
-            looked = now;
+            spare.looked = now;
             next_look = turn + spare.turns_per_look;
         }
     }
@@ -99,6 +102,8 @@ struct Spare {
     inbox: Option<Box<Inbox>>,
     waker: TurnWaker,
     turns_per_look: u32,
+    /// When the clock was looked at last.
+    looked: Instant,
     /// What was handled since it was last booked.
     handled: HandledBytes,
     /// Turns given, and messages handled in them.
@@ -138,8 +143,8 @@ fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let mut batch = Batch { inbox, handled: Handled::default() };
     let flow = stage::turn(inner, || {
         let _traced = trace.map(|active| trace::enter(inner, active, batch.inbox.as_deref()));
-        let mut turn =
-            Turn { node, place, waker: &mut spare.waker, ended_at: inner.limits.turn_messages };
+        let (ended_at, now) = (inner.limits.turn_messages, spare.looked);
+        let mut turn = Turn { node, place, waker: &mut spare.waker, ended_at, now };
         // The body is dropped after a panic: nobody sees what it left half done.
         catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn))).unwrap_or_else(
             |panic| {

@@ -6,6 +6,7 @@ use std::task::{Wake, Waker};
 
 use bytes::Bytes;
 use midflight_message::Pid;
+use midflight_runtime::Instant;
 
 use crate::ExitReason;
 use crate::mailbox::Inbox;
@@ -234,6 +235,8 @@ pub struct Turn<'a> {
     pub(crate) place: Place,
     pub(crate) waker: &'a mut TurnWaker,
     pub(crate) ended_at: usize,
+    /// When it was about to begin, to some hundred microseconds.
+    pub(crate) now: Instant,
 }
 
 impl Turn<'_> {

@@ -45,4 +45,5 @@ mod supervisors;
 mod timers;
 mod traces;
 mod unreceived;
+mod waits;
 mod world;

@@ -122,7 +122,8 @@ impl One<'_, '_> {
         timeout: Duration,
         payload: &[u8],
     ) -> Left {
-        let deadline = self.now() + timeout;
+        let now = self.now();
+        let deadline = now + timeout;
         let number = self.turn.next_call();
         let again = self.waiting.is_some();
         let (number, until) = match &mut self.suspended {
@@ -133,7 +134,7 @@ impl One<'_, '_> {
                 None => return Left::Yes,
             },
             Some(suspended) => {
-                suspended.call(op, number, reader, deadline);
+                suspended.call(op, (number, to), reader, (now, deadline));
                 (number, Some(deadline))
             }
         };
@@ -179,19 +180,19 @@ impl One<'_, '_> {
                 // Room made in between is not missed.
                 match self.turn.try_send(to, ty, payload, call) {
                     Ok(()) => Sent::Yes,
-                    Err(_) => self.wait(until),
+                    Err(_) => self.wait(to, until),
                 }
             }
-            Err(Unsent::NotConnected(node)) => self.connect(node, until),
+            Err(Unsent::NotConnected(node)) => self.connect(to, node, until),
             Err(Unsent::Never(why)) => Sent::Never(why),
             Err(Unsent::Incompatible(mismatch)) => Sent::Incompatible(mismatch),
             Err(other) => Sent::Never(format!("{other:?}")),
         }
     }
 
-    fn wait(&mut self, until: Option<Instant>) -> Sent {
+    fn wait(&mut self, to: Pid, until: Option<Instant>) -> Sent {
         let now = self.now();
-        let waiting = begun(self.waiting, until.unwrap_or(now + SEND_TIMEOUT));
+        let waiting = begun(self.waiting, to, now, until.unwrap_or(now + SEND_TIMEOUT));
         if waiting.until <= now {
             return Sent::Overdue;
         }
@@ -200,15 +201,16 @@ impl One<'_, '_> {
     }
 
     /// Makes a link to `node`, once for each effect.
-    fn connect(&mut self, node: NodeId, until: Option<Instant>) -> Sent {
-        let until = until.unwrap_or_else(|| self.now() + SEND_TIMEOUT);
-        let waiting = begun(self.waiting, until);
+    fn connect(&mut self, to: Pid, node: NodeId, until: Option<Instant>) -> Sent {
+        let now = self.now();
+        let until = until.unwrap_or(now + SEND_TIMEOUT);
+        let waiting = begun(self.waiting, to, now, until);
         match waiting.connecting.as_mut().map(oneshot::Receiver::try_recv) {
             None => {
                 waiting.connecting = Some(connect(self.turn, node));
-                self.wait(Some(until))
+                self.wait(to, Some(until))
             }
-            Some(Err(TryRecvError::Empty)) => self.wait(Some(until)),
+            Some(Err(TryRecvError::Empty)) => self.wait(to, Some(until)),
             Some(Err(TryRecvError::Closed)) => Sent::NoLink("the link was lost at once".into()),
             Some(Ok(why)) => Sent::NoLink(why),
         }
@@ -243,8 +245,13 @@ impl One<'_, '_> {
     }
 }
 
-fn begun(waiting: &mut Option<Box<Waiting>>, until: Instant) -> &mut Waiting {
-    waiting.get_or_insert_with(|| Box::new(Waiting { until, connecting: None }))
+fn begun(
+    waiting: &mut Option<Box<Waiting>>,
+    to: Pid,
+    since: Instant,
+    until: Instant,
+) -> &mut Waiting {
+    waiting.get_or_insert_with(|| Box::new(Waiting { to, since, until, connecting: None }))
 }
 
 /// Makes a link apart, and gives the process another turn when that is done or has failed.

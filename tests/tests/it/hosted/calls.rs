@@ -8,7 +8,7 @@ use midflight_dsu::code::{Call, Code, CodeError, Instance, OpEnd, Progress};
 use midflight_dsu::hash::{CodeId, ContentAddress};
 use midflight_dsu::versions::Version;
 use midflight_process::message::{Message, NodeId, encode};
-use midflight_process::{CallError, Down, ExitReason, Pid, Received, Refusal};
+use midflight_process::{CallError, Down, ExitReason, Pid, Received, Refusal, WaitKind};
 use midflight_tests::compiled_format::code;
 use midflight_tests::world::{World, simulate};
 use serde::{Deserialize, Serialize, Serializer};
@@ -35,6 +35,35 @@ fn a_call_to_a_full_mailbox_ends_at_its_own_deadline() {
         })
         .await
         .unwrap();
+    });
+}
+
+#[test]
+fn what_a_behaviour_waits_for_is_seen() {
+    simulate(3, |world| async move {
+        let server = world.node("a", None).await;
+        run(&world, &server, "waiter-v1").await;
+        let (sender, one, other) = (start(&server), start(&server), start(&server));
+        let node = server.node().clone();
+        let deaf = node.spawn("deaf", |_cx| std::future::pending::<()>()).unwrap();
+        let here = node.clone();
+        let waits = move |pid| {
+            let waits = here.process(pid).unwrap().waits.into_iter();
+            waits.map(|wait| (wait.kind, wait.on, wait.waited)).collect::<Vec<_>>()
+        };
+        node.runtime().sleep(SECOND).await;
+        assert_eq!(waits(sender), [(WaitKind::Message, None, None)]);
+        let client = node.run("client", move |cx| async move {
+            while cx.try_send(deaf, Question {}).is_ok() {}
+            cx.send(sender, Tell { to: deaf }).await.unwrap();
+            cx.send(one, Ask { to: other, millis: 60_000 }).await.unwrap();
+            cx.send(other, Ask { to: one, millis: 60_000 }).await.unwrap();
+            cx.sleep(SECOND).await;
+        });
+        client.await.unwrap();
+        assert_eq!(waits(sender), [(WaitKind::Room, Some(deaf), Some(SECOND))]);
+        assert_eq!(waits(one), [(WaitKind::Reply, Some(other), Some(SECOND))]);
+        assert_eq!(node.wait_cycles().await, [[one.min(other), one.max(other)]]);
     });
 }
 
