@@ -36,6 +36,7 @@ mod channel;
 mod context;
 mod destination;
 mod error;
+mod events;
 mod exit;
 mod functions;
 #[doc(hidden)]
@@ -76,6 +77,7 @@ pub use channel::ReceivePort;
 pub use context::Context;
 pub use destination::{Address, Destination};
 pub use error::{CallError, SendError, TrySendError};
+pub use events::{EventKinds, Happened, NodeEvent};
 pub use exit::{Down, ExitReason, Exited, MonitorRef, NodeDown};
 pub use functions::call_on::CallOnError;
 pub use functions::spawn_error::SpawnOnError;

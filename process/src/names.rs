@@ -5,6 +5,7 @@ pub(crate) mod registry;
 use midflight_message::{NodeId, Pid};
 
 use crate::MonitorRef;
+use crate::events::{EventKinds, Happened};
 use crate::names::registry::{NAME_MAX, Owner, RegisterError};
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -149,11 +150,12 @@ impl Inner {
         if !is_name(name) {
             return Err(RegisterError::BadName(name.len()));
         }
-        let had = match self.route(pid) {
+        let mut watched_over = None;
+        let Entered { is_new, had } = match self.route(pid) {
             Route::Local(place) => {
-                let had = self.register_local(name, pid, place, again)?;
+                let entered = self.register_local(name, pid, place, again)?;
                 trace::note(self, place, || Traced::Registered { name: name.to_owned() });
-                had
+                entered
             }
             Route::Remote(peer, place) => {
                 let monitor = MonitorRef(self.next());
@@ -165,21 +167,35 @@ impl Inner {
                 if let Ok(Entered { is_new: true, .. }) = entered {
                     let signal = Signal::Monitor { to: place, from: Place::NOBODY, monitor };
                     self.signal_pair(&peer, Place::NOBODY, place, signal);
-                    if peer.is_lost() {
-                        // Its loss may have come before the name was there.
-                        self.registry.is_down(monitor);
-                    }
+                    watched_over = Some((peer, monitor));
                 } else {
                     peer.pending.take_monitor(monitor, Place::NOBODY);
                 }
-                entered?.had
+                entered?
             }
             Route::NotConnected(_) => return Err(RegisterError::NotConnected(pid)),
         };
         if let Some(had) = had {
             self.name_taken(name, had);
         }
+        if is_new {
+            let name = || name.to_owned();
+            self.event(EventKinds::NAMES, || Happened::Registered { pid, name: name() });
+        }
+        if let Some((peer, monitor)) = watched_over
+            && peer.is_lost()
+        {
+            // Its loss may have come before the name was there.
+            self.name_is_down(monitor);
+        }
         Ok(())
+    }
+
+    /// What this node watched by `monitor`, as it has a name here, is gone.
+    pub(crate) fn name_is_down(&self, monitor: MonitorRef) {
+        if let Some((name, pid)) = self.registry.is_down(monitor) {
+            self.event(EventKinds::NAMES, || Happened::Unregistered { pid, name });
+        }
     }
 
     fn register_local(
@@ -188,7 +204,7 @@ impl Inner {
         pid: Pid,
         place: Place,
         again: bool,
-    ) -> Result<Option<Owner>, RegisterError> {
+    ) -> Result<Entered, RegisterError> {
         let slot = self.table.slot(place.index).ok_or(RegisterError::NoProcess(pid))?;
         let mut slot = slot.lock();
         if !slot.is(place.generation) {
@@ -199,7 +215,7 @@ impl Inner {
         if entered.is_new {
             slot.rare().names.push(name.to_owned());
         }
-        Ok(entered.had)
+        Ok(entered)
     }
 
     fn enter(&self, name: &str, owner: Owner, again: bool) -> Result<Entered, RegisterError> {
@@ -219,6 +235,10 @@ impl Inner {
 
     /// `had` does not have the name any more.
     fn name_taken(self: &Arc<Self>, name: &str, had: Owner) {
+        self.event(EventKinds::NAMES, || Happened::Unregistered {
+            pid: had.pid,
+            name: name.to_owned(),
+        });
         if let Some(monitor) = had.monitor {
             return self.forget_monitor(Place::NOBODY, monitor, Watched::Process(had.pid));
         }

@@ -121,20 +121,22 @@ impl Registry {
         self.names.write().remove(name)
     }
 
-    /// Takes a name away from `pid`, if it has it.
-    pub(crate) fn remove(&self, name: &str, pid: Pid) {
+    /// Takes a name away from `pid`, if it has it. Answers whether it had.
+    pub(crate) fn remove(&self, name: &str, pid: Pid) -> bool {
         let mut names = self.names.write();
-        if names.by_name.get(name).is_some_and(|owner| owner.pid == pid) {
+        let had = names.by_name.get(name).is_some_and(|owner| owner.pid == pid);
+        if had {
             names.remove(name);
         }
+        had
     }
 
-    /// What this node watched by `monitor` is gone: so is the name.
-    pub(crate) fn is_down(&self, monitor: MonitorRef) {
+    /// What this node watched by `monitor` is gone: so is the name. Answers both.
+    pub(crate) fn is_down(&self, monitor: MonitorRef) -> Option<(String, Pid)> {
         let mut names = self.names.write();
-        if let Some(name) = names.by_monitor.remove(&monitor) {
-            names.by_name.remove(&name);
-        }
+        let name = names.by_monitor.remove(&monitor)?;
+        let owner = names.by_name.remove(&name)?;
+        Some((name, owner.pid))
     }
 
     pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
@@ -191,7 +193,9 @@ mod tests {
             let owner = owner(n, Some(n.into()));
             assert_eq!(registry.register(&n.to_string(), owner, usize::MAX), Ok(true));
         }
-        (0..100_000).for_each(|n| registry.is_down(MonitorRef(n)));
+        for n in 0..100_000 {
+            registry.is_down(MonitorRef(n));
+        }
         assert_eq!(registry.len(), 0);
     }
 }

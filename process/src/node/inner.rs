@@ -9,6 +9,7 @@ use midflight_transport_api::EndPoint;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
+use crate::events::Events;
 use crate::functions::FunctionTable;
 use crate::groups::GroupTable;
 use crate::letters::dead_letter::DeadLetters;
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) locations: Locations,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) counts: Counts,
+    /// Who wants to know what happens.
+    pub(crate) events: Events,
     /// What the node's own processes have refused.
     pub(crate) refused: Refused,
     pub(crate) gossip: Gossip,
@@ -115,6 +118,7 @@ impl Inner {
             ),
             refused: Refused::default(),
             counts: Counts::default(),
+            events: Events::default(),
             peers: RwLock::default(),
             idle: SetAside::default(),
             links: Mutex::default(),

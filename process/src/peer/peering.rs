@@ -5,6 +5,7 @@ use std::sync::Arc;
 use midflight_transport_api::LinkLoss;
 
 use crate::ExitReason;
+use crate::events::{EventKinds, Happened};
 use crate::mailbox::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::membership::Input;
 use crate::metrics::count;
@@ -55,6 +56,8 @@ impl Inner {
         self.tell_observer(&peer);
         self.tell_code(&peer);
         self.groups_link_up(&peer);
+        let (node, name) = (peer.id, || peer.name.clone());
+        self.event(EventKinds::LINKS, || Happened::LinkUp { node, name: name() });
         Ok(())
     }
 
@@ -72,6 +75,11 @@ impl Inner {
             }
         }
         peer.lost();
+        self.event(EventKinds::LINKS, || Happened::LinkDown {
+            node: peer.id,
+            name: peer.name.clone(),
+            reason: loss.to_string(),
+        });
         peer.number.unhandled().set_linked(false);
         self.groups_link_down(peer);
         let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =

@@ -344,7 +344,7 @@ impl Inner {
     /// A monitor on a process fires. The node itself watches whom it has given a name.
     pub(crate) fn down(&self, from: Sender, watcher: Place, down: Down) {
         if watcher == Place::NOBODY {
-            return self.registry.is_down(down.monitor);
+            return self.name_is_down(down.monitor);
         }
         self.fire(down.monitor, watcher, from, Box::new(down));
     }

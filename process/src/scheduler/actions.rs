@@ -9,19 +9,20 @@ use midflight_message::{Mismatch, NodeId, Pid, Plan, Resolution, TypeInfo};
 use midflight_runtime::{Instant, spawn};
 
 use crate::destination::OwnedAddress;
+use crate::events::{EventKinds, Happened};
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{CallRef, Content, Refusal};
 use crate::node::Node;
 use crate::peer::wire::Place;
 use crate::receive::{Unread, encoded};
-use crate::scheduler::runner::bury;
-use crate::scheduler::turn::{Batch, Caller, Handled, Origin, Turn, View};
+use crate::scheduler::runner::bury_unborn;
+use crate::scheduler::turn::{Caller, Origin, Turn, View};
 use crate::send::{NotSent, Route, SMALL_MAX, local};
 use crate::table::slot::Run;
 use crate::timers::expiry::What;
 use crate::trace;
 use crate::types::{Reading, TypeNo};
-use crate::{Body, ExitReason, MonitorRef, SpawnError, TimerError, TimerRef, Undelivered};
+use crate::{Body, MonitorRef, SpawnError, TimerError, TimerRef, Undelivered};
 
 /// Why a body's message was not sent.
 #[derive(Debug)]
@@ -279,12 +280,23 @@ impl Node {
 
     /// Starts the process of a reserved pid. Answers false when the pid is not reserved.
     pub fn fill(&self, pid: Pid, body: Box<dyn Body>) -> bool {
+        if self.inner.events.wants(EventKinds::PROCESSES) && self.is_reserved(pid) {
+            // First: a process may end before its start was told else.
+            let name = body.label().name;
+            self.inner.event(EventKinds::PROCESSES, || Happened::Spawned { pid, name });
+        }
         let filled = pid.node == self.inner.id
             && self.inner.table.fill(pid.index, pid.generation, body, Run::Queued);
         if filled {
             self.inner.queues.push(pid.index);
         }
         filled
+    }
+
+    fn is_reserved(&self, pid: Pid) -> bool {
+        let slot = self.inner.table.slot(pid.index).filter(|_| pid.node == self.inner.id);
+        slot.map(parking_lot::Mutex::lock)
+            .is_some_and(|slot| slot.is(pid.generation) && slot.run == Run::Reserved)
     }
 
     /// Gives a reserved pid up: messages to it go nowhere, its calls are refused, its watchers are
@@ -302,8 +314,7 @@ impl Node {
             slot.run = Run::Running;
         }
         if let Some(slot) = self.inner.table.remove(place.index, place.generation) {
-            let nothing = Batch { inbox: None, handled: Handled::default() };
-            bury(&self.inner, place, slot, nothing, ExitReason::NoProcess);
+            bury_unborn(&self.inner, place, slot);
         }
     }
 }

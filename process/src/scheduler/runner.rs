@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use midflight_runtime::Instant;
 
+use crate::events::{EventKinds, Happened};
 use crate::mailbox::envelope::{Envelope, Parcel, Refusal};
 use crate::mailbox::{Inbox, InboxPool};
 use crate::metrics::count;
@@ -352,17 +353,26 @@ impl Inner {
 /// Sees to what the emptied cell of a process held, and `batch`, which is older: its calls are
 /// refused, its watchers are told.
 pub(crate) fn bury(inner: &Arc<Inner>, place: Place, slot: Slot, batch: Batch, reason: ExitReason) {
-    wind_up(inner, place, slot, batch, reason);
+    wind_up(inner, place, slot, batch, &reason);
+    let pid = inner.local_pid(place);
+    inner.event(EventKinds::PROCESSES, || Happened::Exited { pid, reason });
     // Last: a node that is shut down waits for what was said above.
     inner.ending.process_ended();
 }
 
-fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reason: ExitReason) {
+/// As [`bury`], for a pid that was reserved for a process which is not to come.
+pub(crate) fn bury_unborn(inner: &Arc<Inner>, place: Place, slot: Slot) {
+    let nothing = Batch { inbox: None, handled: Handled::default() };
+    wind_up(inner, place, slot, nothing, &ExitReason::NoProcess);
+    inner.ending.process_ended();
+}
+
+fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reason: &ExitReason) {
     if !matches!(reason, ExitReason::Normal) {
         count(&inner.counts.ended_badly);
     }
     inner.end_alarm(place, slot.alarm);
-    trace::exited(inner, place, &slot, &reason);
+    trace::exited(inner, place, &slot, reason);
     let mut handled = HandledBytes::default();
     batch.handled.remote.iter().for_each(|owed| handled.add(owed.node, owed.bytes));
     let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
@@ -386,9 +396,13 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
     }
     inner.end_timers(rare.timers);
     for name in &rare.names {
-        inner.registry.remove(name, inner.local_pid(place));
+        let pid = inner.local_pid(place);
+        if inner.registry.remove(name, pid) {
+            let name = name.clone();
+            inner.event(EventKinds::NAMES, || Happened::Unregistered { pid, name });
+        }
     }
-    inner.end_relations(place, &rare.relations, &reason);
+    inner.end_relations(place, &rare.relations, reason);
     rare.room.into_iter().for_each(Waker::wake);
     // These have been booked, and only wait for more.
     rare.owed.iter().for_each(|owed| handled.add(owed.node, 0));

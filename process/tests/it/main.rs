@@ -11,6 +11,7 @@ mod call_on;
 mod calls;
 mod channels;
 mod cloud_haskell;
+mod events;
 mod exits;
 mod groups;
 mod idle;
