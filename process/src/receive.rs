@@ -38,7 +38,6 @@ use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{Content, Sender, encoded_weight};
 use crate::receive::shelf::Arrival;
 use crate::scheduler::polling::receives;
-use crate::send::MOVED_WEIGHT;
 use crate::send::reply_to::ReplyTo;
 use crate::timers::deadline::Deadline;
 use crate::types::TypeNo;
@@ -233,10 +232,10 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     #[inline]
     fn take_at_once(&mut self, clause: usize, arrival: Arrival, what: What) -> Result<T, Letter> {
         let (from, content, weight) = match what {
-            What::Value { from, value } => {
+            What::Value { from, value, weight } => {
                 match self.clauses.take_value(clause, self.context, from, value) {
                     Ok(taken) => return Ok(taken),
-                    Err(value) => (from, Content::Value(value), MOVED_WEIGHT),
+                    Err(value) => (from, Content::Value(value), weight),
                 }
             }
             What::Small { from, ty, bytes } => {

@@ -413,7 +413,9 @@ pub(crate) fn content_of(entry: Envelope) -> Content {
             Parcel::Call { content, .. } => content,
             other => unreachable!("`entry` makes no {other:?}"),
         },
-        Envelope::Small { .. } => unreachable!("`entry` makes no small entries"),
+        Envelope::Small { .. } | Envelope::Told { .. } => {
+            unreachable!("`entry` makes none of these")
+        }
     }
 }
 

@@ -128,7 +128,7 @@ fn port_of(entry: &Envelope) -> Option<u32> {
             Parcel::Port { port, .. } => Some(*port),
             _ => None,
         },
-        Envelope::Value { .. } => None,
+        Envelope::Value { .. } | Envelope::Told { .. } => None,
     }
 }
 
@@ -144,7 +144,7 @@ fn stray(port: u32, entry: Envelope, segment: &[u8]) -> Option<Stray> {
             Parcel::Port { ty, bytes, .. } => Content::Bytes { ty, bytes },
             _ => return None,
         },
-        Envelope::Value { .. } => return None,
+        Envelope::Value { .. } | Envelope::Told { .. } => return None,
     };
     Some(Stray { from, port, content, weight })
 }

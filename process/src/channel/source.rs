@@ -81,7 +81,9 @@ impl<M: Message> Port<M> {
         arrived.handled.add(from, weight);
         drop(arrived);
         let content = match entry {
-            Envelope::Port { value, .. } | Envelope::Value { value, .. } => {
+            Envelope::Port { value, .. }
+            | Envelope::Value { value, .. }
+            | Envelope::Told { value, .. } => {
                 SCRATCH.set(bytes);
                 if !(*value).as_any().is::<Ported<M>>() {
                     Content::Value(value)

@@ -60,6 +60,8 @@ pub struct CallRef(pub u64);
 pub(crate) enum Envelope {
     /// A value moved from a process of the same image.
     Value { from: Sender, value: Box<dyn Value> },
+    /// What the node says in the place of `from`, such as its end: see [`TOLD_WEIGHT`].
+    Told { from: Sender, value: Box<dyn Value> },
     /// An encoded message in the segment; a value for a port when `port` is not 0.
     Small { from: Sender, port: u32, ty: TypeNo, start: u32, len: u32 },
     /// A moved value for a port: it says for which.
@@ -70,6 +72,10 @@ pub(crate) enum Envelope {
 
 /// What a notice counts: no message, so that it takes nobody's room, and one byte, by which it is known.
 pub(crate) const NOTICE_WEIGHT: (u32, u32) = (0, 1);
+
+/// What the node's word in the place of a sender counts: a message of no bytes, by which it is known. It is no
+/// message of the sender's: that one took no credit for it, and nobody else can have it said.
+pub(crate) const TOLD_WEIGHT: (u32, u32) = (1, 0);
 
 /// What a small message counts beside its payload, in bytes.
 pub(crate) const SMALL_OVERHEAD: u32 = 32;
@@ -199,6 +205,7 @@ impl Envelope {
     pub(crate) const fn from(&self) -> Sender {
         match self {
             Self::Value { from, .. }
+            | Self::Told { from, .. }
             | Self::Small { from, .. }
             | Self::Port { from, .. }
             | Self::Parcel { from, .. } => *from,
@@ -209,7 +216,7 @@ impl Envelope {
     #[inline]
     pub(crate) fn subject(&self) -> Option<Subject<'_>> {
         Some(match self {
-            Self::Value { value, .. } => Subject::Value(&**value),
+            Self::Value { value, .. } | Self::Told { value, .. } => Subject::Value(&**value),
             Self::Small { ty, .. } => Subject::Type(*ty),
             Self::Port { .. } => return None,
             Self::Parcel { parcel, .. } => match &**parcel {
@@ -235,7 +242,9 @@ impl Envelope {
             Self::Parcel { parcel, .. } => {
                 matches!(**parcel, Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Mark(_))
             }
-            Self::Value { .. } | Self::Small { .. } | Self::Port { .. } => false,
+            Self::Value { .. } | Self::Told { .. } | Self::Small { .. } | Self::Port { .. } => {
+                false
+            }
         }
     }
 
@@ -243,7 +252,7 @@ impl Envelope {
     #[inline]
     pub(crate) fn is_apart(&self) -> bool {
         match self {
-            Self::Value { .. } => false,
+            Self::Value { .. } | Self::Told { .. } => false,
             Self::Small { port, .. } => *port != 0,
             Self::Port { .. } => true,
             Self::Parcel { parcel, .. } => {
@@ -257,6 +266,7 @@ impl Envelope {
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
             Self::Value { .. } | Self::Port { .. } => MOVED_WEIGHT,
+            Self::Told { .. } => TOLD_WEIGHT,
             Self::Small { len, .. } => (1, encoded_weight(*len as usize)),
             Self::Parcel { parcel, .. } => match &**parcel {
                 Parcel::Large { bytes, .. } | Parcel::Port { bytes, .. } => {

@@ -20,7 +20,7 @@ use crate::node::Node;
 use crate::receive::AnyMessage;
 use crate::scheduler::runner::panic_text;
 use crate::supervisor::{Child, NoStart, Starter};
-use crate::{ExitReason, Exited, Received};
+use crate::{ExitReason, Exited};
 
 /// What makes the state, in the process, before the first message.
 type Init<S> = Box<dyn FnOnce(&mut Server<S>) -> Result<S, NoStart> + Send>;
@@ -208,6 +208,11 @@ async fn or_control<S: 'static, T>(
     .await
 }
 
+/// Whether it is an exit signal, and no message that looks like one.
+fn is_exit_signal(message: &AnyMessage) -> bool {
+    message.is_told() && message.is::<Exited>()
+}
+
 /// Takes whatever comes. What its handler could not read yet stays in the mailbox, and holds up nobody
 /// else's messages.
 async fn any<S>(
@@ -217,9 +222,6 @@ async fn any<S>(
 ) -> Option<AnyMessage> {
     let handlers = &mut definition.handlers;
     let undecided = |message: &AnyMessage| {
-        if message.is::<Exited>() && !message.is_call() {
-            return message.undecided::<Exited>();
-        }
         handlers.iter_mut().find(|handler| handler.takes(message))?.undecided(message)
     };
     let receive = cx.receive().any_decided(undecided, |message| message);
@@ -274,13 +276,16 @@ impl<S: Send + 'static> Running<S> {
     /// Nothing but exit signals, for so long.
     async fn hibernate(&mut self, pause: std::time::Duration) -> Result<(), ExitReason> {
         let until = self.server.cx.now() + pause;
-        let exited = self.server.cx.receive().on(|exited: Received<Exited>| exited.message);
-        if let Some(exited) = exited.timeout(pause).await {
+        let signal =
+            self.server.cx.receive().any_if(|message| is_exit_signal(message), |message| message);
+        if let Some(signal) = signal.timeout(pause).await {
             let left = until.since(self.server.cx.now());
             if !left.is_zero() {
                 self.server.pause = Some(left);
             }
-            return self.exited(exited).await;
+            if let Some(Next::Exited(exited)) = self.look_at(signal).await {
+                return self.exited(exited).await;
+            }
         }
         Ok(())
     }
@@ -339,7 +344,7 @@ impl<S: Send + 'static> Running<S> {
     /// Reads a message for its handler. `None`: it cannot be read, and its sender knows.
     async fn look_at(&mut self, message: AnyMessage) -> Option<Next> {
         let cx = &self.server.cx;
-        if message.is::<Exited>() && !message.is_call() {
+        if is_exit_signal(&message) {
             return message.read::<Exited>(cx).await.ok().map(|read| Next::Exited(read.message));
         }
         let handler = self.definition.handlers.iter().find(|handler| handler.takes(&message));

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::SendError;
 use crate::letters::notice::is_unasked;
 use crate::letters::unread::refuse;
-use crate::mailbox::envelope::{CallRef, Content, Refusal, Subject};
+use crate::mailbox::envelope::{CallRef, Content, Refusal, Subject, TOLD_WEIGHT};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::send::reply_to::ReplyTo;
@@ -73,6 +73,11 @@ impl AnyMessage {
     /// Whether it is a notice of the node's own that comes unasked.
     pub(crate) fn is_unasked(&self) -> bool {
         !self.is_call() && is_unasked(&self.type_name())
+    }
+
+    /// Whether the node says it in the place of its sender: no process can send such a message.
+    pub(crate) fn is_told(&self) -> bool {
+        self.letter().weight == TOLD_WEIGHT
     }
 
     /// What its type is called.

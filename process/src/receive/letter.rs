@@ -5,7 +5,7 @@ use std::sync::Arc;
 use midflight_message::{Message, Resolution, decode_resolved};
 
 use crate::mailbox::envelope::{
-    CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, Written,
+    CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, TOLD_WEIGHT, Written,
 };
 use crate::mailbox::value::Value;
 use crate::node::inner::Inner;
@@ -51,6 +51,7 @@ impl Letter {
     pub(crate) fn into_entry(self) -> Envelope {
         let Self { from, call, content, weight, written, .. } = self;
         match content {
+            Content::Value(value) if weight == TOLD_WEIGHT => Envelope::Told { from, value },
             Content::Value(value) if written.is_some() || weight != crate::send::MOVED_WEIGHT => {
                 let parcel = Box::new(Parcel::Read { call, value, weight, written });
                 Envelope::Parcel { from, parcel }

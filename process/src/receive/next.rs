@@ -28,7 +28,7 @@ pub(super) struct Found {
 
 /// A message that was taken out.
 pub(super) enum What {
-    Value { from: Sender, value: Box<dyn Value> },
+    Value { from: Sender, value: Box<dyn Value>, weight: (u32, u32) },
     Small { from: Sender, ty: TypeNo, bytes: Vec<u8> },
     Parcel { from: Sender, parcel: Box<Parcel> },
 }
@@ -83,11 +83,12 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
                 unwatched |= shelf.put(inner, Arrival { at, ..arrival }, entry, &inbox.segment);
                 continue;
             };
-            handled.add(entry.from(), entry.weight());
+            let weight = entry.weight();
+            handled.add(entry.from(), weight);
             let what = match entry {
-                Envelope::Value { from, value } | Envelope::Port { from, value } => {
-                    What::Value { from, value }
-                }
+                Envelope::Value { from, value }
+                | Envelope::Told { from, value }
+                | Envelope::Port { from, value } => What::Value { from, value, weight },
                 Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
                 Envelope::Small { from, ty, start, len, .. } => {
                     let mut bytes = SCRATCH.take();
@@ -142,9 +143,9 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
         let weight = entry.weight();
         let what = match entry {
             Envelope::Small { from, ty, .. } => What::Small { from, ty, bytes },
-            Envelope::Value { from, value } | Envelope::Port { from, value } => {
-                What::Value { from, value }
-            }
+            Envelope::Value { from, value }
+            | Envelope::Told { from, value }
+            | Envelope::Port { from, value } => What::Value { from, value, weight },
             Envelope::Parcel { from, parcel } => What::Parcel { from, parcel },
         };
         Some((Found { clause, arrival, lifted: C::LOOKS.then_some(name), what }, weight))

@@ -36,7 +36,7 @@ impl ExitSignal {
         match verdict {
             Verdict::Ignored => None,
             Verdict::Message => {
-                Some(Envelope::Value { from, value: Box::new(Exited { from: process, reason }) })
+                Some(Envelope::Told { from, value: Box::new(Exited { from: process, reason }) })
             }
             Verdict::End => {
                 let parcel = Box::new(Parcel::Exit { reason, link: link.then_some(process) });

@@ -354,7 +354,7 @@ impl Inner {
     fn fire(&self, monitor: MonitorRef, watcher: Place, from: Sender, value: Box<dyn Value>) {
         let queue = self.table.visit(watcher.index, watcher.generation, |slot| {
             slot.rare.as_mut()?.relations.monitors.take(monitor)?;
-            Some(Envelope::Value { from, value })
+            Some(Envelope::Told { from, value })
         });
         if queue == Some(true) {
             self.queues.push(watcher.index);

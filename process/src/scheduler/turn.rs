@@ -11,7 +11,7 @@ use midflight_runtime::Instant;
 use crate::ExitReason;
 use crate::mailbox::Inbox;
 use crate::mailbox::envelope::{
-    CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender,
+    CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, TOLD_WEIGHT,
 };
 use crate::mailbox::value::Value;
 use crate::node::Node;
@@ -42,8 +42,8 @@ impl Handled {
         self.messages += messages;
         self.bytes = self.bytes.saturating_add(bytes);
         self.notices += u32::from((messages, bytes) == NOTICE_WEIGHT);
-        // What took no credit gives none back.
-        if messages == 0 || !from.is_remote() {
+        // What took no credit gives none back: it is no message of its sender's.
+        if messages == 0 || (messages, bytes) == TOLD_WEIGHT || !from.is_remote() {
             return;
         }
         match self.remote.iter_mut().find(|owed| owed.node == from.node) {
@@ -61,6 +61,9 @@ impl Handled {
         self.bytes = self.bytes.saturating_sub(bytes);
         if (messages, bytes) == NOTICE_WEIGHT {
             self.notices = self.notices.saturating_sub(1);
+            return;
+        }
+        if (messages, bytes) == TOLD_WEIGHT {
             return;
         }
         if let Some(owed) = self.remote.iter_mut().find(|owed| owed.node == from.node) {
@@ -157,7 +160,9 @@ impl Batch {
         let entry = inbox.remove(0)?;
         self.handled.add(entry.from(), entry.weight());
         Some(match entry {
-            Envelope::Value { from, value } => message(from, View::Value(value), None),
+            Envelope::Value { from, value } | Envelope::Told { from, value } => {
+                message(from, View::Value(value), None)
+            }
             Envelope::Small { from, port, ty, start, len } if port != 0 => {
                 stray(from, port, View::Bytes(ty, inbox.small(start, len)))
             }

@@ -35,8 +35,8 @@ struct Starting {
 /// Something that woke the supervisor.
 enum Woken {
     Started(Result<Pid, NoStart>),
-    Exited(Exited),
-    Down(Down),
+    /// The end of a child, or an exit signal.
+    Told(AnyMessage),
     Request(Received<Request>),
     /// Nothing a supervisor knows.
     Stray(AnyMessage),
@@ -130,8 +130,7 @@ impl Process {
                     Err(why) => Event::NotStarted(key, why),
                 })
             }
-            Woken::Down(down) => Some(Event::Exited(down.process, down.reason)),
-            Woken::Exited(exited) => self.exit_signal(exited),
+            Woken::Told(message) => self.told(message).await,
             Woken::Request(received) => self.request(received),
             Woken::Stray(message) if message.is_unasked() => {
                 tracing::warn!(me = %self.cx.me(), ?message, "a supervisor's message was not taken");
@@ -153,8 +152,7 @@ impl Process {
         async move {
             let mut received = pin!(
                 cx.receive()
-                    .on(|exited: Received<Exited>| Woken::Exited(exited.message))
-                    .on(|down: Received<Down>| Woken::Down(down.message))
+                    .any_if(|message| message.is_told(), Woken::Told)
                     .on(Woken::Request)
                     .any(Woken::Stray)
                     .forever()
@@ -176,6 +174,16 @@ impl Process {
             })
             .await
         }
+    }
+
+    /// What the node says of the ends of others. A message that looks like it is a stray.
+    async fn told(&mut self, message: AnyMessage) -> Option<Event> {
+        if message.is::<Down>() {
+            let down = message.read::<Down>(&self.cx).await.ok()?.message;
+            return Some(Event::Exited(down.process, down.reason));
+        }
+        let exited = message.read::<Exited>(&self.cx).await.ok()?;
+        self.exit_signal(exited.message)
     }
 
     /// An exit signal: the parent is obeyed, and so is whoever is no process. What comes from others is

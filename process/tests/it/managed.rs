@@ -8,7 +8,7 @@ use midflight_process::managed::{
 use midflight_process::message::Message;
 use midflight_process::supervisor::{Child, NoStart, Strategy, Supervisor};
 use midflight_process::{
-    CallError, Context, Down, ExitReason, Node, Pid, Refusal, SendError, Undelivered,
+    CallError, Context, Down, ExitReason, Exited, Node, Pid, Refusal, SendError, Undelivered,
 };
 use serde::{Deserialize, Serialize};
 
@@ -353,6 +353,42 @@ fn exit_signals_are_handled_by_their_reason() {
         cx.monitor(child).await;
         cx.exit(parent.unwrap(), error("parent")).await;
         assert_eq!(cx.expect::<Down>().await.reason, error("parent"));
+    });
+}
+
+/// Ending others is what a signal does, and takes a role of its own; a message that looks like one is a
+/// message.
+#[test]
+fn a_message_that_says_exited_ends_nobody() {
+    scenario(|cx, other| async move {
+        for node in [cx.node().clone(), other] {
+            let counter = || counter().cast(|_, _: Unknown, server| server.hibernate(SECOND));
+            let handles = counter()
+                .on_exit(|counter, exited, _| counter.lines.push(exited.reason.to_string()));
+            for definition in [counter(), handles] {
+                let (server, pid) = start(definition, &node).await;
+                let exited = || Exited { from: cx.me(), reason: ExitReason::Error("said".into()) };
+                cx.send(pid, exited()).await.unwrap();
+                assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 1);
+                server.cast(&cx, Unknown).await.unwrap();
+                cx.send(pid, exited()).await.unwrap();
+                assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 2);
+                assert!(server.call(&cx, Log).await.unwrap().0.is_empty(), "no signal was handled");
+                cx.exit(pid, ExitReason::Shutdown).await;
+            }
+            assert_eq!(
+                node.dead_letters().len(),
+                4,
+                "refused and kept; only notices are not told of"
+            );
+            // Who wants such messages takes them as it takes others.
+            let definition = counter().info(|counter: &mut Counter, exited: Exited, _| {
+                counter.lines.push(exited.reason.to_string());
+            });
+            let (server, pid) = start(definition, &node).await;
+            cx.send(pid, Exited { from: pid, reason: ExitReason::Normal }).await.unwrap();
+            assert_eq!(server.call(&cx, Log).await.unwrap().0, ["normal"]);
+        }
     });
 }
 

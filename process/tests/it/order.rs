@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use futures_channel::oneshot::channel;
 use midflight_process::message::Message;
-use midflight_process::{Down, ExitReason, Limits, Node, Pid, Received, SendError, TrySendError};
+use midflight_process::{
+    Down, ExitReason, Exited, Limits, Node, Pid, Received, SendError, TrySendError,
+};
 use serde::{Deserialize, Serialize};
 
-use super::world::{World, simulate, took, until};
+use super::world::{QUIET, World, simulate, took, until};
 
 #[derive(Serialize, Deserialize, Message)]
 #[message(name = "test.Numbered", version = 1)]
@@ -410,6 +412,63 @@ fn a_mailbox_is_bounded_in_bytes_as_in_messages() {
                 })
                 .await
                 .unwrap();
+        }
+    });
+}
+
+/// A death comes in the place of who has died, and nobody has taken credit for it.
+#[test]
+fn a_death_gives_no_credit_that_nobody_took() {
+    const DEATHS: usize = 240;
+    simulate(|world| async move {
+        let messages = Limits { window_messages: 64, ..Limits::default() };
+        let together = Limits { peer_bytes: 16 << 10, ..Limits::default() };
+        let a = world.node("a").await;
+        for (name, limits) in [("b", messages), ("c", together)] {
+            let b = world.node_with(name, limits).await;
+            a.connect(&World::address(name)).await.unwrap();
+            let mortal = || a.spawn("mortal", |cx| async move { cx.expect::<()>().await }).unwrap();
+            let mortals: Vec<Pid> = (0..DEATHS).map(|_| mortal()).collect();
+            let (full, is_full) = channel::<()>();
+            let (watched, is_watched) = channel::<()>();
+            let (dead, are_dead) = channel::<()>();
+            let deaths = mortals.clone();
+            let receiver = b.spawn("receiver", move |cx| async move {
+                cx.trap_exits(true);
+                for (n, mortal) in deaths.iter().enumerate() {
+                    if n % 2 == 0 {
+                        cx.monitor(*mortal).await;
+                    } else {
+                        cx.link(*mortal).await;
+                    }
+                }
+                watched.send(()).unwrap();
+                for _ in 0..DEATHS / 2 {
+                    cx.expect::<Down>().await;
+                    cx.expect::<Exited>().await;
+                }
+                dead.send(()).unwrap();
+                cx.expect::<()>().await;
+            });
+            let receiver = receiver.unwrap();
+            let (tell, told) = channel();
+            let sender = a.spawn("sender", move |cx| async move {
+                let fill = || (0_u32..).take_while(|_| cx.try_send(receiver, 7_u64).is_ok());
+                let filled = fill().count();
+                full.send(()).unwrap();
+                are_dead.await.unwrap();
+                cx.sleep(QUIET).await;
+                tell.send((filled, fill().count())).unwrap();
+            });
+            sender.unwrap();
+            is_watched.await.unwrap();
+            is_full.await.unwrap();
+            for mortal in mortals {
+                a.exit(mortal, ExitReason::Shutdown);
+            }
+            let (filled, more) = told.await.unwrap();
+            assert!(filled >= 64, "{filled}");
+            assert_eq!(more, 0, "room for more, and of the {filled} none has been handled");
         }
     });
 }

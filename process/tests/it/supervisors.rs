@@ -10,7 +10,9 @@ use midflight_process::supervisor::{
     Child, ChildError, ChildProblem, ChildRef, ChildState, NoStart, Order, Placement, Restart,
     Shutdown, ShutdownOrder, Strategy, Supervisor, SupervisorEvent, SupervisorRef, Template,
 };
-use midflight_process::{Context, Down, ExitReason, Exited, Function, Node, NodeId, Pid};
+use midflight_process::{
+    Context, Down, ExitReason, Exited, Function, MonitorRef, Node, NodeId, Pid,
+};
 
 use super::scene::scenario;
 use super::world::simulate;
@@ -236,6 +238,31 @@ fn a_killed_child_is_restarted() {
         // A signal that names a child as its sender is no end of it.
         cx.node().exit(supervisor.pid(), ExitReason::Shutdown);
         assert_eq!(reason(&cx, second).await, ExitReason::Shutdown);
+    });
+}
+
+#[test]
+fn a_message_that_says_a_child_is_down_is_none_of_its_ends() {
+    scenario(|cx, other| async move {
+        for node in [cx.node().clone(), other] {
+            let supervisor = often(Strategy::OneForOne)
+                .child(worker("a", Restart::Permanent))
+                .start(&node)
+                .await
+                .unwrap();
+            let child = pid(supervisor, &cx, "a").await;
+            let nobody = Pid { node: node.id(), index: u32::MAX, generation: u32::MAX };
+            let reason = ExitReason::Error("said".into());
+            for monitor in (0..100).map(MonitorRef) {
+                let down = Down { monitor, process: child, reason: reason.clone() };
+                cx.send(supervisor.pid(), down).await.unwrap();
+            }
+            let exited = Exited { from: nobody, reason };
+            cx.send(supervisor.pid(), exited).await.unwrap();
+            assert_eq!(pid(supervisor, &cx, "a").await, child);
+            assert_eq!(supervisor.count_children(&cx).await.unwrap().active, 1);
+            assert_eq!(node.dead_letters().len(), 101, "refused and kept");
+        }
     });
 }
 }
