@@ -130,10 +130,24 @@ impl Table {
     /// Empties the cell of a process that has ended. Answers what it held, to be dropped outside
     /// the lock.
     pub(crate) fn remove(&self, index: u32, generation: u32) -> Option<Slot> {
+        self.remove_if(index, generation, |_| true)
+    }
+
+    /// As [`Table::remove`], of a process whose body is not with a runner.
+    pub(crate) fn remove_at_rest(&self, index: u32, generation: u32) -> Option<Slot> {
+        self.remove_if(index, generation, |run| run != Run::Running)
+    }
+
+    fn remove_if(
+        &self,
+        index: u32,
+        generation: u32,
+        may: impl FnOnce(Run) -> bool,
+    ) -> Option<Slot> {
         let slot = self.slot(index)?;
         let (old, next) = {
             let mut slot = slot.lock();
-            if !slot.is(generation) {
+            if !slot.is(generation) || !may(slot.run) {
                 return None;
             }
             let next = generation.checked_add(1);

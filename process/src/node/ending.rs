@@ -115,7 +115,8 @@ impl Node {
     /// more. Every process is sent the exit signal [`ExitReason::Shutdown`]; those in the care of a
     /// supervisor are left to that one, which ends them in its own order. What has not ended within
     /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout) is ended without being asked, and
-    /// named in the log and the report. Then what waits for other nodes is written out, within what is
+    /// named in the log and the report; what is in its turn at that moment ends when that is over, and if the
+    /// node is closed before, others see it go with the link. Then what waits for other nodes is written out, within what is
     /// left of the time or a second, and the links are closed politely.
     ///
     /// Idempotent: whoever calls it again waits for the same end. A process may end its own node; it
@@ -153,7 +154,7 @@ impl Node {
         }
         inner.queues.wake_all();
         inner.timers.wake_all();
-        // What was being started meanwhile.
+        // What was being started meanwhile, and what is in its turn still.
         inner.end_processes();
         report
     }
@@ -166,7 +167,8 @@ impl Node {
                 .info(Place { index: *index, generation: *generation }, ProcessInfo::LISTED_MAX)
         });
         report.abandoned = infos.take(NAMED_MAX).collect();
-        report.abandoned_total = left.len();
+        // With those that have left their cell, and are held up by the destructor of what lay there.
+        report.abandoned_total = left.len().max(self.inner.living_processes());
         for ProcessInfo { pid, label, names, status, .. } in &report.abandoned {
             let runs = label.as_ref().map_or("", |label| &label.name);
             tracing::warn!(%pid, runs, ?names, ?status, "it has not ended in time: abandoned");
@@ -174,7 +176,7 @@ impl Node {
         if report.abandoned_total > report.abandoned.len() {
             tracing::warn!(in_all = report.abandoned_total, "more were abandoned");
         }
-        self.inner.end_processes();
+        self.inner.end_processes_at_rest();
     }
 }
 
@@ -216,11 +218,17 @@ impl Inner {
         poll_fn(|cx| {
             // Entered first, looked at after: an end in between is not missed.
             self.ending.waiter.register(cx.waker());
-            let (begun, _) = self.table.spawned();
-            let ended = self.ending.ended.load(Ordering::SeqCst);
-            if begun == ended { Poll::Ready(()) } else { Poll::Pending }
+            if self.living_processes() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// How many processes have not ended, or of whose end not all was told.
+    fn living_processes(&self) -> usize {
+        // In this order: no more have ended than had begun.
+        let ended = self.ending.ended.load(Ordering::SeqCst);
+        let (begun, _) = self.table.spawned();
+        usize::try_from(begun.saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
     /// Waits until the links have taken what waits for them. Answers whose has not.

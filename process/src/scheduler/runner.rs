@@ -12,7 +12,7 @@ use futures_channel::oneshot;
 use midflight_runtime::Instant;
 
 use crate::events::{EventKinds, Happened};
-use crate::mailbox::envelope::{Envelope, Parcel, Refusal};
+use crate::mailbox::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::mailbox::{Inbox, InboxPool};
 use crate::metrics::count;
 use crate::node::Node;
@@ -333,20 +333,40 @@ fn end(
     }
     // First the body: what it owns, such as callers to be answered, goes before the notices.
     discard(body);
-    let Some(slot) = inner.table.remove(place.index, place.generation) else { return };
-    bury(inner, place, slot, batch, reason);
+    match inner.table.remove(place.index, place.generation) {
+        Some(slot) => bury(inner, place, slot, batch, reason),
+        // The node was closed under its turn, and has told whom it concerns.
+        None => batch.inbox.into_iter().flat_map(|inbox| inbox.entries).for_each(discard),
+    }
 }
 
 impl Inner {
-    /// The node is shut down: all its processes end.
+    /// The node is shut down, and these have not ended when they were asked to. One that is in its turn acts
+    /// still, and nobody may hear of its end before what it says: it ends with its turn.
+    pub(crate) fn end_processes_at_rest(self: &Arc<Self>) {
+        for (index, generation) in self.table.pids() {
+            let place = Place { index, generation };
+            match self.table.remove_at_rest(index, generation) {
+                Some(slot) => self.end_removed(place, slot),
+                None => self.end_process(place, Sender::NOBODY, ExitReason::Shutdown),
+            }
+        }
+    }
+
+    /// The node is closed: what its processes still do concerns nobody.
     pub(crate) fn end_processes(self: &Arc<Self>) {
         for (index, generation) in self.table.pids() {
-            let Some(mut slot) = self.table.remove(index, generation) else { continue };
-            // Bodies hold the node: dropping them here ends the circle.
-            discard(slot.body.take());
-            let nothing = Batch { inbox: None, handled: Handled::default() };
-            bury(self, Place { index, generation }, slot, nothing, ExitReason::Shutdown);
+            if let Some(slot) = self.table.remove(index, generation) {
+                self.end_removed(Place { index, generation }, slot);
+            }
         }
+    }
+
+    fn end_removed(self: &Arc<Self>, place: Place, mut slot: Slot) {
+        // Bodies hold the node: dropping them here ends the circle.
+        discard(slot.body.take());
+        let nothing = Batch { inbox: None, handled: Handled::default() };
+        bury(self, place, slot, nothing, ExitReason::Shutdown);
     }
 }
 

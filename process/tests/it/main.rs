@@ -16,6 +16,7 @@ mod exits;
 mod groups;
 mod idle;
 mod impostor;
+mod in_turn;
 mod incarnations;
 mod info;
 mod joining;
