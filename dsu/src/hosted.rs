@@ -17,8 +17,8 @@ use std::sync::Arc;
 use midflight_abi::BehaviourDescription;
 use midflight_message::{Pid, encode};
 use midflight_process::{
-    Batch, Body, Caller, Delivery, Down, ExitReason, Flow, Label, Node, Origin, Refusal, Turn,
-    Undelivered, View, Wait, WaitKind,
+    Batch, Body, Caller, Delivery, Down, ExitReason, Flow, Label, Node, Origin, Pace, Refusal,
+    Turn, Undelivered, View, Wait, WaitKind,
 };
 use midflight_runtime::Instant;
 
@@ -44,6 +44,7 @@ pub struct Hosted {
     suspended: Option<Box<Suspended>>,
     /// The buffer that effects come back in, kept for the next message.
     spare: Vec<u8>,
+    pace: Pace,
 }
 
 impl Hosted {
@@ -66,6 +67,7 @@ impl Hosted {
             held: None,
             suspended: None,
             spare: Vec::new(),
+            pace: Pace::default(),
         }
     }
 
@@ -102,7 +104,7 @@ impl Hosted {
 
     /// Works until nothing is left to do now.
     fn work(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
-        for _ in 0..turn.messages_max() {
+        while turn.goes_on(&mut self.pace) {
             match self.apply_effects(turn) {
                 Applied::All => {}
                 Applied::Blocked => return Flow::Park,

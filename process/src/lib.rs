@@ -110,6 +110,7 @@ pub use roles::{NotAllowed, ParseRolesError, Role, Roles};
 pub use scheduler::actions::{Readable, Unsent};
 pub use scheduler::body::{Body, Flow, Label};
 pub use scheduler::frozen::{FreezeError, Frozen};
+pub use scheduler::pace::Pace;
 pub use scheduler::turn::{Batch, Caller, Delivery, Origin, Turn, View};
 pub use send::reply_to::ReplyTo;
 pub use timers::timer::{TimerError, TimerRef};

@@ -6,6 +6,7 @@ pub(crate) mod body;
 pub(crate) mod contain;
 pub(crate) mod frozen;
 pub(crate) mod function;
+pub(crate) mod pace;
 pub(crate) mod polling;
 pub(crate) mod queues;
 pub(crate) mod runner;

@@ -81,7 +81,9 @@ pub struct Limits {
     pub dead_letter_bytes: usize,
     /// Lanes to each peer, beside the control lane (default 16).
     pub lanes: usize,
-    /// Messages a process handles before its runner looks at others (default 256).
+    /// Messages a behaviour handles before its runner looks at others (default 256); fewer where they take long: a
+    /// turn is over, too, when it has lasted for a `slice`. (An async function's turn is one poll, which is bounded by
+    /// what had come when it began.)
     pub turn_messages: usize,
     /// How long a runner works before it lets input and output run (default 150 µs).
     pub slice: Duration,

@@ -6,7 +6,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use futures_channel::oneshot;
 use midflight_runtime::Instant;
@@ -22,15 +21,13 @@ use crate::peer::wire::{Place, Signal};
 use crate::scheduler::body::{Body, Flow};
 use crate::scheduler::contain::discard;
 use crate::scheduler::frozen::Frozen;
+use crate::scheduler::pace::{Pace, Spent};
 use crate::scheduler::queues::Ticks;
 use crate::scheduler::turn::{Batch, Handled, Turn, TurnWaker};
 use crate::send::stage;
 use crate::table::slot::{Owed, Run, Slot};
 use crate::{ExitReason, trace};
 
-/// Turns between two looks at the clock, where turns are short. Where they are not, it is looked at more
-/// often, so that a slice is not many times as long as it should be.
-const TURNS_PER_LOOK_MAX: u32 = 32;
 /// Turns after which a runner yields whatever the clock says: in the simulator time stands still
 /// while a task runs.
 const TURNS_MAX: u32 = 8_192;
@@ -55,33 +52,22 @@ pub(crate) async fn run(node: Node, number: usize) {
 fn slice(node: &Node, number: usize, ticks: &mut Ticks, spare: &mut Spare) -> bool {
     let inner = &node.inner;
     let began = inner.runtime.now();
-    let mut next_look = spare.turns_per_look.max(1);
+    let mut next_look = spare.pace.steps_per_look();
     spare.looked = began;
     for turn in 1..=TURNS_MAX {
         let Some(index) = inner.queues.next(number, ticks) else { return false };
         take_turn(node, index, spare);
         if turn == next_look {
             let now = inner.runtime.now();
-            let took = now.since(spare.looked);
-            spare.turns_per_look =
-                turns_per_look(spare.turns_per_look.max(1), took, inner.limits.slice);
+            spare.pace.took(now.since(spare.looked), inner.limits.slice);
             if now.since(began) >= inner.limits.slice {
                 return true;
             }
             spare.looked = now;
-            next_look = turn + spare.turns_per_look;
+            next_look = turn + spare.pace.steps_per_look();
         }
     }
     true
-}
-
-/// How many turns the runner gives before it looks at the clock again, when the last ones took `took`.
-fn turns_per_look(turns: u32, took: Duration, slice: Duration) -> u32 {
-    match took {
-        long if long > slice / 4 => (turns / 2).max(1),
-        short if short < slice / 16 => (turns * 2).min(TURNS_PER_LOOK_MAX),
-        _ => turns,
-    }
 }
 
 async fn idle(inner: &Inner, number: usize) {
@@ -102,7 +88,8 @@ async fn idle(inner: &Inner, number: usize) {
 struct Spare {
     inbox: Option<Box<Inbox>>,
     waker: TurnWaker,
-    turns_per_look: u32,
+    /// Of turns.
+    pace: Pace,
     /// When the clock was looked at last.
     looked: Instant,
     /// What was handled since it was last booked.
@@ -144,8 +131,8 @@ fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let mut batch = Batch { inbox, handled: Handled::default() };
     let flow = stage::turn(inner, || {
         let _traced = trace.map(|active| trace::enter(inner, active, batch.inbox.as_deref()));
-        let (ended_at, now) = (inner.limits.turn_messages, spare.looked);
-        let mut turn = Turn { node, place, waker: &mut spare.waker, ended_at, now };
+        let (waker, now) = (&mut spare.waker, spare.looked);
+        let mut turn = Turn { node, place, waker, spent: Spent::default(), now };
         // The body is dropped after a panic: nobody sees what it left half done.
         catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn))).unwrap_or_else(
             |panic| {

@@ -17,6 +17,7 @@ use crate::mailbox::value::Value;
 use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
+use crate::scheduler::pace::{Pace, Spent};
 use crate::table::slot::Owed;
 use crate::types::TypeNo;
 
@@ -239,7 +240,7 @@ pub struct Turn<'a> {
     pub(crate) node: &'a Node,
     pub(crate) place: Place,
     pub(crate) waker: &'a mut TurnWaker,
-    pub(crate) ended_at: usize,
+    pub(crate) spent: Spent,
     /// When it was about to begin, to some hundred microseconds.
     pub(crate) now: Instant,
 }
@@ -267,10 +268,14 @@ impl Turn<'_> {
         self.waker.of(&self.node.inner, self.place)
     }
 
-    /// How many messages are a fair turn; a body stops there and leaves the rest.
-    #[must_use]
-    pub const fn messages_max(&self) -> usize {
-        self.ended_at
+    /// Whether the body may handle one more message; else its turn is over, by the number of messages
+    /// ([`Limits::turn_messages`](crate::Limits::turn_messages)) or by time
+    /// ([`Limits::slice`](crate::Limits::slice)), and it leaves the rest. `pace` is the body's own, kept from turn
+    /// to turn: one whose messages take long is looked at more often.
+    pub fn goes_on(&mut self, pace: &mut Pace) -> bool {
+        let inner = &self.node.inner;
+        let limits = (inner.limits.turn_messages, inner.limits.slice);
+        self.spent.goes_on(pace, limits, || inner.runtime.now())
     }
 }
 

@@ -3,6 +3,7 @@
 mod calls;
 mod exits;
 mod refusals;
+mod turns;
 mod updates;
 
 use std::time::Duration;
