@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
-use crate::{build, certs, dead_letters, demo, inspect, node, ps, push, start, status, top, trace};
+use crate::{
+    build, certs, check, dead_letters, demo, inspect, node, ps, push, start, status, top, trace,
+};
 
 /// Erlang-style processes whose code is replaced while they run.
 ///
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Build(build::Args),
     /// Shows what is in a bundle
     Inspect(inspect::Args),
+    /// Says whether a bundle may take the place of another, and whether there is a way back
+    Check(check::Args),
     /// Brings a bundle to a cluster and switches its processes to it
     Push(push::Args),
     /// Starts processes of a behaviour on a node

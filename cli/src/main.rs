@@ -9,6 +9,7 @@ mod access;
 mod args;
 mod build;
 mod certs;
+mod check;
 mod control;
 mod dead_letters;
 mod demo;
@@ -68,6 +69,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Node(args) => node::run(runtime, args).await,
         Command::Build(args) => build::run(runtime, args).await,
         Command::Inspect(args) => inspect::run(&runtime, args).await,
+        Command::Check(args) => check::run(&runtime, args).await,
         Command::Push(args) => push::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,

@@ -242,7 +242,8 @@ fn refuse_conflicts(
     new: &midflight_abi::Description,
 ) -> Result<(), Conflicts> {
     let Some(running) = running else { return Ok(()) };
-    let conflicts = compare(running.code.description(), new);
+    let comparison = compare(running.code.description(), new);
+    let conflicts: Vec<_> = comparison.conflicts().cloned().collect();
     if conflicts.is_empty() {
         return Ok(());
     }

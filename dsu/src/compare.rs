@@ -1,7 +1,7 @@
 //! Whether a new version may take the place of another, from what both say of themselves: the
 //! check that runs before any new code does (V2).
 
-use midflight_abi::{BehaviourDescription, Description};
+use midflight_abi::{AcceptDescription, BehaviourDescription, Description};
 use midflight_message::{Mismatch, Resolution, TypeInfo, resolve};
 
 use crate::convert::{ConvertError, way};
@@ -46,53 +46,178 @@ impl Conflict {
     }
 }
 
-/// Every conflict between the behaviours of `old` that are in `new` too, and those that are missing
-/// there. A message that `new` does not accept any more is no conflict: it is refused, aloud, when
-/// it comes.
+/// What two versions of a bundle have in common, part by part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Every behaviour, message, reply and state of both.
+    pub parts: Vec<Part>,
+}
+
+/// A part of one version or of both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Whose it is.
+    pub behaviour: String,
+    /// What it is.
+    pub kind: PartKind,
+    /// The type's name; the behaviour's own for a behaviour.
+    pub name: String,
+    /// Its version in the old bundle, if it is there.
+    pub old: Option<u32>,
+    /// Its version in the new bundle, if it is there.
+    pub new: Option<u32>,
+    /// What becomes of it.
+    pub outcome: Outcome,
+}
+
+/// What a part of a bundle is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartKind {
+    /// A behaviour that is in one of the versions alone.
+    Behaviour,
+    /// A message that it accepts.
+    Message,
+    /// What it answers to a message.
+    Reply,
+    /// Its state.
+    State,
+}
+
+/// What becomes of a part when the new version takes the place of the old one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is the same.
+    Same,
+    /// It is another type, with the very same bytes.
+    Structural,
+    /// The author's conversion carries it over.
+    Conversion,
+    /// The new version alone has it.
+    Added,
+    /// The old version alone has it: a message of the kind is refused, aloud, when it comes.
+    Removed,
+    /// It cannot be carried over, for this reason.
+    Incompatible(Conflict),
+}
+
+impl Comparison {
+    /// Every reason for which the new version may not take the place of the old one.
+    pub fn conflicts(&self) -> impl Iterator<Item = &Conflict> {
+        self.parts.iter().filter_map(|part| match &part.outcome {
+            Outcome::Incompatible(conflict) => Some(conflict),
+            _ => None,
+        })
+    }
+}
+
+/// What becomes of every part of `old` in `new`. The way back is `compare(new, old)`.
 #[must_use]
-pub fn compare(old: &Description, new: &Description) -> Vec<Conflict> {
-    let mut conflicts = Vec::new();
+pub fn compare(old: &Description, new: &Description) -> Comparison {
+    let mut parts = Vec::new();
     for behaviour in &old.behaviours {
         match new.behaviour(&behaviour.name) {
-            Some((_, successor)) => compare_behaviour(behaviour, successor, &mut conflicts),
+            Some((_, successor)) => compare_behaviour(behaviour, successor, &mut parts),
             None => {
-                let behaviour = behaviour.name.clone();
-                conflicts.push(Conflict::State(ConvertError::NoBehaviour { behaviour }));
+                let missing = ConvertError::NoBehaviour { behaviour: behaviour.name.clone() };
+                let outcome = Outcome::Incompatible(Conflict::State(missing));
+                parts.push(Part {
+                    old: Some(behaviour.code_version),
+                    ..Part::whole(behaviour, outcome)
+                });
             }
         }
     }
-    conflicts
+    let added = new.behaviours.iter().filter(|behaviour| old.behaviour(&behaviour.name).is_none());
+    parts.extend(added.map(|behaviour| Part {
+        new: Some(behaviour.code_version),
+        ..Part::whole(behaviour, Outcome::Added)
+    }));
+    Comparison { parts }
+}
+
+impl Part {
+    fn whole(behaviour: &BehaviourDescription, outcome: Outcome) -> Self {
+        let name = behaviour.name.clone();
+        let kind = PartKind::Behaviour;
+        Self { behaviour: name.clone(), kind, name, old: None, new: None, outcome }
+    }
 }
 
 fn compare_behaviour(
     old: &BehaviourDescription,
     new: &BehaviourDescription,
-    conflicts: &mut Vec<Conflict>,
+    parts: &mut Vec<Part>,
 ) {
+    let mut push = |kind, before: Option<&TypeInfo>, after: Option<&TypeInfo>, outcome| {
+        let Some(any) = before.or(after) else { return };
+        parts.push(Part {
+            behaviour: old.name.clone(),
+            kind,
+            name: any.name().to_owned(),
+            old: before.map(TypeInfo::version),
+            new: after.map(TypeInfo::version),
+            outcome,
+        });
+    };
+    let state = state_outcome(old, new);
+    push(PartKind::State, Some(&old.state), Some(&new.state), state);
     for accept in &old.accepts {
-        let name = accept.message.name();
-        let Some(successor) = new.accepts.iter().find(|a| a.message.name() == name) else {
+        let Some(successor) = accepts(new, accept.message.name()) else {
+            push(PartKind::Message, Some(&accept.message), None, Outcome::Removed);
             continue;
         };
-        conflicts.extend(compare_message(&accept.message, &successor.message));
-        if let (Some(theirs), Some(ours)) = (&successor.reply, &accept.reply)
-            && let Resolution::Incompatible(mismatch) = resolve(theirs, ours)
-        {
-            conflicts.push(Conflict::Reply(mismatch));
+        let (ours, theirs) = (&accept.message, &successor.message);
+        push(PartKind::Message, Some(ours), Some(theirs), message_outcome(ours, theirs));
+        // Callers of the old version read what the new one answers.
+        match (&accept.reply, &successor.reply) {
+            (Some(ours), Some(theirs)) => {
+                push(PartKind::Reply, Some(ours), Some(theirs), reply_outcome(theirs, ours));
+            }
+            (Some(ours), None) => push(PartKind::Reply, Some(ours), None, Outcome::Removed),
+            (None, Some(theirs)) => push(PartKind::Reply, None, Some(theirs), Outcome::Added),
+            (None, None) => {}
         }
     }
-    if let Err(error) = way(old, new) {
-        conflicts.push(Conflict::State(error));
+    for accept in &new.accepts {
+        if accepts(old, accept.message.name()).is_none() {
+            push(PartKind::Message, None, Some(&accept.message), Outcome::Added);
+        }
     }
 }
 
-fn compare_message(written: &TypeInfo, read: &TypeInfo) -> Option<Conflict> {
+fn accepts<'d>(
+    behaviour: &'d BehaviourDescription,
+    message: &str,
+) -> Option<&'d AcceptDescription> {
+    behaviour.accepts.iter().find(|accept| accept.message.name() == message)
+}
+
+fn state_outcome(old: &BehaviourDescription, new: &BehaviourDescription) -> Outcome {
+    match way(old, new) {
+        Err(error) => Outcome::Incompatible(Conflict::State(error)),
+        Ok(_) if old.state.version() != new.state.version() => Outcome::Conversion,
+        Ok(_) if matches!(resolve(&old.state, &new.state), Resolution::Same) => Outcome::Same,
+        Ok(_) => Outcome::Structural,
+    }
+}
+
+fn message_outcome(written: &TypeInfo, read: &TypeInfo) -> Outcome {
     match resolve(written, read) {
-        Resolution::Same => None,
-        Resolution::Structural(plan) if plan.is_verbatim() => None,
+        Resolution::Same => Outcome::Same,
+        Resolution::Structural(plan) if plan.is_verbatim() => Outcome::Structural,
         Resolution::Structural(_) | Resolution::Chain(_) => {
-            Some(Conflict::OtherForm { type_name: written.name().to_owned() })
+            let type_name = written.name().to_owned();
+            Outcome::Incompatible(Conflict::OtherForm { type_name })
         }
-        Resolution::Incompatible(mismatch) => Some(Conflict::Message(mismatch)),
+        Resolution::Incompatible(mismatch) => Outcome::Incompatible(Conflict::Message(mismatch)),
+    }
+}
+
+/// Callers may be made of functions, which read by serde's rules.
+fn reply_outcome(written: &TypeInfo, read: &TypeInfo) -> Outcome {
+    match resolve(written, read) {
+        Resolution::Same => Outcome::Same,
+        Resolution::Structural(_) | Resolution::Chain(_) => Outcome::Structural,
+        Resolution::Incompatible(mismatch) => Outcome::Incompatible(Conflict::Reply(mismatch)),
     }
 }

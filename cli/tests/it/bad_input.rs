@@ -23,7 +23,7 @@ async fn usage_is_2() {
 #[tokio::test]
 async fn help_and_version_are_0() {
     let help = run(&["--help"]).await.expect(0, &[]);
-    for command in ["demo", "node", "build", "inspect", "push", "ps", "status", "certs"] {
+    for command in ["demo", "node", "build", "inspect", "check", "push", "ps", "status", "certs"] {
         assert!(help.stdout.contains(command), "{command}");
     }
     assert!(!help.stdout.contains("probe"), "it is nodes' own");

@@ -51,6 +51,40 @@ async fn from_a_crate_to_a_running_version() {
 }
 
 #[tokio::test]
+async fn check_says_of_every_part_what_becomes_of_it() {
+    let bundles = [bundle("counter-v1").await, bundle("counter-v2").await];
+    let [v1, v2] = bundles.each_ref().map(|path| path.to_str().unwrap());
+    let v3 = bundle("counter-v3-incompatible").await;
+    let v3 = v3.to_str().unwrap();
+
+    let checked = run(&["check", v1, v2, "--json"]).await.expect(0, &[]).json();
+    let update = &checked["update"];
+    assert_eq!(
+        (&update["compatible"], &checked["way_back"]["compatible"]),
+        (&true.into(), &true.into())
+    );
+    let outcome = |parts: &serde_json::Value, kind: &str, name: &str| {
+        let parts = parts["parts"].as_array().unwrap();
+        let part = parts.iter().find(|part| part["kind"] == kind && part["name"] == name);
+        part.unwrap_or_else(|| panic!("no {kind} {name} in {parts:#?}"))["outcome"].clone()
+    };
+    assert_eq!(outcome(update, "message", "counter.Add"), "same");
+    assert_eq!(outcome(update, "message", "counter.Reset"), "added");
+    assert_eq!(outcome(&checked["way_back"], "message", "counter.Reset"), "removed");
+    let state = update["parts"].as_array().unwrap().iter().find(|part| part["kind"] == "state");
+    assert_eq!(state.unwrap()["outcome"], "conversion");
+    let for_people = run(&["check", v1, v2]).await.expect(0, &[]).stdout;
+    assert!(for_people.contains("counter.Reset") && for_people.contains("There is a way back"));
+
+    let refused = run(&["check", v2, v3, "--json"]).await;
+    let refused = refused.expect(1, &["cannot take the place of", "counter v2"]).json();
+    assert_eq!(refused["update"]["compatible"], false);
+    assert_eq!(outcome(&refused["update"], "message", "counter.Add"), "incompatible");
+    run(&["check", v2, v3]).await.expect(1, &["incompatible part"]);
+    run(&["check", v1, "missing.mfb"]).await.expect(5, &["missing.mfb"]);
+}
+
+#[tokio::test]
 async fn an_incompatible_version_is_refused_with_its_field() {
     let node = NodeProcess::start("a", &[]).await;
     let (v1, v3) = (bundle("counter-v1").await, bundle("counter-v3-incompatible").await);

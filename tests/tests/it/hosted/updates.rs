@@ -25,9 +25,9 @@ use super::{MINUTE, SECOND, run, stage, start};
 #[test]
 fn a_behaviour_that_is_missing_is_a_conflict() {
     let nothing = Description { behaviours: Vec::new() };
-    let conflicts = compare(code("waiter-v1").description(), &nothing);
-    let behaviour = String::from("waiter");
-    assert_eq!(conflicts, [Conflict::State(ConvertError::NoBehaviour { behaviour })]);
+    let comparison = compare(code("waiter-v1").description(), &nothing);
+    let missing = Conflict::State(ConvertError::NoBehaviour { behaviour: "waiter".into() });
+    assert!(comparison.conflicts().eq([&missing]));
 }
 
 #[test]
