@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, dead_letters, demo, inspect, node, ps, push, start, status, top, trace,
+    build, certs, check, dead_letters, demo, history, inspect, node, ps, push, rollback, start,
+    status, top, trace,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -37,6 +38,10 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Brings a bundle to a cluster and switches its processes to it
     Push(push::Args),
+    /// Has every node go back to what was current before
+    Rollback(rollback::Args),
+    /// Shows what was current on a node, and since when
+    History(history::Args),
     /// Starts processes of a behaviour on a node
     Start(start::Args),
     /// Lists a node's processes

@@ -139,7 +139,7 @@ fn list(letters: &Letters, now: Duration) -> String {
         let rows = letters.letters.iter().map(|letter| {
             vec![
                 letter.id.to_string(),
-                age(letter, now),
+                output::since(letter.unix_millis, now),
                 message(letter),
                 from(letter),
                 letter.to.to_string(),
@@ -172,7 +172,7 @@ fn show(Shown { letter, text, encoded }: &Shown, now: Duration) -> String {
         letter.id,
         message(letter),
         letter.bytes,
-        age(letter, now),
+        output::since(letter.unix_millis, now),
         from(letter),
         letter.to,
         letter.reason,
@@ -206,16 +206,6 @@ fn from(letter: &LetterStatus) -> String {
         (Some(from), _) => from.to_string(),
         (None, Some(_)) => "an operator".to_owned(),
         (None, None) => "no process".to_owned(),
-    }
-}
-
-fn age(letter: &LetterStatus, now: Duration) -> String {
-    let seconds = now.saturating_sub(Duration::from_millis(letter.unix_millis)).as_secs();
-    match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7_199 => format!("{}m", seconds / 60),
-        7_200..=172_799 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
     }
 }
 

@@ -13,7 +13,9 @@ mod check;
 mod control;
 mod dead_letters;
 mod demo;
+mod deployment;
 mod error;
+mod history;
 mod host;
 mod inspect;
 mod logs;
@@ -23,6 +25,7 @@ mod node;
 mod output;
 mod ps;
 mod push;
+mod rollback;
 mod secret;
 mod signals;
 mod start;
@@ -71,6 +74,8 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Inspect(args) => inspect::run(&runtime, args).await,
         Command::Check(args) => check::run(&runtime, args).await,
         Command::Push(args) => push::run(runtime, args).await,
+        Command::Rollback(args) => rollback::run(runtime, args).await,
+        Command::History(args) => history::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
         Command::Top(args) => top::run(runtime, args).await,

@@ -1,6 +1,7 @@
 //! Results, on standard output; progress and errors, on standard error.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -63,6 +64,17 @@ pub(crate) fn cut(text: &str, chars: usize) -> String {
     let line = text.lines().next().unwrap_or_default();
     let short: String = line.chars().take(chars).collect();
     if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+/// How long ago something was that happened so many milliseconds after the Unix epoch, roughly.
+pub(crate) fn since(unix_millis: u64, now: Duration) -> String {
+    let seconds = now.saturating_sub(Duration::from_millis(unix_millis)).as_secs();
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
 }
 
 /// The beginning of a content address, enough for people.

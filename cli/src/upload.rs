@@ -1,21 +1,13 @@
-//! Bringing a bundle to a node, and having it deployed.
+//! Bringing a bundle to a node.
 
 use std::path::Path;
-use std::pin::pin;
-use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use midflight_dsu::bundle::{BUNDLE_BYTES_MAX, Bundle};
-use midflight_dsu::protocol::{CHUNK_BYTES, Chunk, Deploy, Deployed, Offer, Progress, Wanted};
-use midflight_process::CallError;
-use midflight_process::message::Message as _;
+use midflight_dsu::protocol::{CHUNK_BYTES, Chunk, Offer, Wanted};
 use midflight_runtime::Handle;
 
 use crate::control::Control;
 use crate::error::Error;
-
-/// How long a deployment may take, on all nodes: each of its steps has a shorter deadline there.
-const DEPLOYED_WITHIN: Duration = Duration::from_secs(600);
 
 /// A bundle file, read and whole.
 #[derive(Debug, Clone)]
@@ -62,15 +54,6 @@ impl BundleFile {
     }
 }
 
-/// What a deployment has come to.
-#[derive(Debug)]
-pub(crate) enum Deployment {
-    /// It is under way; nobody waited for its end.
-    UnderWay,
-    /// It is over.
-    Over(Deployed),
-}
-
 /// Sends the parts of a bundle that the node has not. Answers how many bytes that were.
 pub(crate) async fn send(control: &Control, file: &BundleFile) -> Result<u64, Error> {
     let (address, size) = (file.address(), file.bytes.len() as u64);
@@ -97,61 +80,4 @@ pub(crate) async fn send(control: &Control, file: &BundleFile) -> Result<u64, Er
         let chunk = Chunk { address: address.clone(), offset, bytes: bytes.to_vec() };
         wanted = control.ask(chunk).await?;
     }
-}
-
-/// Has a bundle deployed that the node has. Each step on each node is told to `tell`. With `wait`,
-/// ends with the deployment; without, as soon as the first step shows that it has begun.
-pub(crate) async fn deploy(
-    control: &Control,
-    address: String,
-    wait: bool,
-    tell: impl Fn(&Progress) + Send + Sync + 'static,
-) -> Result<Deployment, Error> {
-    let pid = control.pid;
-    let run = control.through.run("deploy", move |cx| async move {
-        let deploy = Deploy { address, watcher: Some(cx.me()) };
-        let mut ending = pin!(cx.call::<Deploy, Deployed>(pid, deploy, DEPLOYED_WITHIN));
-        loop {
-            match select(ending.as_mut(), pin!(cx.expect::<Progress>())).await {
-                Either::Left((ended, _)) => {
-                    while let Some(step) = cx.expect_timeout::<Progress>(Duration::ZERO).await {
-                        tell(&step);
-                    }
-                    return ended.map(Deployment::Over);
-                }
-                Either::Right((step, _)) => {
-                    tell(&step);
-                    if !wait {
-                        return Ok::<_, CallError>(Deployment::UnderWay);
-                    }
-                }
-            }
-        }
-    });
-    let ended = run.await.ok_or_else(|| Error::Wrong("this node has closed".into()))?;
-    ended.map_err(|source| Error::Call {
-        node: control.node.clone(),
-        request: Deploy::NAME,
-        source: Box::new(source),
-    })
-}
-
-/// What a deployment that is over means for who asked for it.
-pub(crate) fn judge(deployed: Deployed) -> Result<Everywhere, Error> {
-    match deployed {
-        Deployed::Everywhere { name, version, switched, nodes } => {
-            Ok(Everywhere { name, version, switched, nodes })
-        }
-        Deployed::Refused(objections) => Err(Error::Objections(objections)),
-        Deployed::Partly { missing, .. } => Err(Error::Partly(missing)),
-    }
-}
-
-/// A deployment that went well.
-#[derive(Debug)]
-pub(crate) struct Everywhere {
-    pub(crate) name: String,
-    pub(crate) version: u32,
-    pub(crate) switched: u64,
-    pub(crate) nodes: Vec<String>,
 }

@@ -24,6 +24,7 @@ use crate::code::CodeFormat;
 use crate::compare::compare;
 use crate::convert::for_restoring;
 use crate::hash::ContentAddress;
+use crate::history::{Change, History};
 use crate::hosted::{self, StartError};
 use crate::probe::{ProbeRequest, ProbeState, StateVerdict};
 use crate::signature::TrustedKeys;
@@ -71,6 +72,7 @@ struct Inner {
     busy: Mutex<BTreeSet<String>>,
     /// What it takes to go back, for each bundle's name.
     activations: Mutex<BTreeMap<String, Activation>>,
+    history: Mutex<History>,
     /// The file of the bundle that was asked for last: it is asked for in many parts.
     served: Mutex<Option<(ContentAddress, Bytes)>>,
 }
@@ -100,6 +102,7 @@ impl CodeServer {
             node,
             busy: Mutex::default(),
             activations: Mutex::default(),
+            history: Mutex::default(),
             served: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -115,6 +118,19 @@ impl CodeServer {
     #[must_use]
     pub fn versions(&self) -> &Arc<Versions> {
         &self.inner.versions
+    }
+
+    /// The changes of what is current here, of one bundle or of all, the oldest first.
+    #[must_use]
+    pub fn history(&self, bundle: Option<&str>) -> Vec<(String, Change)> {
+        let history = self.inner.history.lock();
+        let changes = history.changes(bundle);
+        changes.map(|(name, change)| (name.to_owned(), change.clone())).collect()
+    }
+
+    /// As [`History::earlier`].
+    pub(crate) fn earlier(&self, bundle: &str, version: Option<u32>) -> Option<ContentAddress> {
+        self.inner.history.lock().earlier(bundle, version).map(|(_, address)| address)
     }
 
     /// Whether a bundle is kept here, whole.

@@ -8,6 +8,7 @@ mod access;
 mod answers;
 mod deploy;
 mod fetch;
+mod history;
 mod lease;
 mod letters;
 mod numbers;
@@ -23,8 +24,9 @@ use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, LettersRequest, NumbersRequest,
-    Offer, ProcessesRequest, Release, Stage, Start, StatusRequest, TraceRequest, Wanted,
+    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, HistoryRequest, LettersRequest,
+    NumbersRequest, Offer, ProcessesRequest, Release, Rollback, Stage, Start, StatusRequest,
+    TraceRequest, Wanted,
 };
 use crate::unlike::{LOOK_EVERY, Told};
 use lease::Leases;
@@ -58,6 +60,8 @@ enum Request {
     Letters(Received<LettersRequest>),
     Numbers(Received<NumbersRequest>),
     Trace(Received<TraceRequest>),
+    History(Received<HistoryRequest>),
+    Rollback(Received<Rollback>),
 }
 
 /// What the control process and its helpers share.
@@ -109,6 +113,8 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::Letters)
         .on(Request::Numbers)
         .on(Request::Trace)
+        .on(Request::History)
+        .on(Request::Rollback)
         .timeout(LOOK_EVERY)
         .await
 }
@@ -126,8 +132,7 @@ impl Control {
                 reply(reply_to, self.part(&message).await);
             }
             Request::Start(Received { message, reply_to, .. }) => {
-                let control = self.clone();
-                self.apart("midflight.start", reply_to, move |_cx| async move {
+                self.apart("midflight.start", reply_to, |control, _cx| async move {
                     control.start(&message)
                 });
             }
@@ -142,8 +147,7 @@ impl Control {
                 reply(reply_to, self.trace(&message, from));
             }
             Request::Letters(Received { message, reply_to, .. }) => {
-                let control = self.clone();
-                self.apart("midflight.letters", reply_to, move |_cx| async move {
+                self.apart("midflight.letters", reply_to, |control, _cx| async move {
                     control.letters(message).await
                 });
             }
@@ -155,26 +159,30 @@ impl Control {
                 reply(reply_to, ());
             }
             Request::Stage(Received { message, reply_to, .. }) => {
-                let control = self.clone();
-                self.apart("midflight.stage", reply_to, move |cx| async move {
+                self.apart("midflight.stage", reply_to, |control, cx| async move {
                     control.stage(&cx, message).await
                 });
             }
             Request::Activate(Received { message, reply_to, .. }) => {
-                let control = self.clone();
-                self.apart("midflight.activate", reply_to, move |_cx| async move {
+                self.apart("midflight.activate", reply_to, |control, _cx| async move {
                     control.activate(message).await
                 });
             }
             Request::Deactivate(Received { message, reply_to, .. }) => {
-                let control = self.clone();
-                self.apart("midflight.deactivate", reply_to, move |_cx| async move {
+                self.apart("midflight.deactivate", reply_to, |control, _cx| async move {
                     control.deactivate(message).await
                 });
             }
+            Request::History(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.history(&message));
+            }
+            Request::Rollback(Received { message, reply_to, .. }) => {
+                self.apart("midflight.rollback", reply_to, |control, cx| async move {
+                    control.rollback(&cx, message).await
+                });
+            }
             Request::Deploy(Received { message, reply_to, .. }) => {
-                let control = self.clone();
-                self.apart("midflight.deploy", reply_to, move |cx| async move {
+                self.apart("midflight.deploy", reply_to, |control, cx| async move {
                     control.deploy(&cx, message).await
                 });
             }
@@ -187,13 +195,14 @@ impl Control {
         &self,
         name: &'static str,
         reply_to: Option<ReplyTo>,
-        answer: impl FnOnce(Context) -> F,
+        answer: impl FnOnce(Self, Context) -> F,
     ) where
         R: Message,
         F: Future<Output = R> + Send + 'static,
     {
+        let control = self.clone();
         let spawned = self.server.node().spawn(name, |cx| {
-            let answer = answer(cx);
+            let answer = answer(control, cx);
             async move { reply(reply_to, answer.await) }
         });
         if let Err(error) = spawned {
@@ -223,8 +232,7 @@ impl Control {
         match took {
             Took::Wanted(wanted) => reply(reply_to, wanted),
             Took::Whole(file) => {
-                let control = self.clone();
-                self.apart("midflight.accept", reply_to, move |_cx| async move {
+                self.apart("midflight.accept", reply_to, move |control, _cx| async move {
                     match control.accept(address, &file).await {
                         Ok(()) => Wanted::No,
                         Err(error) => Wanted::Refused(with_sources(&error)),

@@ -18,6 +18,7 @@ pub mod compiled;
 pub mod control;
 pub mod convert;
 pub mod hash;
+pub mod history;
 pub mod hosted;
 mod incoming;
 pub mod keys;

@@ -3,6 +3,7 @@
 //!
 //! The control process is registered as [`CONTROL`]. All requests are calls.
 
+mod history;
 mod letters;
 mod numbers;
 mod trace;
@@ -10,6 +11,7 @@ mod trace;
 use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
+pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
 pub use trace::{TraceReply, TraceRequest};

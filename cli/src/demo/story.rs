@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use counter_v2::{Add, Reset, Total};
-use midflight_dsu::protocol::{Deployed, Objection, Start, Started, Status, VersionStatus};
+use midflight_dsu::protocol::{Deploy, Deployed, Objection, Start, Started, Status, VersionStatus};
 use midflight_process::{CallError, Pid, Refusal};
 use midflight_runtime::{Handle, Instant};
 
@@ -16,9 +16,9 @@ use super::ledger::Counts;
 use super::load::Load;
 use super::report::Report;
 use super::view::View;
+use crate::deployment::{self, Deployment, step_line};
 use crate::error::{Error, describe, refused_field};
-use crate::push::step_line;
-use crate::upload::{self, BundleFile, Deployment};
+use crate::upload::{self, BundleFile};
 
 /// What the counters' behaviour is called.
 const COUNTER: &str = "counter";
@@ -199,7 +199,7 @@ impl Story<'_> {
     /// Pushes a bundle to the first node and waits until it runs everywhere.
     async fn push_everywhere(&self, file: &BundleFile) -> Result<(), Error> {
         let began = self.runtime.now();
-        let done = upload::judge(self.push(file).await?)?;
+        let done = deployment::judge(self.push(file).await?)?;
         let took = self.runtime.now().since(began).as_secs_f64() * 1e3;
         let (name, version) = (&done.name, done.version);
         let (nodes, switched) = (done.nodes.len(), done.switched);
@@ -216,7 +216,9 @@ impl Story<'_> {
         upload::send(&first.control, file).await?;
         let view = self.view.clone();
         let tell = move |step: &_| view.say(step_line(step).trim_start());
-        match upload::deploy(&first.control, file.address(), true, tell).await? {
+        let address = file.address();
+        let request = |watcher| Deploy { address, watcher };
+        match deployment::deploy(&first.control, request, true, tell).await? {
             Deployment::Over(deployed) => Ok(deployed),
             Deployment::UnderWay => Err(Error::Wrong("the deployment has no end".into())),
         }

@@ -208,3 +208,33 @@ async fn nodes_that_run_different_versions_are_told_of() {
     let same = async || a.status(&[]).await["differences"] == serde_json::json!([]);
     until("both run the same", same).await;
 }
+
+#[tokio::test]
+async fn a_rollback_goes_back_and_the_history_says_so() {
+    let node = NodeProcess::start("a", &[]).await;
+    let at = ["--node", &*node.address];
+    let command = |words: &[&str]| {
+        let words: Vec<String> = words.iter().chain(&at).map(|word| (*word).to_owned()).collect();
+        async move { run(&words.iter().map(String::as_str).collect::<Vec<_>>()).await }
+    };
+    let nothing = command(&["history"]).await.expect(0, &[]).stdout;
+    assert!(nothing.contains("nothing has been current"), "{nothing}");
+    command(&["rollback", "counter"]).await.expect(4, &["nothing else of `counter`", "push"]);
+    for name in ["counter-v1", "counter-v2"] {
+        let file = bundle(name).await;
+        command(&["push", file.to_str().unwrap(), "--wait"]).await.expect(0, &[]);
+    }
+    command(&["start", "counter", "--count", "3"]).await.expect(0, &[]);
+    let back = command(&["rollback", "counter", "--wait", "--json"]).await;
+    let back = back.expect(0, &["activated"]).json();
+    assert_eq!((&back["outcome"], &back["switched"]), (&"deployed".into(), &3.into()));
+    let past = command(&["history", "counter", "--json"]).await.expect(0, &[]).json();
+    let past = past["changes"].as_array().unwrap();
+    let versions: Vec<_> = past.iter().map(|change| change["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, [1, 2, 1]);
+    let shown = command(&["history"]).await.expect(0, &[]).stdout;
+    assert!(
+        shown.contains("VERSION") && shown.contains("v2") && shown.contains("activated"),
+        "{shown}"
+    );
+}

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::error::{NotBack, with_sources};
 use super::{ActivateError, Busy, CodeServer, DeactivateError, refuse_conflicts};
 use crate::hash::ContentAddress;
+use crate::history::{Cause, Change};
 use crate::switch::Switched;
 use crate::versions::Version;
 
@@ -113,6 +114,7 @@ impl CodeServer {
             let processes = new.process_count();
             tracing::info!(bundle = %new.name, version = new.version, processes, "activated");
             inner.activations.lock().insert(new.name.clone(), activation);
+            self.record(&new.name, Cause::Activated);
             Ok(processes)
         } else {
             let not_back = self.go_back(&new, activation).await;
@@ -134,8 +136,17 @@ impl CodeServer {
         let Some(activation) = self.last_activation(&new, rollout)? else { return Ok(()) };
         let not_back = self.go_back(&new, activation).await;
         inner.versions.tell(&inner.node);
+        self.record(&new.name, Cause::TakenBack);
         tracing::info!(bundle = %new.name, version = new.version, "deactivated");
         if not_back.is_empty() { Ok(()) } else { Err(DeactivateError::NotBack(not_back)) }
+    }
+
+    /// Writes down what is current now.
+    fn record(&self, bundle: &str, cause: Cause) {
+        let current = self.inner.versions.current(bundle);
+        let current = current.map(|version| (version.version, version.address));
+        let at = self.inner.node.runtime().unix_time();
+        self.inner.history.lock().record(bundle, Change { current, at, cause });
     }
 
     /// Takes what is known of the last activation, if it was of `new` by that deployment.

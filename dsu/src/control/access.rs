@@ -46,6 +46,8 @@ macro_rules! of_each {
             Request::Letters($received) => $answer,
             Request::Numbers($received) => $answer,
             Request::Trace($received) => $answer,
+            Request::History($received) => $answer,
+            Request::Rollback($received) => $answer,
         }
     };
 }
@@ -61,12 +63,14 @@ impl Request {
             | Self::Activate(_)
             | Self::Deactivate(_)
             | Self::Deploy(_)
+            | Self::Rollback(_)
             | Self::Start(_) => Role::Deploy,
             Self::Fetch(_)
             | Self::Status(_)
             | Self::Processes(_)
             | Self::Letters(_)
             | Self::Numbers(_)
+            | Self::History(_)
             | Self::Trace(_) => Role::Inspect,
         }
     }

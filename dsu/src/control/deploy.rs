@@ -136,7 +136,7 @@ impl Control {
         })
     }
 
-    fn objection(&self, step: &str, reason: String) -> Objection {
+    pub(super) fn objection(&self, step: &str, reason: String) -> Objection {
         let node = self.server.node().name().to_owned();
         Objection { node, step: step.to_owned(), reason, type_name: None, field: None }
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
-use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Offer, Wanted};
+use midflight_dsu::history::Cause;
+use midflight_dsu::protocol::{
+    CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Offer, Rollback, Wanted,
+};
 use midflight_process::message::Message;
 use midflight_process::{Context, Pid};
 use midflight_tests::compiled_format::{bundle, key};
@@ -78,6 +81,56 @@ fn a_push_to_one_node_reaches_all_and_an_incompatible_one_reaches_none() {
         // Back to version 1: an update like any other.
         let back = push_and_deploy(&servers[0], "counter-v1", &world).await;
         assert!(matches!(back, Deployed::Everywhere { version: 1, switched: 3, .. }), "{back:?}");
+    });
+}
+
+async fn rollback(server: &CodeServer, to: Option<u32>) -> Deployed {
+    let control = server.node().whereis(CONTROL).unwrap();
+    let rolled_back = server.node().run("operator", move |cx| async move {
+        let rollback = Rollback { name: "counter".into(), to, watcher: None };
+        cx.call::<_, Deployed>(control, rollback, MINUTE).await.unwrap()
+    });
+    rolled_back.await.unwrap()
+}
+
+#[test]
+fn a_rollback_brings_all_to_what_was_current_before_and_keeps_their_state() {
+    simulate(10, |world| async move {
+        let servers = cluster(&world).await;
+        push_and_deploy(&servers[0], "counter-v1", &world).await;
+        let Deployed::Refused(no) = rollback(&servers[0], None).await else { panic!("to what?") };
+        assert!(no[0].reason.contains("nothing else of `counter`"), "{no:?}");
+        let counter = start(&servers[2], "counter", &());
+        push_and_deploy(&servers[1], "counter-v2", &world).await;
+        let added = servers[1].node().run("client", move |cx| async move {
+            let add = counter_v1::Add { seq: 1, amount: 5 };
+            cx.call::<_, counter_v1::Total>(counter, add, MINUTE).await.unwrap().total
+        });
+        assert_eq!(added.await.unwrap(), 5);
+
+        // By a node that the bundle was not pushed to.
+        let back = rollback(&servers[2], None).await;
+        assert!(matches!(back, Deployed::Everywhere { version: 1, switched: 1, .. }), "{back:?}");
+        for server in &servers {
+            assert!(versions(server).contains(&(2, false, 0)), "{:?}", versions(server));
+            let past = server.history(Some("counter"));
+            let versions = past.iter().map(|(_, change)| change.current.unwrap().0);
+            assert_eq!(versions.collect::<Vec<_>>(), [1, 2, 1]);
+            assert!(past.iter().all(|(_, change)| change.cause == Cause::Activated));
+            assert!(past.windows(2).all(|pair| pair[0].1.at <= pair[1].1.at));
+        }
+        let total = servers[0].node().run("client", move |cx| async move {
+            cx.call::<_, counter_v1::Total>(counter, counter_v1::Get { seq: 2 }, MINUTE)
+                .await
+                .unwrap()
+                .total
+        });
+        assert_eq!(total.await.unwrap(), 5, "the state came back with it");
+
+        let forth = rollback(&servers[0], Some(2)).await;
+        assert!(matches!(forth, Deployed::Everywhere { version: 2, .. }), "{forth:?}");
+        let Deployed::Refused(no) = rollback(&servers[0], Some(9)).await else { panic!("to 9?") };
+        assert!(no[0].reason.contains("no version 9"), "{no:?}");
     });
 }
 

@@ -1,0 +1,59 @@
+//! `midflight history`: what was current on a node, and since when.
+
+use std::time::Duration;
+
+use midflight_dsu::protocol::{ChangeStatus, Changes, HistoryRequest};
+use midflight_runtime::Handle;
+use serde_json::{Value, json};
+
+use crate::args::Reach;
+use crate::error::Error;
+use crate::{control, output};
+
+/// Flags of `history`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The bundle's name [default: all]
+    name: Option<String>,
+    #[command(flatten)]
+    reach: Reach,
+    /// Prints one JSON value
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
+    let now = runtime.unix_time();
+    let control = control::reach(&runtime, &args.reach).await?;
+    let answer = control.ask(HistoryRequest { name: args.name }).await;
+    control.through.shutdown().await;
+    let changes: Changes = answer?;
+    output::either(args.json, &as_json(&changes), || for_people(&changes, now))
+}
+
+fn as_json(changes: &Changes) -> Value {
+    let listed = changes.changes.iter().map(|change| {
+        json!({
+            "name": change.name, "version": change.version, "address": change.address,
+            "unix_millis": change.unix_millis, "cause": change.cause,
+        })
+    });
+    json!({ "node": changes.node, "changes": listed.collect::<Vec<_>>() })
+}
+
+fn for_people(changes: &Changes, now: Duration) -> String {
+    if changes.changes.is_empty() {
+        return format!("nothing has been current on {} since it was started\n", changes.node);
+    }
+    let mut rows =
+        vec![["BUNDLE", "VERSION", "ADDRESS", "SINCE", "BY"].map(str::to_owned).to_vec()];
+    rows.extend(changes.changes.iter().map(|change| row(change, now)));
+    output::table(&rows)
+}
+
+fn row(change: &ChangeStatus, now: Duration) -> Vec<String> {
+    let version = change.version.map_or_else(|| "none".into(), |version| format!("v{version}"));
+    let address = change.address.as_deref().map_or("-", output::short);
+    let since = format!("{} ago", output::since(change.unix_millis, now));
+    vec![change.name.clone(), version, address.to_owned(), since, change.cause.clone()]
+}

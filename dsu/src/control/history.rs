@@ -1,0 +1,45 @@
+//! A bundle's past, and going back to it.
+
+use midflight_process::Context;
+
+use super::Control;
+use crate::history::{Cause, Change};
+use crate::protocol::{ChangeStatus, Changes, Deploy, Deployed, HistoryRequest, Rollback};
+
+impl Control {
+    /// What was current here.
+    pub(super) fn history(&self, request: &HistoryRequest) -> Changes {
+        let node = self.server.node().name().to_owned();
+        let changes = self.server.history(request.name.as_deref());
+        Changes { node, changes: changes.into_iter().map(status).collect() }
+    }
+
+    /// Deploys what was current here before: a rollback is an update like any other, and is checked as one.
+    pub(super) async fn rollback(&self, cx: &Context, rollback: Rollback) -> Deployed {
+        let Rollback { name, to, watcher } = rollback;
+        let Some(address) = self.server.earlier(&name, to) else {
+            let wanted = to.map_or_else(|| "nothing else".into(), |to| format!("no version {to}"));
+            let reason = format!(
+                "{wanted} of `{name}` was current on this node before the present version, since the node \
+                 was started: push the bundle that you want to go back to"
+            );
+            return Deployed::Refused(vec![self.objection("rollback", reason)]);
+        };
+        self.deploy(cx, Deploy { address: address.to_string(), watcher }).await
+    }
+}
+
+fn status((name, change): (String, Change)) -> ChangeStatus {
+    let Change { current, at, cause } = change;
+    let cause = match cause {
+        Cause::Activated => "activated",
+        Cause::TakenBack => "taken back",
+    };
+    ChangeStatus {
+        name,
+        version: current.map(|(version, _)| version),
+        address: current.map(|(_, address)| address.to_string()),
+        unix_millis: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+        cause: cause.to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! What was current on a node, and since when: where a rollback goes back to.
+//!
+//! It begins with the node, lives in its memory, and is bounded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::hash::ContentAddress;
+
+/// Changes remembered for each bundle's name; the oldest goes first.
+const CHANGES_MAX: usize = 64;
+
+/// A change of what is current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What is current from then on; none when nothing is.
+    pub current: Option<(u32, ContentAddress)>,
+    /// When, on the node's clock, since the Unix epoch.
+    pub at: Duration,
+    /// How it came about.
+    pub cause: Cause,
+}
+
+/// How another version became current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It was activated.
+    Activated,
+    /// An activation was taken back, because another node could not follow.
+    TakenBack,
+}
+
+/// The changes of one node, by the bundles' names.
+#[derive(Debug, Default)]
+pub struct History {
+    changes: BTreeMap<String, VecDeque<Change>>,
+}
+
+impl History {
+    /// Writes a change down.
+    pub(crate) fn record(&mut self, bundle: &str, change: Change) {
+        let changes = self.changes.entry(bundle.to_owned()).or_default();
+        if changes.len() == CHANGES_MAX {
+            changes.pop_front();
+        }
+        changes.push_back(change);
+    }
+
+    /// The changes of a bundle, or of all, the oldest first.
+    pub fn changes<'a>(
+        &'a self,
+        bundle: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, &'a Change)> {
+        let wanted = self.changes.iter().filter(move |(name, _)| bundle.is_none_or(|b| b == *name));
+        wanted.flat_map(|(name, changes)| changes.iter().map(move |change| (name.as_str(), change)))
+    }
+
+    /// What a rollback of `bundle` goes back to: the bundle of `version` that was current last, or, where
+    /// none is named, what was current before the present one. Never the present one itself.
+    #[must_use]
+    pub fn earlier(&self, bundle: &str, version: Option<u32>) -> Option<(u32, ContentAddress)> {
+        let mut past = self.changes.get(bundle)?.iter().rev();
+        let present = past.next()?.current;
+        past.filter_map(|change| change.current)
+            .filter(|earlier| Some(earlier.1) != present.map(|(_, address)| address))
+            .find(|(earlier, _)| version.is_none_or(|version| version == *earlier))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(byte: u8) -> ContentAddress {
+        ContentAddress::of(&[byte])
+    }
+
+    fn history(changes: &[Option<u8>]) -> History {
+        let mut history = History::default();
+        for current in changes {
+            let current = current.map(|version| (u32::from(version), address(version)));
+            history.record("a", Change { current, at: Duration::ZERO, cause: Cause::Activated });
+        }
+        history
+    }
+
+    fn earlier(changes: &[Option<u8>], version: Option<u32>) -> Option<u32> {
+        history(changes).earlier("a", version).map(|(version, _)| version)
+    }
+
+    #[test]
+    fn a_rollback_goes_to_what_was_current_before() {
+        assert_eq!(earlier(&[Some(1), Some(2)], None), Some(1));
+        assert_eq!(earlier(&[Some(1), Some(2), Some(1)], None), Some(2), "and forth again");
+        assert_eq!(
+            earlier(&[Some(1), Some(2), Some(2)], None),
+            Some(1),
+            "the same again is no change"
+        );
+        assert_eq!(earlier(&[Some(1), None], None), Some(1), "nothing is current");
+        assert_eq!(earlier(&[Some(1), Some(2), Some(3)], Some(1)), Some(1));
+    }
+
+    #[test]
+    fn without_a_past_there_is_nothing_to_go_back_to() {
+        assert_eq!(earlier(&[], None), None);
+        assert_eq!(earlier(&[Some(1)], None), None);
+        assert_eq!(earlier(&[Some(1), Some(2)], Some(7)), None);
+        assert_eq!(earlier(&[Some(1), Some(2)], Some(2)), None, "it is there already");
+        assert_eq!(history(&[Some(1), Some(2)]).earlier("b", None), None);
+    }
+
+    #[test]
+    fn the_oldest_changes_are_forgotten() {
+        let history = history(&[Some(1); 3 * CHANGES_MAX]);
+        assert_eq!(history.changes(Some("a")).count(), CHANGES_MAX);
+        assert_eq!(history.changes(Some("b")).count(), 0);
+        assert_eq!(history.changes(None).count(), CHANGES_MAX);
+    }
+}
