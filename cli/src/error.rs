@@ -175,6 +175,8 @@ impl Error {
                     "whoever has none needs the cluster's: --secret-file FILE, or MIDFLIGHT_SECRET_FILE",
                 )
             }
+            // It says itself what to do.
+            Self::Join { source: JoinError::NoCommonProtocol { .. }, .. } => None,
             Self::Join { source: JoinError::Refused { reason, .. }, .. }
                 if !reason.contains("secret") =>
             {
@@ -258,7 +260,7 @@ fn join_code(error: &JoinError) -> u8 {
         {
             REFUSED
         }
-        JoinError::Refused { .. } => REFUSED,
+        JoinError::Refused { .. } | JoinError::NoCommonProtocol { .. } => REFUSED,
         JoinError::BadAddress(_) => USAGE,
         JoinError::Unreachable { source, .. } if *source.kind() == ConnectErrorKind::BadAddress => {
             USAGE

@@ -81,7 +81,7 @@ impl Node {
                 // One of several is this node itself.
                 Err(error) if address != seed && is_useless(&error) => {}
                 // A no says more than a silence.
-                Err(error) if matches!(error, JoinError::Refused { .. }) => said = Some(error),
+                Err(error) if error.says_no() => said = Some(error),
                 Err(error) => said = said.or(Some(error)),
             }
         }
@@ -184,7 +184,7 @@ fn outcome(dialled: Result<NodeId, JoinError>) -> Outcome {
     match dialled {
         Ok(node) => Outcome::Reached(node),
         Err(error) if is_useless(&error) => Outcome::Useless(error.to_string()),
-        Err(JoinError::Refused { reason, .. }) => Outcome::Refused(reason),
+        Err(error) if error.says_no() => Outcome::Refused(error.to_string()),
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }

@@ -6,6 +6,7 @@ use midflight_transport_api::{Address, ConnectError, EndPoint};
 use std::time::Duration;
 
 use crate::node::Node;
+use crate::peer::handshake::{Refused, Versions};
 
 /// No link to a node could be made.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,20 @@ pub enum JoinError {
         /// Why.
         reason: String,
     },
+    /// The two nodes speak no common version of the nodes' protocol: the one that is behind must be updated.
+    #[error(
+        "{address}: no common node protocol: this node speaks {} to {}, the other {} to {}: update the \
+         one that is behind",
+        ours.0, ours.1, theirs.0, theirs.1
+    )]
+    NoCommonProtocol {
+        /// What was dialled.
+        address: String,
+        /// Lowest and highest version spoken here.
+        ours: (u16, u16),
+        /// Lowest and highest version spoken there.
+        theirs: (u16, u16),
+    },
     /// No answer in time.
     #[error("{address}: no answer within {after:?}")]
     TimedOut {
@@ -44,6 +59,21 @@ pub enum JoinError {
     /// This node is closed.
     #[error("this node is closed")]
     Closed,
+}
+
+impl JoinError {
+    fn refused(address: &Address, refused: Refused) -> Self {
+        let address = address.to_string();
+        match refused.versions {
+            Some(Versions { ours, theirs }) => Self::NoCommonProtocol { address, ours, theirs },
+            None => Self::Refused { address, reason: refused.reason },
+        }
+    }
+
+    /// Whether somebody is there and says no.
+    pub(crate) const fn says_no(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NoCommonProtocol { .. })
+    }
 }
 
 impl Node {
@@ -81,7 +111,7 @@ impl Node {
         let unreachable = |source| JoinError::Unreachable { address: address.to_string(), source };
         let link = end_point.connect(address).await.map_err(unreachable)?;
         let state = self.inner.links.lock().get(link.id());
-        let refused = |reason| JoinError::Refused { address: address.to_string(), reason };
+        let refused = |refused: Refused| JoinError::refused(address, refused);
         let state = state.ok_or_else(|| refused("the link was lost at once".into()))?;
         let outcome = state.outcome().await;
         outcome.unwrap_or_else(|_gone| Err("the link was lost".into())).map_err(refused)

@@ -12,7 +12,7 @@ use midflight_message::NodeId;
 use midflight_transport_api::Address;
 
 use crate::membership::member::Member;
-use crate::peer::wire::{Hello, PROTOCOL, Signal};
+use crate::peer::wire::{Hello, Signal, common};
 
 /// What all nodes of a cluster know.
 #[derive(Clone)]
@@ -45,16 +45,36 @@ pub struct WeakSecret {
     len: usize,
 }
 
+/// Why there is no link between two nodes, in words; with the versions, where these are why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    pub(crate) versions: Option<Versions>,
+}
+
+/// The lowest and highest version of the nodes' protocol that each of two speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Versions {
+    pub(crate) ours: (u16, u16),
+    pub(crate) theirs: (u16, u16),
+}
+
+impl<T: Into<String>> From<T> for Refused {
+    fn from(reason: T) -> Self {
+        Self { reason: reason.into(), versions: None }
+    }
+}
+
 /// What the shell does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Send(Signal),
-    /// The peer is who it says: listen to it.
-    Verified(Hello),
+    /// The peer is who it says, and speaks this version of the protocol: listen to it.
+    Verified(Hello, u16),
     /// And it listens to us: speak.
     Welcome,
     /// Tell the peer why, then cut the link.
-    Refuse(String),
+    Refuse(Refused),
 }
 
 /// One link's handshake, seen from one side.
@@ -102,8 +122,8 @@ impl Handshake {
     }
 
     fn hello(&mut self, hello: &Hello) -> Vec<Action> {
-        if let Some(reason) = self.objection(hello) {
-            return vec![Action::Refuse(reason)];
+        if let Some(refused) = self.objection(hello) {
+            return vec![Action::Refuse(refused)];
         }
         self.peer = Some(hello.clone());
         match &self.secret {
@@ -128,34 +148,30 @@ impl Handshake {
             self.verify(peer)
         } else {
             let (own, theirs) = (&self.own.member.name, &peer.member.name);
-            vec![Action::Refuse(format!("{own} and {theirs} do not have the same secret"))]
+            let reason = format!("{own} and {theirs} do not have the same secret");
+            vec![Action::Refuse(reason.into())]
         }
     }
 
     fn verify(&mut self, peer: Hello) -> Vec<Action> {
+        let Some(version) = common(self.own.protocol, peer.protocol) else {
+            return vec![Action::Refuse(no_common_protocol(&self.own, &peer))];
+        };
         self.verified = true;
-        let mut actions = vec![Action::Verified(peer), Action::Send(Signal::Welcome)];
+        let mut actions = vec![Action::Verified(peer, version), Action::Send(Signal::Welcome)];
         if self.welcome {
             actions.push(Action::Welcome);
         }
         actions
     }
 
-    fn objection(&self, hello: &Hello) -> Option<String> {
+    fn objection(&self, hello: &Hello) -> Option<Refused> {
         let own = &self.own;
         if self.peer.is_some() {
             return Some("a second hello".into());
         }
-        if hello.protocol.1 < PROTOCOL.0 || hello.protocol.0 > PROTOCOL.1 {
-            return Some(format!(
-                "no common node protocol: {} speaks {} to {}, {} speaks {} to {}",
-                own.member.name,
-                PROTOCOL.0,
-                PROTOCOL.1,
-                hello.member.name,
-                hello.protocol.0,
-                hello.protocol.1
-            ));
+        if common(own.protocol, hello.protocol).is_none() {
+            return Some(no_common_protocol(own, hello));
         }
         if !Member::is_name(&hello.member.name) {
             return Some("the node's name is not 1 to 64 letters, digits, -, _ or .".into());
@@ -167,25 +183,33 @@ impl Handshake {
             return Some("the node's identity is ours, or none".into());
         }
         if hello.cluster != own.cluster {
-            return Some(format!(
-                "node {} is in cluster `{}`, not in `{}`",
-                own.member.name,
-                own.cluster,
-                shortened(&hello.cluster)
-            ));
+            let theirs = shortened(&hello.cluster);
+            let (name, ours) = (&own.member.name, &own.cluster);
+            return Some(format!("node {name} is in cluster `{ours}`, not in `{theirs}`").into());
         }
         match (own.authenticated, hello.authenticated) {
-            (true, false) => Some(format!(
-                "node {} demands the cluster's secret and the other has none (--secret-file)",
-                own.member.name
-            )),
-            (false, true) => Some(format!(
-                "node {} has no secret and the other demands one (--secret-file)",
-                own.member.name
-            )),
+            (true, false) => Some("demands the cluster's secret and the other has none"),
+            (false, true) => Some("has no secret and the other demands one"),
             _ => None,
         }
+        .map(|what| format!("node {} {what} (--secret-file)", own.member.name).into())
     }
+}
+
+fn no_common_protocol(own: &Hello, peer: &Hello) -> Refused {
+    let (ours, theirs) = (own.protocol, peer.protocol);
+    let behind = if ours.1 < theirs.0 { own } else { peer };
+    let reason = format!(
+        "no common node protocol: {} speaks {} to {}, {} speaks {} to {}: update {}",
+        own.member.name,
+        ours.0,
+        ours.1,
+        shortened(&peer.member.name),
+        theirs.0,
+        theirs.1,
+        shortened(&behind.member.name),
+    );
+    Refused { reason, versions: Some(Versions { ours, theirs }) }
 }
 
 /// The beginning of what a peer says, for logs and for those who wait: it may say as much as it likes.
@@ -206,6 +230,9 @@ fn proof(secret: &Secret, prover: &Hello, verifier: &Hello) -> blake3::Hash {
         part(side.member.address.as_deref().unwrap_or_default().as_bytes());
         part(&side.member.started.to_le_bytes());
         part(side.cluster.as_bytes());
+        // Nobody in between has the two speak an older version than they can.
+        part(&[side.protocol.0.to_le_bytes(), side.protocol.1.to_le_bytes()].concat());
+        part(&side.features.to_le_bytes());
         part(&side.nonce);
     }
     hasher.finalize()
@@ -214,6 +241,7 @@ fn proof(secret: &Secret, prover: &Hello, verifier: &Hello) -> blake3::Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::wire::PROTOCOL;
 
     fn hello(id: u64, name: &str, authenticated: bool) -> Hello {
         Hello {
@@ -268,7 +296,7 @@ mod tests {
 
     fn refusal(actions: &[Action]) -> &str {
         match actions {
-            [Action::Refuse(reason)] => reason,
+            [Action::Refuse(refused)] => &refused.reason,
             other => panic!("{other:?}"),
         }
     }
@@ -280,8 +308,8 @@ mod tests {
             Handshake::new(hello(1, "a", true), secret(own)),
             Handshake::new(hello(2, "b", true), secret(own)),
         );
-        assert_eq!(a, [Action::Verified(hello(2, "b", true)), Action::Welcome]);
-        assert_eq!(b, [Action::Verified(hello(1, "a", true)), Action::Welcome]);
+        assert_eq!(a, [Action::Verified(hello(2, "b", true), 1), Action::Welcome]);
+        assert_eq!(b, [Action::Verified(hello(1, "a", true), 1), Action::Welcome]);
     }
 
     #[test]
@@ -308,6 +336,55 @@ mod tests {
     }
 
     #[test]
+    fn two_of_different_versions_speak_the_highest_that_both_do() {
+        for (ours, theirs, version) in [
+            ((1, 3), (2, 9), Some(3)),
+            ((1, 1), (1, 4), Some(1)),
+            ((2, 2), (1, 2), Some(2)),
+            ((1, 1), (2, 4), None),
+            ((5, 6), (2, 4), None),
+        ] {
+            let own = "a secret of the cluster";
+            let a = Hello { protocol: ours, ..hello(1, "a", true) };
+            let b = Hello { protocol: theirs, ..hello(2, "b", true) };
+            let (of_a, of_b) = meet(
+                Handshake::new(a.clone(), secret(own)),
+                Handshake::new(b.clone(), secret(own)),
+            );
+            let Some(version) = version else {
+                for (actions, versions) in [
+                    (of_a, Versions { ours, theirs }),
+                    (of_b, Versions { ours: theirs, theirs: ours }),
+                ] {
+                    assert!(
+                        matches!(&actions[..], [Action::Refuse(refused)]
+                            if refused.versions == Some(versions)),
+                        "{actions:?}"
+                    );
+                    let behind = if ours.1 < theirs.0 { "update a" } else { "update b" };
+                    assert!(refusal(&actions).ends_with(behind), "{actions:?}");
+                }
+                continue;
+            };
+            assert_eq!(of_a, [Action::Verified(b, version), Action::Welcome]);
+            assert_eq!(of_b, [Action::Verified(a, version), Action::Welcome]);
+        }
+    }
+
+    /// Who is in between cannot make them speak an older one.
+    #[test]
+    fn a_proof_is_for_the_versions_that_were_said() {
+        let own = "a secret of the cluster";
+        let (a, b) = (hello(1, "a", true), hello(2, "b", true));
+        let newer = Hello { protocol: (1, 2), ..b.clone() };
+        let mac = *proof(&secret(own).unwrap(), &newer, &a).as_bytes();
+        let mut a = Handshake::new(a, secret(own));
+        a.take(&Signal::Hello(b)).unwrap();
+        let told = a.take(&Signal::Proof { mac }).unwrap();
+        assert!(refusal(&told).contains("secret"), "{told:?}");
+    }
+
+    #[test]
     fn a_proof_sent_back_proves_nothing() {
         let own = secret("a secret of the cluster");
         let mut a = Handshake::new(hello(1, "a", true), own);
@@ -327,7 +404,7 @@ mod tests {
         let mac = *proof(&secret(own).unwrap(), &b, &hello(1, "a", true)).as_bytes();
         a.take(&Signal::Hello(b)).unwrap();
         let first = a.take(&Signal::Proof { mac }).unwrap();
-        assert!(matches!(&first[..], [Action::Verified(_), Action::Send(Signal::Welcome)]));
+        assert!(matches!(&first[..], [Action::Verified(..), Action::Send(Signal::Welcome)]));
         let second = a.take(&Signal::Proof { mac }).unwrap();
         assert_eq!(refusal(&second), "a second proof");
     }

@@ -9,8 +9,10 @@ use midflight_transport_api::{Link, LinkId};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use crate::peer::handshake::Refused;
+
 /// How a link's handshake ended: the peer's node, or why there is none.
-pub(crate) type Outcome = Result<NodeId, String>;
+pub(crate) type Outcome = Result<NodeId, Refused>;
 
 /// How many links that have ended are remembered.
 const ENDED_MAX: usize = 64;

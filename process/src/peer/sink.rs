@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::announced::Announced;
-use crate::peer::handshake::{Action, Handshake, shortened};
+use crate::peer::handshake::{Action, Handshake, Refused, shortened};
 use crate::peer::link::LinkState;
 use crate::peer::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
 use crate::roles::admission::NotAdmitted;
@@ -125,22 +125,23 @@ impl Sink {
             if done.is_err() && state.is_under_way() {
                 count(&inner.counts.handshakes_refused);
                 tracing::warn!(peer = %state.link.peer().address, "the handshake took too long");
-                state.finish(Err(format!("the handshake took longer than {limit:?}")));
+                state.finish(Err(format!("the handshake took longer than {limit:?}").into()));
                 state.link.abort("the handshake took too long");
             }
         });
     }
 
-    fn refuse(&mut self, why: &str, tell: bool) {
+    fn refuse(&mut self, refused: Refused, tell: bool) {
+        let why = refused.reason.clone();
         self.is_over = true;
         count(&self.inner.counts.handshakes_refused);
         tracing::warn!(peer = %self.link.peer().address, reason = why, "link refused");
-        self.state.finish(Err(why.to_owned()));
+        self.state.finish(Err(refused));
         if tell {
-            self.say(&Signal::Refused { reason: why.to_owned() });
+            self.say(&Signal::Refused { reason: why });
             self.link.close();
         } else {
-            self.link.abort(why);
+            self.link.abort(&why);
         }
     }
 
@@ -148,7 +149,7 @@ impl Sink {
         count(&self.inner.counts.violations);
         self.is_over = true;
         tracing::warn!(peer = %self.link.peer().address, what, "protocol violation: link cut");
-        self.state.finish(Err(format!("the peer violated the protocol: {what}")));
+        self.state.finish(Err(format!("the peer violated the protocol: {what}").into()));
         self.link.abort(what);
     }
 
@@ -313,7 +314,7 @@ impl Sink {
                 let reason = shortened(&reason);
                 tracing::warn!(peer = %self.link.peer().address, reason, "the peer refused");
                 count(&self.inner.counts.handshakes_refused);
-                self.state.finish(Err(reason.to_owned()));
+                self.state.finish(Err(reason.into()));
                 self.link.abort("refused by the peer");
             }
             (_, None) => self.violation("a signal before the handshake"),
@@ -354,16 +355,17 @@ impl Sink {
     fn act(&mut self, action: Action) {
         match action {
             Action::Send(signal) => self.say(&signal),
-            Action::Refuse(reason) => self.refuse(&reason, true),
-            Action::Verified(hello) => self.verified(hello),
+            Action::Refuse(refused) => self.refuse(refused, true),
+            Action::Verified(hello, version) => self.verified(hello, version),
             Action::Welcome => self.welcome(),
         }
     }
 
-    fn verified(&mut self, hello: Hello) {
+    fn verified(&mut self, hello: Hello, version: u16) {
+        tracing::debug!(peer = %hello.member.name, version, "verified");
         match self.inner.admit(&self.link, self.control, hello) {
             Ok(peer) => self.peer = Some(Arc::new(peer)),
-            Err(NotAdmitted { why, tell }) => self.refuse(&why, tell),
+            Err(NotAdmitted { why, tell }) => self.refuse(why.into(), tell),
         }
     }
 
@@ -374,14 +376,14 @@ impl Sink {
                 self.is_up = true;
                 self.state.finish(Ok(peer.id));
             }
-            Err(NotAdmitted { why, tell }) => self.refuse(&why, tell),
+            Err(NotAdmitted { why, tell }) => self.refuse(why.into(), tell),
         }
     }
 
     fn lost(&mut self, loss: &LinkLoss) {
         self.end_run();
         self.inner.links.lock().end(self.link.id());
-        self.state.finish(Err(loss.to_string()));
+        self.state.finish(Err(loss.to_string().into()));
         // One that was verified and not welcomed has never been a peer.
         if let Some(peer) = self.peer.take().filter(|_| self.is_up) {
             self.inner.peer_lost(&peer, loss);

@@ -16,8 +16,17 @@ use crate::peer::ask::{Answer, Question};
 use crate::send::account::Window;
 use crate::{ExitReason, MonitorRef};
 
-/// The lowest and highest version of this protocol spoken here.
+/// The lowest and highest version of this protocol spoken here. It is 1 until something has been released:
+/// before that nobody runs programs of two versions, and what the frames are is free to change. From then
+/// on whatever changes what a frame means, or what must be understood, takes the next number, and the
+/// lowest goes up only when no living release speaks it alone.
 pub(crate) const PROTOCOL: (u16, u16) = (1, 1);
+
+/// The highest version in both ranges.
+pub(crate) const fn common(ours: (u16, u16), theirs: (u16, u16)) -> Option<u16> {
+    let highest = if ours.1 < theirs.1 { ours.1 } else { theirs.1 };
+    if highest >= ours.0 && highest >= theirs.0 { Some(highest) } else { None }
+}
 
 const MESSAGE: u8 = 1;
 const CALL: u8 = 2;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use midflight_process::{Context, Down, Node, NodeId, Received};
+use midflight_process::{Context, Down, JoinError, Node, NodeId, Received};
 use midflight_transport_api::{
     Bind, ConnectionId, EndPoint, Link, LinkAcceptor, LinkEvent, LinkSink, Room, Transport as _,
 };
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::world::{World, simulate};
@@ -45,6 +46,26 @@ struct Card<'a> {
     leaves: bool,
 }
 
+fn hello<'a>(name: &'a str, id: NodeId, address: &'a str) -> Hello<'a> {
+    Hello {
+        protocol: (1, 1),
+        features: 0,
+        cluster: "midflight",
+        member: Card {
+            name,
+            id,
+            address: Some(address),
+            started: 0,
+            revision: 0,
+            catalogue: [0; 32],
+            leaves: false,
+        },
+        authenticated: false,
+        nonce: [7; 32],
+        window: (1_024, 1 << 20, 1 << 30),
+    }
+}
+
 /// Takes nothing in.
 struct Deaf;
 
@@ -75,26 +96,7 @@ impl Impostor {
         let connection = link.open().unwrap();
         let impostor = Self { link, connection, _end_point: end_point };
         let address = at.to_string();
-        impostor.signal(&(
-            HELLO,
-            Hello {
-                protocol: (1, 1),
-                features: 0,
-                cluster: "midflight",
-                member: Card {
-                    name,
-                    id,
-                    address: Some(&address),
-                    started: 0,
-                    revision: 0,
-                    catalogue: [0; 32],
-                    leaves: false,
-                },
-                authenticated: false,
-                nonce: [7; 32],
-                window: (1_024, 1 << 20, 1 << 30),
-            },
-        ));
+        impostor.signal(&(HELLO, hello(name, id, &address)));
         impostor.signal(&WELCOME);
         impostor
     }
@@ -117,6 +119,73 @@ impl Impostor {
         let words = [to.0, to.1, from.0, from.1, ty];
         std::iter::once(kind).chain(words.into_iter().flat_map(u32::to_le_bytes)).collect()
     }
+}
+
+/// A program of another version: it presents itself on every link, and keeps what it is told.
+struct Foreign {
+    protocol: (u16, u16),
+    name: String,
+    id: NodeId,
+    address: String,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl LinkAcceptor for Foreign {
+    fn link_up(&self, link: Arc<dyn Link>) -> Box<dyn LinkSink> {
+        let hello = Hello { protocol: self.protocol, ..hello(&self.name, self.id, &self.address) };
+        let connection = link.open().unwrap();
+        for signal in [postcard::to_stdvec(&(HELLO, hello)), postcard::to_stdvec(&WELCOME)] {
+            let frame = [vec![SIGNAL], signal.unwrap()].concat();
+            link.write(Room::Small, &mut |batch| batch.message(connection, &frame).unwrap())
+                .unwrap();
+        }
+        Box::new(Hears(self.heard.clone()))
+    }
+}
+
+struct Hears(Arc<Mutex<Vec<u8>>>);
+
+impl LinkSink for Hears {
+    fn event(&mut self, event: LinkEvent<'_>) {
+        if let LinkEvent::Received { payload, .. } = event {
+            self.0.lock().extend_from_slice(payload.as_slice());
+        }
+    }
+}
+
+#[test]
+fn programs_of_different_versions_meet_where_their_ranges_do() {
+    simulate(|world| async move {
+        let a = world.node("a").await;
+        let ranges = [((1, 9), true), ((0, 1), true), ((2, 9), false), ((0, 0), false)];
+        for (number, (protocol, meets)) in ranges.into_iter().enumerate() {
+            let (name, id) = (format!("foreign{number}"), NodeId(79 + number as u64));
+            let at = World::address(&name);
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let foreign =
+                Foreign { protocol, name, id, address: at.to_string(), heard: heard.clone() };
+            let transport = world.hub.transport(world.runtime.clone());
+            let bind = Bind::Listen { listen: at.clone(), advertise: None };
+            let _end_point = transport.open(bind, Arc::new(foreign)).await.unwrap();
+            let joined = a.connect(&at).await;
+            if meets {
+                assert_eq!(joined.unwrap(), id);
+                a.disconnect(id);
+                crate::world::until(&a, || a.peers().is_empty()).await;
+                continue;
+            }
+            match joined.unwrap_err() {
+                JoinError::NoCommonProtocol { ours, theirs, .. } => {
+                    assert_eq!((ours, theirs), ((1, 1), protocol));
+                }
+                error => panic!("{error}"),
+            }
+            world.runtime.sleep(Duration::from_millis(10)).await;
+            let heard = String::from_utf8_lossy(&heard.lock()).into_owned();
+            let told = format!("speaks {} to {}: update", protocol.0, protocol.1);
+            assert!(heard.contains(&told), "the other is told so: {heard}");
+        }
+    });
 }
 
 /// Asks, watches and receives; is well when it was told the truth.
