@@ -86,11 +86,7 @@ impl Control {
 
     /// Asks, and waits for the answer.
     pub(crate) async fn ask<M: Message, R: Message>(&self, message: M) -> Result<R, Error> {
-        let pid = self.pid;
-        let asked = self.through.run("operator", move |cx| async move {
-            cx.call::<M, R>(pid, message, ANSWER_WITHIN).await
-        });
-        let answer = asked.await.ok_or_else(|| Error::Wrong("this node has closed".into()))?;
+        let answer = self.through.call::<M, R>(self.pid, message, ANSWER_WITHIN).await;
         answer.map_err(|source| Error::Call {
             node: self.node.clone(),
             request: M::NAME,

@@ -72,6 +72,9 @@ pub enum SendError {
     /// [`Context::reconnect`](crate::Context::reconnect).
     #[error("messages to the node of {0} may be lost, which has not been accepted (reconnect)")]
     Disconnected(Pid),
+    /// A call of code that is no process ([`Node::call`](crate::Node::call)) needs one to be started.
+    #[error(transparent)]
+    Spawn(crate::SpawnError),
     /// The message is larger than the transport takes.
     #[error("the message is larger than {max} bytes, the transport's limit")]
     TooLarge {

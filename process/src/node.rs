@@ -5,6 +5,7 @@ pub(crate) mod ending;
 pub(crate) mod inner;
 pub(crate) mod limits;
 pub(crate) mod numbers;
+mod outside;
 
 use std::future::Future;
 use std::sync::Arc;

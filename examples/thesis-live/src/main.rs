@@ -57,16 +57,11 @@ async fn run(runtime: Handle) -> Result<(), BoxError> {
 
 /// Asks the one process for a line, again and again.
 async fn print_ticks(node: &Node, ticker: Pid) -> Result<(), BoxError> {
-    let printing = node.run("printer", move |cx| async move {
-        loop {
-            match cx.call::<Tick, Line>(ticker, Tick {}, Duration::from_secs(10)).await {
-                Ok(line) => println!("{}", line.text),
-                Err(error) => return error,
-            }
-            cx.sleep(TICK_EVERY).await;
-        }
-    });
-    Err(printing.await.map_or_else(|| "the printer ended".into(), Box::from))
+    loop {
+        let line: Line = node.call(ticker, Tick {}, Duration::from_secs(10)).await?;
+        println!("{}", line.text);
+        node.runtime().sleep(TICK_EVERY).await;
+    }
 }
 
 /// Builds and switches whenever the source has changed.

@@ -44,16 +44,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     host.register("porter", porter)?;
 
     let reached = guest.connect(&host.address().ok_or("the host listens")?).await?;
-    let visit = guest.run("visitor", move |cx| async move {
-        for name in ["Ping", "Pong"] {
-            let hello = Hello(name.to_owned());
-            let welcome: Welcome =
-                cx.call(("porter", reached), hello, Duration::from_secs(5)).await?;
-            println!("{}: {}", cx.me(), welcome.0);
-        }
-        Ok::<_, midflight_process::CallError>(())
-    });
-    visit.await.ok_or("the visitor ended early")??;
+    for name in ["Ping", "Pong"] {
+        let porter = ("porter", reached);
+        let hello = Hello(name.to_owned());
+        let welcome: Welcome = guest.call(porter, hello, Duration::from_secs(5)).await?;
+        println!("{}: {}", guest.name(), welcome.0);
+    }
     guest.shutdown().await;
     host.shutdown().await;
     println!("over {}", path.display());

@@ -33,6 +33,7 @@ mod mismatch;
 mod monitors;
 mod names;
 mod order;
+mod outside;
 mod processes;
 mod receive;
 mod refusals;
