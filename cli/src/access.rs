@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use midflight_process::{Member, NodeBuilder, Roles};
+use midflight_process::{NodeBuilder, RoleTable, Roles};
 use midflight_transport_api::Address;
 
 use crate::error::Error;
@@ -24,7 +24,7 @@ impl FromStr for RoleOf {
         let roles = roles.parse::<Roles>().map_err(|error| error.to_string())?;
         match name {
             "*" => Ok(Self { peer: None, roles }),
-            name if Member::is_name(name) => Ok(Self { peer: Some(name.to_owned()), roles }),
+            name if RoleTable::is_name(name) => Ok(Self { peer: Some(name.to_owned()), roles }),
             name => Err(format!("`{name}` is no node's name, nor `*`")),
         }
     }

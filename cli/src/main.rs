@@ -25,6 +25,7 @@ mod node;
 mod output;
 mod ps;
 mod push;
+mod roles;
 mod rollback;
 mod secret;
 mod signals;

@@ -14,6 +14,7 @@ use crate::args::{Wire, WireName};
 use crate::error::{Error, says_no};
 use crate::metrics::Page;
 use crate::network::{HostPort, Network};
+use crate::roles::RolesFile;
 use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
 use crate::{control, host, metrics, output, secret, user_data};
@@ -51,6 +52,10 @@ pub(crate) struct Args {
     /// all, or none; `*` for NAME is everybody who is not named [default: *=all]
     #[arg(long, value_name = "NAME=ROLES", num_args = 1..)]
     role: Vec<RoleOf>,
+    /// A file with a line `NAME = ROLES` for each, as for --role; a NAME that ends with `*` stands for all
+    /// that begin so. It is read again when it changes, and on SIGHUP
+    #[arg(long, value_name = "FILE", conflicts_with = "role")]
+    roles: Option<PathBuf>,
     /// The folder for code [default: nodes/NAME in the user's data folder]
     #[arg(long, value_name = "DIR", env = "MIDFLIGHT_DATA")]
     data: Option<PathBuf>,
@@ -100,8 +105,11 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
         None => user_data::folder(None)?.join("nodes").join(&name),
     };
     let data = host::prepared(&data)?;
-    let (node, seeds) = start(&runtime, network.transport(), &args, name, secret).await?;
+    let roles = args.roles.as_deref().map(RolesFile::read).transpose()?;
+    let (node, seeds) =
+        start(&runtime, network.transport(), &args, name, secret, roles.as_ref()).await?;
     let _watch = network.watch(&runtime)?;
+    let _roles = roles.map(|roles| roles.watch(&node)).transpose()?;
     if args.trust.is_empty() {
         tracing::warn!("this node trusts no key and takes no bundles: give --trust KEY");
     }
@@ -159,6 +167,7 @@ async fn start(
     args: &Args,
     name: String,
     secret: Option<Secret>,
+    roles: Option<&RolesFile>,
 ) -> Result<(Node, Vec<Address>), Error> {
     let seeds = args.join.iter().map(|seed| seed.address(transport)).collect::<Result<_, _>>()?;
     let limits = Limits { shutdown_timeout: args.drain(), ..Limits::default() };
@@ -167,6 +176,10 @@ async fn start(
         builder = builder.advertise(advertise.address(transport)?);
     }
     let builder = access::grant(builder, &args.role, args.trust_loopback);
+    let builder = match roles {
+        Some(roles) => builder.role_table(roles.table().clone()),
+        None => builder,
+    };
     let started =
         control::guarded(builder, transport, secret).start(transport, runtime.clone()).await;
     let node =

@@ -106,6 +106,7 @@ pub use peer::handshake::{Secret, WeakSecret};
 pub use receive::{AnyMessage, ReadError, Receive, Received};
 pub use reconnect::Disconnected;
 pub use relations::ReconnectPolicy;
+pub use roles::table::{ParseRoleTableError, RoleTable};
 pub use roles::{NotAllowed, ParseRolesError, Role, Roles};
 pub use scheduler::actions::{Readable, Unsent};
 pub use scheduler::body::{Body, Flow, Label};

@@ -44,7 +44,7 @@ use crate::peer::overflow::{Kept, Overflow};
 use crate::peer::pending::Pending;
 use crate::peer::wire::{Hello, Place, Signal, put_signal};
 use crate::reconnect::senders::Senders;
-use crate::roles::Granted;
+use crate::roles::{Granted, Grants};
 use crate::send::account::{Account, Accounts, Window};
 use crate::types::TypeTable;
 
@@ -64,7 +64,7 @@ pub(crate) struct Peer {
     /// How it presented itself when the link was made.
     pub(crate) card: Card,
     /// What it may do here.
-    pub(crate) granted: Granted,
+    pub(crate) granted: Grants,
     pub(crate) link: Arc<dyn Link>,
     /// The longest message both sides take, in bytes.
     pub(crate) message_max: usize,
@@ -133,7 +133,7 @@ impl Peer {
             name: member.name.clone(),
             address: member.address.clone(),
             card: member,
-            granted,
+            granted: Grants::new(granted),
             link,
             message_max,
             window: hello.window,

@@ -5,11 +5,12 @@
 
 pub(crate) mod admission;
 pub(crate) mod gate;
+pub(crate) mod table;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use midflight_message::Schema;
 use midflight_transport_api::{Address, Capabilities, Link};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::peer::ask::Question;
 use crate::peer::wire::Signal;
+use crate::roles::table::RoleTable;
 
 /// Something that a peer may do on another node, or not.
 #[derive(
@@ -178,11 +180,9 @@ impl NotAllowed {
 }
 
 /// Who may do what.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Access {
-    /// By the name of the peer.
-    pub(crate) named: BTreeMap<String, Roles>,
-    pub(crate) others: Roles,
+    pub(crate) table: RoleTable,
     pub(crate) trusts: Option<Trusts>,
 }
 
@@ -196,6 +196,31 @@ pub(crate) struct Granted {
     secure: bool,
 }
 
+/// The same, for as long as the link lives: its roles may become others.
+#[derive(Debug)]
+pub(crate) struct Grants {
+    roles: AtomicU8,
+    secure: bool,
+}
+
+impl Grants {
+    pub(crate) const fn new(granted: Granted) -> Self {
+        Self { roles: AtomicU8::new(granted.roles.0), secure: granted.secure }
+    }
+
+    /// # Errors
+    /// [`NotAllowed`].
+    pub(crate) fn check(&self, role: Role) -> Result<(), NotAllowed> {
+        let roles = Roles(self.roles.load(Ordering::Acquire));
+        Granted { roles, secure: self.secure }.check(role)
+    }
+
+    /// Gives it these roles instead; answers those that it had.
+    fn replace(&self, roles: Roles) -> Roles {
+        Roles(self.roles.swap(roles.0, Ordering::AcqRel))
+    }
+}
+
 impl Access {
     /// What the peer called `name` may do on this link. Where the transport proves an identity, that is
     /// what it is called.
@@ -205,24 +230,17 @@ impl Access {
         let proven = offered.encrypted && peer.identity.is_some();
         let trusted = || self.trusts.as_ref().is_some_and(|trusts| trusts(&peer.address));
         Granted {
-            roles: self.named.get(name).copied().unwrap_or(self.others),
+            roles: self.table.of(name),
             // Within one operating system process nobody listens, and nobody is another.
             secure: proven || !offered.crosses_processes || trusted(),
         }
     }
 }
 
-impl Default for Access {
-    fn default() -> Self {
-        Self { named: BTreeMap::new(), others: Roles::all(), trusts: None }
-    }
-}
-
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
-            .field("named", &self.named)
-            .field("others", &self.others)
+            .field("table", &self.table)
             .field("trusts", &self.trusts.is_some())
             .finish()
     }

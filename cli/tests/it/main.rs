@@ -10,6 +10,7 @@ mod letters;
 mod metrics;
 mod mid_push;
 mod nodes;
+mod roles;
 mod secrets;
 mod shutdown;
 mod tls;

@@ -16,6 +16,7 @@ use crate::node::{IntoExitReason, Node};
 use crate::peer::handshake::Secret;
 use crate::peer::idle;
 use crate::peer::sink::Acceptor;
+use crate::roles::table::RoleTable;
 use crate::roles::{Access, Roles};
 use crate::scheduler::runner;
 use crate::timers;
@@ -124,15 +125,22 @@ impl NodeBuilder {
     }
 
     /// What the peer of this name may do here. Where the transport proves who a peer is, that is the name;
-    /// elsewhere it is what the peer calls itself, which only the cluster's secret vouches for.
+    /// elsewhere it is what the peer calls itself, which only the cluster's secret vouches for. A name that
+    /// ends with `*` stands for all that begin so ([`RoleTable`]).
     pub fn roles(mut self, peer: impl Into<String>, roles: Roles) -> Self {
-        self.access.named.insert(peer.into(), roles);
+        self.access.table.grant(peer, roles);
+        self
+    }
+
+    /// What all peers may do here, instead of what was said before; [`Node::set_roles`] changes it later.
+    pub fn role_table(mut self, table: RoleTable) -> Self {
+        self.access.table = table;
         self
     }
 
     /// What peers may do here that [`roles`](Self::roles) does not name (default: everything).
     pub fn other_roles(mut self, roles: Roles) -> Self {
-        self.access.others = roles;
+        self.access.table.grant("*", roles);
         self
     }
 
@@ -228,6 +236,18 @@ impl NodeBuilder {
         let acceptor = Arc::new(Acceptor(Arc::downgrade(inner)));
         let end_point = transport.open(bind, acceptor).await?;
         let address = (!dials_only).then(|| end_point.address().to_string());
+        if let (Some(address), None) = (&address, &inner.secret)
+            && transport.capabilities().crosses_processes
+            && !transport.capabilities().peer_identity
+        {
+            let roles = inner.access.read().table.of("");
+            tracing::warn!(
+                "this node asks nobody for proof: whoever reaches {address} may call itself as it likes, \
+                 and has the roles {roles} unless that name has others. Give the cluster a secret \
+                 (NodeBuilder::secret, --secret-file), or use a transport that proves who a peer is \
+                 (TLS, --transport tls)"
+            );
+        }
         let mut seed = [0; 32];
         inner.runtime.fill_random(&mut seed);
         inner.gossip.kernel.lock().opened(address, seed);

@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     /// Whether a peer must be called what the transport has proven.
     pub(crate) proven_names: bool,
     pub(crate) limits: Limits,
-    pub(crate) access: Access,
+    pub(crate) access: RwLock<Access>,
     pub(crate) runtime: Handle,
     pub(crate) end_point: OnceLock<Arc<dyn EndPoint>>,
     pub(crate) table: Table,
@@ -133,7 +133,7 @@ impl Inner {
             secret: parts.secret,
             proven_names: parts.proven_names,
             limits: parts.limits,
-            access: parts.access,
+            access: RwLock::new(parts.access),
             runtime: parts.runtime,
         }
     }

@@ -158,6 +158,7 @@ impl Inner {
                 return peer.link.abort("this node has as many peers as it may");
             }
             peer.touch(self.runtime.now());
+            self.judge(peer);
             peers.insert(peer.id, peer.clone());
         }
         // What has changed here meanwhile was not said to it.

@@ -39,6 +39,8 @@ impl Inner {
             // Others may have come in since it was verified, itself over another link among them.
             self.has_place(&peers, peer.id)?;
             peer.touch(self.runtime.now());
+            // The table may have changed since it was admitted.
+            self.judge(&peer);
             peers.insert(peer.id, peer.clone());
         }
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");

@@ -63,7 +63,7 @@ impl Inner {
         let Some(end_point) = self.end_point.get() else {
             return refuse("this node is not open");
         };
-        let granted = self.access.granted(name, &**link, &end_point.capabilities());
+        let granted = self.access.read().granted(name, &**link, &end_point.capabilities());
         let peer = Peer::new(number, hello, granted, link.clone(), control, lanes);
         let max = peer.message_max;
         if max < SIGNAL_MAX {

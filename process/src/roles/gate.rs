@@ -30,6 +30,17 @@ impl Node {
 }
 
 impl Inner {
+    /// Looks up again what the peer of a link may do; answers whether that has changed.
+    pub(crate) fn judge(&self, peer: &Peer) -> bool {
+        let name = peer.link.peer().identity.as_deref().unwrap_or(&peer.name);
+        let roles = self.access.read().table.of(name);
+        let before = peer.granted.replace(roles);
+        if before != roles {
+            tracing::info!(peer = %peer.name, %before, %roles, "other roles");
+        }
+        before != roles
+    }
+
     /// Answers whether a peer may say this; one that may not is told.
     pub(crate) fn lets_signal(self: &Arc<Self>, peer: &Arc<Peer>, signal: &Signal) -> bool {
         let Some(Err(no)) = for_signal(signal).map(|role| peer.granted.check(role)) else {

@@ -120,6 +120,8 @@ fn roles_go_by_name_and_the_others_have_theirs() {
         for peer in [&friend, &stranger] {
             peer.connect(&World::address("guarded")).await.unwrap();
         }
+        // The link is up for who has dialled a moment before it is here.
+        crate::world::until(&guarded, || guarded.peers().len() == 2).await;
         for role in Role::ALL {
             assert_eq!(guarded.may(friend.id(), role), Ok(()));
             assert_eq!(guarded.may(stranger.id(), role), Err(no(role)));
@@ -129,6 +131,41 @@ fn roles_go_by_name_and_the_others_have_theirs() {
         while guarded.may(friend.id(), Role::Send).is_ok() {
             world.runtime.sleep(Duration::from_micros(1)).await;
         }
+    });
+}
+
+#[test]
+fn other_roles_hold_for_links_that_are_up() {
+    simulate(|world| async move {
+        let (guarded, peer) = pair(&world, &Role::ALL).await;
+        let target = guarded.spawn("target", |cx| async move {
+            loop {
+                let received = cx.receive_one::<u64>().await;
+                received.reply_to.unwrap().reply(received.message);
+            }
+        });
+        let target = target.unwrap();
+        let called = async || peer.call::<_, u64>(target, 7_u64, LONG).await;
+        assert_eq!(called().await.unwrap(), 7);
+        let made = peer.metrics().links_made;
+        for family in ["peer", "pe*", "*"] {
+            let mut table = midflight_process::RoleTable::new(Roles::all());
+            table.grant(family, Roles::none());
+            guarded.set_roles(table);
+            let error = called().await.unwrap_err();
+            let CallError::Refused { refusal: Refusal::NotAllowed(refused), .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(refused, no(Role::Send), "{family}");
+            guarded.set_roles(midflight_process::RoleTable::default());
+            assert_eq!(called().await.unwrap(), 7);
+        }
+        assert_eq!(peer.metrics().links_made, made, "over the same link");
+        // And for those to come.
+        guarded.set_roles(midflight_process::RoleTable::new(Roles::none()));
+        peer.disconnect(guarded.id());
+        let error = called().await.unwrap_err();
+        assert!(matches!(error, CallError::Refused { .. }), "{error}");
     });
 }
 }
