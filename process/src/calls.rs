@@ -2,6 +2,8 @@
 
 pub(crate) mod many;
 pub(crate) mod multi;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Borrow;
 use std::pin::Pin;

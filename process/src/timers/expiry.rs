@@ -54,7 +54,7 @@ impl Interval {
     }
 
     /// The first tick after `now`, where one was due at `at`.
-    fn next(&self, at: Instant, now: Instant) -> Instant {
+    pub(super) fn next(&self, at: Instant, now: Instant) -> Instant {
         let missed = now.since(at).as_nanos() / self.period.as_nanos().max(1);
         let missed = u32::try_from(missed).unwrap_or(u32::MAX);
         at + self.period.saturating_mul(missed.saturating_add(1))

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::{join_all, select};
-use midflight_runtime::SimRuntime;
+use midflight_runtime::{Instant, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
 
+use super::expiry::Interval;
+use crate::mailbox::envelope::Content;
 use crate::{Context, Node};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -31,6 +33,17 @@ fn on_a_node<F: Future<Output = ()> + Send + 'static>(
         scenario(node).await;
     })
     .unwrap();
+}
+
+/// They keep to their beat, and what was missed does not come in a bunch.
+#[test]
+fn the_tick_after_a_late_one_is_the_next_of_its_beat() {
+    let interval = Interval::new(SECOND, Box::new(|| Content::Value(Box::new(0_u64))));
+    let due = Instant::from_nanos(0) + HOUR;
+    for (late, next) in [(0, 1_000), (1, 1_000), (999, 1_000), (1_000, 2_000), (3_500, 4_000)] {
+        let at = due + Duration::from_millis(late);
+        assert_eq!(interval.next(due, at), due + Duration::from_millis(next), "{late} ms late");
+    }
 }
 
 async fn echo(cx: Context) {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use midflight_process::managed::{Managed, Request, ServerRef, multi_call};
 use midflight_process::message::Message;
 use midflight_process::{
-    CallError, Context, Node, NodeId, PendingReplies, PendingReply, Pid, ProcessRef, Protocol,
-    Refusal, SendError, Takes,
+    CallError, Context, Limits, Node, NodeId, PendingReplies, PendingReply, Pid, ProcessRef,
+    Protocol, Refusal, SendError, Takes,
 };
 use serde::{Deserialize, Serialize};
 
 use super::scene::scenario;
-use super::world::{QUIET, simulate, took};
+use super::world::{QUIET, World, simulate, took};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -70,6 +70,37 @@ fn a_reply_is_waited_for_in_parts_and_until_the_deadline_of_its_request() {
             let timed_out = asked.await.unwrap_err();
             assert!(matches!(timed_out, CallError::TimedOut { to, .. } if to == late));
             assert!(took(cx.now().since(before), SECOND / 2));
+        }
+    });
+}
+
+#[test]
+fn the_time_of_a_call_runs_while_it_waits_for_room() {
+    simulate(|world| async move {
+        let limits = Limits { mailbox_messages: 1, window_messages: 1, ..Limits::default() };
+        let (a, b) =
+            (world.node_with("a", limits.clone()).await, world.node_with("b", limits).await);
+        a.connect(&World::address("b")).await.unwrap();
+        for node in [a.clone(), b] {
+            let (full, is_full) = futures_channel::oneshot::channel();
+            let deaf = node.spawn("deaf", |cx| async move {
+                is_full.await.unwrap();
+                cx.sleep(SECOND / 2).await;
+                cx.expect::<()>().await;
+                std::future::pending::<()>().await;
+            });
+            let deaf = deaf.unwrap();
+            a.run("asks", move |cx| async move {
+                cx.try_send(deaf, ()).unwrap();
+                full.send(()).unwrap();
+                let before = cx.now();
+                let called = cx.call::<u64, u64>(deaf, 1, SECOND).await;
+                assert!(matches!(called, Err(CallError::TimedOut { .. })), "{called:?}");
+                let passed = cx.now().since(before);
+                assert!(took(passed, SECOND), "{passed:?}");
+            })
+            .await
+            .unwrap();
         }
     });
 }

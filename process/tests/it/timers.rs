@@ -5,7 +5,7 @@ use std::time::Duration;
 use midflight_process::managed::Managed;
 use midflight_process::message::Message;
 use midflight_process::{
-    CallError, Context, Down, ExitReason, Limits, ReconnectPolicy, TimerError, TimerRef,
+    CallError, Context, Down, ExitReason, Limits, Received, ReconnectPolicy, TimerError, TimerRef,
 };
 use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
@@ -109,7 +109,9 @@ fn a_timer_ends_with_whom_it_is_for_and_not_with_who_set_it() {
         let sets = move |cx: Context| async move { cx.send_after(after, me, 7_u64).unwrap() };
         let timer = cx.node().run("sets", sets).await.unwrap();
         assert!(cx.read_timer(timer).is_some_and(|left| left <= after));
-        comes(&cx, began, 7, after).await;
+        let received: Received<u64> = cx.receive_one().await;
+        assert!(took(cx.now().since(began), after));
+        assert_eq!((received.message, received.from), (7, None), "who set it has ended");
 
         let (mortal, monitor) = cx
             .spawn_monitor("mortal", |cx| async move {
@@ -160,6 +162,7 @@ fn exit_signals_and_kills_come_after_a_while_wherever_the_process_is() {
             assert_eq!((down.process, down.reason), (tough, ExitReason::Killed("now".into())));
             assert!(cx.now().since(began) >= 2 * SECOND);
             assert!(cx.cancel_timer(spared).is_some());
+            assert_eq!(cx.node().process(cx.me()).unwrap().timers, 0, "none is counted any more");
         }
     });
 }
