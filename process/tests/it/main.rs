@@ -31,6 +31,7 @@ mod members;
 mod metrics;
 mod mismatch;
 mod monitors;
+mod moved;
 mod names;
 mod order;
 mod outside;
