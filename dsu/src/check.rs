@@ -3,7 +3,7 @@
 
 mod elf;
 
-use midflight_abi::table::{ABI_MAJOR, MAGIC, PANIC_UNWIND, SYMBOL, TableV1};
+use midflight_abi::table::{ABI_MAJOR, ABI_MINOR, MAGIC, PANIC_UNWIND, SYMBOL, TableV1};
 
 use crate::bundle::{Bundle, LibraryEntry, PanicStrategy};
 use crate::code::CodeFormat;
@@ -89,6 +89,16 @@ pub enum CheckError {
     /// The library was built against another major of `midflight-abi`.
     #[error("the library has ABI {theirs}, this node has {ours}: build it anew")]
     WrongAbi {
+        /// This node's.
+        ours: u32,
+        /// The library's.
+        theirs: u32,
+    },
+    /// The library was built against a later minor of `midflight-abi`: it may do what this node does not know.
+    #[error(
+        "the library has ABI {ABI_MAJOR}.{theirs}, this node {ABI_MAJOR}.{ours}: bring the node up to date first"
+    )]
+    NewerAbi {
         /// This node's.
         ours: u32,
         /// The library's.
@@ -190,6 +200,9 @@ pub(crate) fn check_table(head: &TableHead) -> Result<Facts, CheckError> {
     }
     if head.abi_major != ABI_MAJOR {
         return Err(CheckError::WrongAbi { ours: ABI_MAJOR, theirs: head.abi_major });
+    }
+    if head.abi_minor > ABI_MINOR {
+        return Err(CheckError::NewerAbi { ours: ABI_MINOR, theirs: head.abi_minor });
     }
     if head.size < TableV1::SIZE {
         return Err(CheckError::ShortTable { ours: TableV1::SIZE, theirs: head.size });

@@ -35,6 +35,8 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "ponger-v2" => compiled::<(ponger_v2::Ponger,)>(),
         "waiter-v1" => compiled::<(waiter::Waiter,)>(),
         "waiter-v2" => compiled::<(waiter::v2::Waiter,)>(),
+        "errands-v1" => compiled::<(crate::errands::v1::Errands,)>(),
+        "errands-v2" => compiled::<(crate::errands::v2::Errands,)>(),
         "teller" => compiled::<(Teller,)>(),
         other => panic!("no code is called {other}"),
     };

@@ -1,6 +1,7 @@
 //! What the cross-crate tests share: simulated clusters, and bundles without files.
 
 pub mod compiled_format;
+pub mod errands;
 pub mod real;
 pub mod steps;
 pub mod teller;

@@ -17,6 +17,7 @@ use crate::context::millis;
 use crate::error::{CallError, SpawnError};
 use crate::host::Level;
 use crate::status::Outcome;
+use crate::timer::Timer;
 
 pub(crate) use shared::{Shared, YIELD_OP};
 
@@ -76,12 +77,28 @@ impl<B> AsyncContext<B> {
         self.lock().effects.send(to.into(), <B as Sends<M>>::INDEX, message);
     }
 
-    /// Sends `message` to the process itself, `after` that time.
-    pub fn send_after<M: Message>(&self, after: Duration, message: &M)
+    /// Sends `message` to the process itself, `after` that time; see
+    /// [`Context::send_after`](crate::Context::send_after).
+    pub fn send_after<M: Message>(&self, after: Duration, message: &M) -> Timer
     where
         B: Accepts<M>,
     {
-        self.lock().effects.send_after(millis(after), <B as Accepts<M>>::INDEX, message);
+        self.lock().send_after(None, millis(after), <B as Accepts<M>>::INDEX, message)
+    }
+
+    /// Sends `message` to another process, `after` that time; see
+    /// [`Context::send_after_to`](crate::Context::send_after_to).
+    pub fn send_after_to<M: Message>(&self, after: Duration, to: Pid, message: &M) -> Timer
+    where
+        B: Sends<M>,
+    {
+        self.lock().send_after(Some(to.into()), millis(after), <B as Sends<M>>::INDEX, message)
+    }
+
+    /// Cancels a timer at the next suspension; see
+    /// [`Context::cancel_timer`](crate::Context::cancel_timer).
+    pub fn cancel_timer(&self, timer: Timer) {
+        self.lock().effects.cancel_timer(timer);
     }
 
     /// Asks for a [`Down`](crate::Down) message when `target` is dead.

@@ -11,6 +11,7 @@ use crate::effect::{EffectWriter, Unwritable};
 use crate::error::SpawnError;
 use crate::host::{Host, Level};
 use crate::raw::CallInfo;
+use crate::timer::Timer;
 
 /// The process, as its handler sees it.
 ///
@@ -48,12 +49,34 @@ impl<B> Context<B> {
         self.effects.send(to.into(), <B as Sends<M>>::INDEX, message);
     }
 
-    /// Sends `message` to the process itself, `after` that time.
-    pub fn send_after<M: Message>(&mut self, after: Duration, message: &M)
+    /// Sends `message` to the process itself, `after` that time, counted from the end of the handler.
+    /// When the node has no room for another timer, the log says so and no message comes.
+    pub fn send_after<M: Message>(&mut self, after: Duration, message: &M) -> Timer
     where
         B: Accepts<M>,
     {
-        self.effects.send_after(millis(after), <B as Accepts<M>>::INDEX, message);
+        let timer = Timer::new(self.info.me, self.host());
+        self.effects.send_after(timer, None, millis(after), <B as Accepts<M>>::INDEX, message);
+        timer
+    }
+
+    /// As [`Context::send_after`], to another process. The timer ends with that one when it is of this node;
+    /// it outlives the one that has set it. The message waits for room and for a link.
+    pub fn send_after_to<M: Message>(&mut self, after: Duration, to: Pid, message: &M) -> Timer
+    where
+        B: Sends<M>,
+    {
+        let timer = Timer::new(self.info.me, self.host());
+        let to = Some(to.into());
+        self.effects.send_after(timer, to, millis(after), <B as Sends<M>>::INDEX, message);
+        timer
+    }
+
+    /// Cancels a timer when the handler returns, whichever behaviour of this node has set it, in whatever
+    /// version of its code. One that has expired, was cancelled or has ended is none: its message may lie in
+    /// the mailbox, and is handled.
+    pub fn cancel_timer(&mut self, timer: Timer) {
+        self.effects.cancel_timer(timer);
     }
 
     /// Asks for a [`Down`](crate::Down) message when `target` is dead.

@@ -2,7 +2,8 @@
 //!
 //! The bundle writes the list, the host reads it with [`Effects`] when the handler has returned or
 //! suspended well. Numbers are little-endian and of fixed width, texts and payloads carry their
-//! length (u32). A tag is never given a second meaning.
+//! length (u32). A tag is never given a second meaning; new ones count in
+//! [`ABI_MINOR`](crate::table::ABI_MINOR).
 
 mod read;
 mod write;
@@ -43,14 +44,25 @@ pub enum Effect<'a> {
         /// The reply.
         payload: &'a [u8],
     },
-    /// Send the process itself a message, later.
+    /// Send a message later.
     SendAfter {
+        /// By what the timer can be cancelled; 0: by nothing.
+        timer: u64,
+        /// To whom; `None`: to the process itself.
+        to: Option<Pid>,
         /// How much later.
         millis: u64,
-        /// Which of the behaviour's `accepts`.
+        /// Which of the behaviour's `sends`; of its `accepts`, when it is to itself.
         type_index: u32,
         /// The message.
         payload: &'a [u8],
+    },
+    /// Cancel a timer.
+    CancelTimer {
+        /// Who has set it.
+        set_by: Pid,
+        /// What it was called there.
+        timer: u64,
     },
     /// Tell the process when `target` is dead, by the message `midflight.Down`.
     Monitor {
@@ -97,12 +109,20 @@ pub enum Effect<'a> {
 
 const SEND: u8 = 1;
 const REPLY: u8 = 2;
-const SEND_AFTER: u8 = 3;
+/// Without a number, to itself: no SDK writes it any more.
+const SEND_AFTER_OLD: u8 = 3;
 const MONITOR: u8 = 4;
 const SPAWN: u8 = 5;
 const EXIT: u8 = 6;
 const CALL: u8 = 7;
 const SLEEP: u8 = 8;
+// From here on since minor 1.
+const SEND_AFTER: u8 = 9;
+const CANCEL_TIMER: u8 = 10;
+
+/// Kinds of receivers.
+const TO_ITSELF: u8 = 0;
+const TO_PID: u8 = 1;
 
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,7 @@ pub mod raw;
 mod status;
 mod system;
 pub mod table;
+mod timer;
 
 pub use async_context::{AsyncContext, Call, Sleep};
 pub use behaviour::{
@@ -89,6 +90,7 @@ pub use midflight_macros::behaviour;
 pub use midflight_message as message;
 pub use status::{Outcome, Status};
 pub use system::{Down, Undelivered};
+pub use timer::Timer;
 
 /// Lists the behaviours of a bundle: `midflight_abi::export!(Counter, Other);`, once in the crate.
 ///

@@ -16,8 +16,9 @@ pub const SYMBOL: &str = "midflight_table_v1";
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MIDFLIT1");
 /// Tables of another major are not for this host.
 pub const ABI_MAJOR: u32 = 1;
-/// Counts what was appended.
-pub const ABI_MINOR: u32 = 0;
+/// Counts what was appended, to the tables and to the effects. A host takes no library whose minor is
+/// above its own.
+pub const ABI_MINOR: u32 = 1;
 /// `panic_strategy` of a library whose panics unwind.
 pub const PANIC_UNWIND: u32 = 1;
 /// `panic_strategy` of a library whose panics end the program: no host takes it.

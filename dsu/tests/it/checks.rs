@@ -40,11 +40,16 @@ async fn each_misfit_has_its_own_error() {
     let good = bundle("examples/counter-v1").await;
     let good = library_of(&good);
     let facts = check_library(good, TARGET).unwrap();
-    assert_eq!((facts.abi_major, facts.abi_minor), (1, 0));
+    assert_eq!((facts.abi_major, facts.abi_minor), (1, 1));
     assert_eq!(
         check_library(&patched(good, 8, 7), TARGET),
         Err(CheckError::WrongAbi { ours: 1, theirs: 7 })
     );
+    assert_eq!(
+        check_library(&patched(good, 12, 2), TARGET),
+        Err(CheckError::NewerAbi { ours: 1, theirs: 2 })
+    );
+    assert!(check_library(&patched(good, 12, 0), TARGET).is_ok(), "what was there stays");
     assert!(matches!(
         check_library(&patched(good, 0, 7), TARGET),
         Err(CheckError::WrongMagic { .. })

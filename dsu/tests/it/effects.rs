@@ -66,7 +66,9 @@ impl Doer {
     #[handle]
     fn do_all(&mut self, cx: &mut Context<Self>, _msg: DoAll) {
         cx.send(pid(5), &Tick { value: 1 });
-        cx.send_after(Duration::from_micros(1_500), &Tick { value: 2 });
+        let timer = cx.send_after(Duration::from_micros(1_500), &Tick { value: 2 });
+        cx.send_after_to(Duration::from_millis(3), pid(5), &Tick { value: 3 });
+        cx.cancel_timer(timer);
         cx.monitor(pid(6));
         let spawned = cx.spawn("doer", &Begin { value: 3 }).unwrap();
         cx.send(spawned, &Tick { value: 4 });
@@ -129,12 +131,22 @@ fn init_has_effects_and_may_refuse() {
 fn all_effects_leave_in_their_order() {
     let mut process = doer();
     assert_eq!(process.start(&DoAll {}), Ok(Progress::Done));
+    // What the test's host calls random.
+    let timer = u64::from_le_bytes([4; 8]);
     let ticks: Vec<_> = (0..5).map(|value| encoded(&Tick { value })).collect();
     assert_eq!(
         process.effects(),
         [
             Effect::Send { to: pid(5), type_index: 0, payload: &ticks[1] },
-            Effect::SendAfter { millis: 2, type_index: 0, payload: &ticks[2] },
+            Effect::SendAfter { timer, to: None, millis: 2, type_index: 0, payload: &ticks[2] },
+            Effect::SendAfter {
+                timer,
+                to: Some(pid(5)),
+                millis: 3,
+                type_index: 0,
+                payload: &ticks[3],
+            },
+            Effect::CancelTimer { set_by: pid(1), timer },
             Effect::Monitor { target: pid(6) },
             Effect::Spawn { pid: pid(99), behaviour: "doer", type_index: 1, payload: &ticks[3] },
             Effect::Send { to: pid(99), type_index: 0, payload: &ticks[4] },

@@ -1,6 +1,7 @@
 //! What a body does in its turn: the process layer's face towards hosted behaviours, whose messages
 //! are bytes.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,20 +233,32 @@ impl Turn<'_> {
         self.node.inner.wake_at(self.place, deadline);
     }
 
-    /// Sends this process an encoded message after `delay`; see
-    /// [`Context::send_after`](crate::Context::send_after).
+    /// Sends `to` an encoded message after `delay`; see
+    /// [`Context::send_after`](crate::Context::send_after). The timer's number is the process's choice, and
+    /// none that one of its timers has; `None`: the node's.
     ///
     /// # Errors
     /// See [`TimerError`].
     pub fn send_after(
         &mut self,
+        number: Option<NonZeroU64>,
         delay: Duration,
-        ty: TypeNo,
-        payload: &[u8],
-    ) -> Result<TimerRef, TimerError> {
-        let content = Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) };
-        let what = |_| What::Send(content);
-        self.node.inner.set_timer(self.place, delay, OwnedAddress::Pid(self.me()), what)
+        to: Pid,
+        (ty, payload): (TypeNo, &[u8]),
+    ) -> Result<(), TimerError> {
+        let inner = &self.node.inner;
+        let number = number.map_or_else(|| inner.next(), NonZeroU64::get);
+        let timer = TimerRef::new(self.me(), number);
+        if inner.read_timer(timer).is_some() {
+            return Err(TimerError::InUse);
+        }
+        let what = What::Send(Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) });
+        inner.set_named_timer(timer, delay, OwnedAddress::Pid(to), what)
+    }
+
+    /// Cancels a timer; see [`Context::cancel_timer`](crate::Context::cancel_timer).
+    pub fn cancel_timer(&mut self, timer: TimerRef) {
+        self.node.inner.cancel_timer(timer);
     }
 }
 

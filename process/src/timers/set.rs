@@ -41,10 +41,21 @@ impl Inner {
         to: OwnedAddress,
         what: impl FnOnce(TimerRef) -> What,
     ) -> Result<TimerRef, TimerError> {
+        let timer = TimerRef { set_by: self.local_pid(set_by), number: self.next() };
+        self.set_named_timer(timer, delay, to, what(timer))?;
+        Ok(timer)
+    }
+
+    /// Sets a timer under a name that nothing has had.
+    pub(crate) fn set_named_timer(
+        self: &Arc<Self>,
+        TimerRef { set_by, number }: TimerRef,
+        delay: Duration,
+        to: OwnedAddress,
+        what: What,
+    ) -> Result<(), TimerError> {
         let at = self.runtime.now() + delay;
-        let number = self.next();
-        let timer = TimerRef { set_by: self.local_pid(set_by), number };
-        let what = what(timer);
+        let set_by = Place::of(set_by);
         let target = match &to {
             OwnedAddress::Pid(pid) => match self.route(*pid) {
                 Route::Local(place) => Some(place),
@@ -60,7 +71,7 @@ impl Inner {
         {
             // As one that has ended with its process.
             self.let_go(ticket);
-            return Ok(timer);
+            return Ok(());
         }
         let set = Entry::Timer(Box::new(Timer { ticket, to, what }));
         self.timers.change(set_by, at, |state| {
@@ -68,7 +79,7 @@ impl Inner {
             state.timers.insert(number, key);
             Some(())
         });
-        Ok(timer)
+        Ok(())
     }
 
     pub(crate) fn cancel_timer(&self, timer: TimerRef) -> Option<Duration> {

@@ -25,6 +25,15 @@ pub struct TimerRef {
     pub(super) number: u64,
 }
 
+impl TimerRef {
+    /// The timer that a process has set under a number of its own choice; see
+    /// [`Turn::send_after`](crate::Turn::send_after).
+    #[must_use]
+    pub const fn new(set_by: Pid, number: u64) -> Self {
+        Self { set_by, number }
+    }
+}
+
 /// A timer could not be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +44,9 @@ pub enum TimerError {
     /// The node has as many timers as it may (`Limits::timers`).
     #[error("the node has as many timers as it may (Limits::timers)")]
     NodeFull,
+    /// The number that its process has chosen for it is another's.
+    #[error("a timer has this number already")]
+    InUse,
     /// The process that sets it has ended.
     #[error("the process has ended")]
     Ended,

@@ -9,6 +9,7 @@ use crate::effect::EffectWriter;
 use crate::host::Host;
 use crate::raw::{CallInfo, RawPid};
 use crate::status::Outcome;
+use crate::timer::Timer;
 
 /// The operation by which a handler that only wants to be polled again is resumed.
 pub(crate) const YIELD_OP: u64 = 0;
@@ -80,6 +81,18 @@ impl Shared {
         let op = self.new_op();
         self.effects.call(op, to, type_index, timeout_millis, message);
         op
+    }
+
+    pub(crate) fn send_after<M: Message>(
+        &mut self,
+        to: Option<RawPid>,
+        millis: u64,
+        type_index: u32,
+        message: &M,
+    ) -> Timer {
+        let timer = Timer::new(self.info.me, self.host);
+        self.effects.send_after(timer, to, millis, type_index, message);
+        timer
     }
 
     pub(crate) fn begin_sleep(&mut self, millis: u64) -> u64 {

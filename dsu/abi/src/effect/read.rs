@@ -17,6 +17,8 @@ pub enum EffectError {
     Long,
     /// There is no effect with this tag.
     UnknownTag(u8),
+    /// There is no receiver of this kind.
+    UnknownReceiver(u8),
     /// A text is not UTF-8.
     Text,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for EffectError {
             Self::Short => f.write_str("the list of effects ends within one"),
             Self::Long => f.write_str("the list of effects is too long"),
             Self::UnknownTag(tag) => write!(f, "there is no effect with tag {tag}"),
+            Self::UnknownReceiver(kind) => write!(f, "there is no receiver of kind {kind}"),
             Self::Text => f.write_str("a text among the effects is not UTF-8"),
         }
     }
@@ -76,11 +79,12 @@ impl<'a> Effects<'a> {
             super::REPLY => {
                 Effect::Reply { call: self.u64()?, type_index: self.u32()?, payload: self.bytes()? }
             }
-            super::SEND_AFTER => Effect::SendAfter {
-                millis: self.u64()?,
-                type_index: self.u32()?,
-                payload: self.bytes()?,
-            },
+            super::SEND_AFTER_OLD => self.send_after(0, None)?,
+            super::SEND_AFTER => {
+                let (timer, to) = (self.u64()?, self.receiver()?);
+                self.send_after(timer, to)?
+            }
+            super::CANCEL_TIMER => Effect::CancelTimer { set_by: self.pid()?, timer: self.u64()? },
             super::MONITOR => Effect::Monitor { target: self.pid()? },
             super::SPAWN => Effect::Spawn {
                 pid: self.pid()?,
@@ -99,6 +103,21 @@ impl<'a> Effects<'a> {
             super::SLEEP => Effect::Sleep { op: self.u64()?, millis: self.u64()? },
             unknown => return Err(EffectError::UnknownTag(unknown)),
         })
+    }
+
+    fn send_after(&mut self, timer: u64, to: Option<Pid>) -> Result<Effect<'a>, EffectError> {
+        let (millis, type_index, payload) = (self.u64()?, self.u32()?, self.bytes()?);
+        Ok(Effect::SendAfter { timer, to, millis, type_index, payload })
+    }
+
+    /// `None`: the process itself.
+    fn receiver(&mut self) -> Result<Option<Pid>, EffectError> {
+        let [kind] = self.array()?;
+        match kind {
+            super::TO_ITSELF => Ok(None),
+            super::TO_PID => self.pid().map(Some),
+            unknown => Err(EffectError::UnknownReceiver(unknown)),
+        }
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], EffectError> {

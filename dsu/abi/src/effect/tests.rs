@@ -1,19 +1,32 @@
 //! What is written is read; what is garbled is an error, never a panic.
 
+use midflight_message::NodeId;
+
 use super::*;
 use crate::raw::RawPid;
+use crate::timer::Timer;
+
+/// How many effects [`list`] has.
+const COUNT: usize = 10;
+
+fn timer() -> Timer {
+    let set_by = Pid { node: NodeId(3), index: 4, generation: 5 };
+    Timer { set_by, number: 6 }
+}
 
 fn list() -> Vec<u8> {
     let pid = RawPid { node: 7, index: 8, generation: 9 };
     let mut writer = EffectWriter::default();
     writer.send(pid, 1, &"hello".to_owned());
     writer.reply(77, 2, &5_u64);
-    writer.send_after(1_000, 3, &());
+    writer.send_after(timer(), None, 1_000, 3, &());
     writer.monitor(pid);
     writer.spawn(pid, "counter", 4, &9_u64);
     writer.exit("done");
     writer.call(1, pid, 5, 250, &"question".to_owned());
     writer.sleep(2, 10);
+    writer.send_after(timer(), Some(pid), 2_000, 3, &1_u64);
+    writer.cancel_timer(timer());
     writer.take().unwrap()
 }
 
@@ -21,16 +34,44 @@ fn list() -> Vec<u8> {
 fn every_effect_is_read_as_it_was_written() {
     let list = list();
     let effects: Vec<_> = Effects::new(&list).collect::<Result<_, _>>().unwrap();
-    assert_eq!(effects.len(), 8);
-    assert_eq!(Effects::check(&list), Ok(8));
+    assert_eq!(effects.len(), COUNT);
+    assert_eq!(Effects::check(&list), Ok(COUNT));
     assert!(matches!(effects[0], Effect::Send { type_index: 1, payload: b"\x05hello", .. }));
     assert!(matches!(effects[1], Effect::Reply { call: 77, type_index: 2, payload: [5] }));
-    assert!(matches!(effects[2], Effect::SendAfter { millis: 1_000, payload: [], .. }));
+    assert!(matches!(
+        effects[2],
+        Effect::SendAfter { timer: 6, to: None, millis: 1_000, payload: [], .. }
+    ));
     assert!(matches!(effects[3], Effect::Monitor { target } if target.index == 8));
     assert!(matches!(effects[4], Effect::Spawn { behaviour: "counter", type_index: 4, .. }));
     assert_eq!(effects[5], Effect::Exit { reason: "done" });
     assert!(matches!(effects[6], Effect::Call { op: 1, timeout_millis: 250, .. }));
     assert_eq!(effects[7], Effect::Sleep { op: 2, millis: 10 });
+    assert!(matches!(effects[8], Effect::SendAfter { to: Some(to), .. } if to.index == 8));
+    assert_eq!(effects[9], Effect::CancelTimer { set_by: timer().set_by, timer: 6 });
+}
+
+/// What the first SDK wrote is read for as long as the major stands.
+#[test]
+fn a_timer_without_a_number_is_read() {
+    let list = [&[3][..], &[9, 0, 0, 0, 0, 0, 0, 0], &[2, 0, 0, 0], &[1, 0, 0, 0], b"x"].concat();
+    let effect = Effects::new(&list).next().unwrap().unwrap();
+    let (timer, to, payload) = (0, None, &b"x"[..]);
+    assert_eq!(effect, Effect::SendAfter { timer, to, millis: 9, type_index: 2, payload });
+}
+
+proptest::proptest! {
+    #[test]
+    fn random_bytes_after_any_tag_never_panic(
+        tag in 0_u8..32, bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..96)
+    ) {
+        let list = [&[tag][..], &bytes].concat();
+        let mut effects = Effects::new(&list);
+        while let Some(effect) = effects.next() {
+            // After an error nothing more comes.
+            assert!(effect.is_ok() || effects.next().is_none());
+        }
+    }
 }
 
 #[test]
@@ -38,7 +79,7 @@ fn a_cut_list_is_short_or_ends_between_two_effects() {
     let list = list();
     for cut in 0..list.len() {
         match Effects::check(&list[..cut]) {
-            Ok(count) => assert!(count < 8),
+            Ok(count) => assert!(count < COUNT),
             Err(error) => assert_eq!(error, EffectError::Short, "cut at {cut}"),
         }
     }

@@ -3,6 +3,7 @@
 use midflight_message::Message;
 
 use crate::raw::RawPid;
+use crate::timer::Timer;
 
 /// A payload could not be encoded, or the list has grown too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +46,27 @@ impl EffectWriter {
         self.payload(message);
     }
 
-    pub(crate) fn send_after<M: Message>(&mut self, millis: u64, type_index: u32, message: &M) {
+    /// To the process itself, where `to` is `None`.
+    pub(crate) fn send_after<M: Message>(
+        &mut self,
+        timer: Timer,
+        to: Option<RawPid>,
+        millis: u64,
+        type_index: u32,
+        message: &M,
+    ) {
         self.tag(super::SEND_AFTER);
+        self.u64(timer.number);
+        self.receiver(to);
         self.u64(millis);
         self.u32(type_index);
         self.payload(message);
+    }
+
+    pub(crate) fn cancel_timer(&mut self, timer: Timer) {
+        self.tag(super::CANCEL_TIMER);
+        self.pid(timer.set_by.into());
+        self.u64(timer.number);
     }
 
     pub(crate) fn monitor(&mut self, target: RawPid) {
@@ -120,6 +137,16 @@ impl EffectWriter {
         self.u64(pid.node);
         self.u32(pid.index);
         self.u32(pid.generation);
+    }
+
+    fn receiver(&mut self, to: Option<RawPid>) {
+        match to {
+            None => self.bytes.push(super::TO_ITSELF),
+            Some(pid) => {
+                self.bytes.push(super::TO_PID);
+                self.pid(pid);
+            }
+        }
     }
 
     fn text(&mut self, text: &str) {

@@ -1,11 +1,12 @@
 //! One effect, from the list to where it goes.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_abi::effect::{Effect, UNIT_REPLY};
 use midflight_message::{Mismatch, NodeId, Pid};
-use midflight_process::{CallRef, Caller, ExitReason, Refusal, Turn, TypeNo, Unsent};
+use midflight_process::{CallRef, Caller, ExitReason, Refusal, TimerRef, Turn, TypeNo, Unsent};
 use midflight_runtime::{Instant, spawn};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -61,13 +62,16 @@ impl One<'_, '_> {
                 return Ok(self.send(to, ty, payload));
             }
             Effect::Reply { call, type_index, payload } => self.reply(call, type_index, payload)?,
-            Effect::SendAfter { millis, type_index, payload } => {
-                let ty = self.types.accept(type_index);
-                let ty = ty.ok_or("a timer for a message it does not accept")?;
-                let set = self.turn.send_after(Duration::from_millis(millis), ty, payload);
-                if let Err(why) = set {
-                    tracing::warn!(me = %self.turn.me(), %why, "a timer is not set");
-                }
+            Effect::SendAfter { timer, to, millis, type_index, payload } => {
+                let ty = match to {
+                    None => self.types.accept(type_index),
+                    Some(_) => self.types.send(type_index),
+                };
+                let ty = ty.ok_or("a timer for a message it does not accept or send")?;
+                self.send_after(timer, to, millis, (ty, payload));
+            }
+            Effect::CancelTimer { set_by, timer } => {
+                self.turn.cancel_timer(TimerRef::new(set_by, timer));
             }
             Effect::Monitor { target } => {
                 self.turn.monitor(target);
@@ -109,6 +113,14 @@ impl One<'_, '_> {
                 self.log(to, &sent);
                 Left::Yes
             }
+        }
+    }
+
+    fn send_after(&mut self, timer: u64, to: Option<Pid>, millis: u64, what: (TypeNo, &[u8])) {
+        let to = to.unwrap_or_else(|| self.turn.me());
+        let (number, delay) = (NonZeroU64::new(timer), Duration::from_millis(millis));
+        if let Err(why) = self.turn.send_after(number, delay, to, what) {
+            tracing::warn!(me = %self.turn.me(), %why, "a timer is not set");
         }
     }
 

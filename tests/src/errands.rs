@@ -1,0 +1,88 @@
+//! A behaviour that does with other processes what it is told to, in two versions that differ in the word
+//! they put before what they say.
+
+use std::time::Duration;
+
+use midflight_abi::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What it starts from.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "errands.Begin", version = 1)]
+pub struct Begin {
+    /// Whom it tells of everything.
+    pub owner: Pid,
+}
+
+/// What it says.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "errands.News", version = 1)]
+pub struct News {
+    /// Anything.
+    pub text: String,
+}
+
+/// A timer of its own.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "errands.Ring", version = 1)]
+pub struct Ring {}
+
+/// What it is told to do.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "errands.Errand", version = 1)]
+pub enum Errand {
+    /// Set a timer for itself, and keep its handle.
+    Remind(Duration),
+    /// Set a timer for another, and keep its handle.
+    RemindOther(Duration, Pid),
+    /// Cancel the timer of the handle that it has kept.
+    Cancel,
+}
+
+macro_rules! version {
+    ($module:ident, $version:tt) => {
+        /// One version.
+        pub mod $module {
+            use super::*;
+
+            /// The behaviour, with its state.
+            #[derive(Debug, Serialize, Deserialize, State)]
+            #[state(version = 1)]
+            pub struct Errands {
+                owner: Pid,
+                timer: Option<Timer>,
+            }
+
+            #[behaviour(name = "errands", version = $version, sends(News))]
+            impl Errands {
+                fn init(_cx: &mut Context<Self>, start: Begin) -> Self {
+                    Errands { owner: start.owner, timer: None }
+                }
+
+                #[handle]
+                fn errand(&mut self, cx: &mut Context<Self>, msg: Errand) {
+                    match msg {
+                        Errand::Remind(after) => self.timer = Some(cx.send_after(after, &Ring {})),
+                        Errand::RemindOther(after, to) => {
+                            let news = News { text: format!("v{}: a reminder", $version) };
+                            self.timer = Some(cx.send_after_to(after, to, &news));
+                        }
+                        Errand::Cancel => self.timer.iter().for_each(|t| cx.cancel_timer(*t)),
+                    }
+                }
+
+                #[handle]
+                fn ring(&mut self, cx: &mut Context<Self>, _msg: Ring) {
+                    self.tell(cx, "it rings");
+                }
+
+                fn tell(&self, cx: &mut Context<Self>, text: &str) {
+                    cx.send(self.owner, &News { text: format!("v{}: {text}", $version) });
+                }
+            }
+        }
+    };
+}
+
+version!(v1, 1);
+version!(v2, 2);
