@@ -15,10 +15,10 @@ use std::any::Any;
 use std::sync::Arc;
 
 use midflight_abi::BehaviourDescription;
-use midflight_message::{Pid, encode};
+use midflight_message::{Message, Pid, encode};
 use midflight_process::{
-    Batch, Body, Caller, Delivery, Down, ExitReason, Flow, Label, Node, Origin, Pace, Refusal,
-    Turn, Undelivered, View, Wait, WaitKind,
+    Batch, Body, Caller, Delivery, Down, ExitReason, Exited, Flow, Label, Node, NodeDown, Origin,
+    Pace, Refusal, Turn, TypeNo, Undelivered, View, Wait, WaitKind,
 };
 use midflight_runtime::Instant;
 
@@ -205,10 +205,7 @@ impl Hosted {
         {
             return self.undelivered(turn, undelivered);
         }
-        let encoded = match any.downcast_ref::<Down>() {
-            Some(down) => self.down(down),
-            None => turn.encoded(content),
-        };
+        let encoded = self.notice(any).or_else(|| turn.encoded(content));
         if encoded.is_none() {
             let type_name = info.name().to_owned();
             let refusal = Refusal::Garbled { type_name, detail: "it does not encode".into() };
@@ -225,22 +222,27 @@ impl Hosted {
     /// The notice of a message that was not taken, as behaviours know it; logged for those that do not.
     fn undelivered(&self, turn: &Turn<'_>, notice: &Undelivered) -> Option<View<'static>> {
         let Undelivered { to, type_name, field, reason, .. } = notice.clone();
-        let Some(ty) = self.version().types[self.behaviour as usize].undelivered else {
+        let ty = self.version().types[self.behaviour as usize].undelivered;
+        if ty.is_none() {
             tracing::warn!(me = %turn.me(), %to, reason, "a message was not taken");
-            return None;
-        };
-        let mut bytes = Vec::new();
-        encode(&midflight_abi::Undelivered { to, type_name, field, reason }, &mut bytes).ok()?;
-        Some(View::Large(ty, bytes.into()))
+        }
+        large(ty, &midflight_abi::Undelivered { to, type_name, field, reason })
     }
 
-    /// The notice of a death, as behaviours know it.
-    fn down(&self, down: &Down) -> Option<View<'static>> {
-        let ty = self.version().types[self.behaviour as usize].down?;
-        let down = midflight_abi::Down { pid: down.process, reason: down.reason.to_string() };
-        let mut bytes = Vec::new();
-        encode(&down, &mut bytes).ok()?;
-        Some(View::Large(ty, bytes.into()))
+    /// What the node tells of others' ends, as behaviours know it; `None`: it is something else.
+    fn notice(&self, told: &dyn Any) -> Option<View<'static>> {
+        let types = &self.version().types[self.behaviour as usize];
+        if let Some(Down { process, reason, .. }) = told.downcast_ref() {
+            let down = midflight_abi::Down { pid: *process, reason: reason.to_string() };
+            return large(types.down, &down);
+        }
+        if let Some(NodeDown { node, reason, .. }) = told.downcast_ref() {
+            let down = midflight_abi::NodeDown { node: *node, reason: reason.clone() };
+            return large(types.node_down, &down);
+        }
+        let Exited { from, reason } = told.downcast_ref()?;
+        let exited = midflight_abi::Exited { from: *from, reason: reason.to_string() };
+        large(types.exited, &exited)
     }
 
     /// Lets the instance handle a message.
@@ -393,6 +395,13 @@ impl std::fmt::Debug for Hosted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Hosted({} version {})", self.behaviour(), self.version().version)
     }
+}
+
+/// A notice of the node's as a behaviour reads it.
+fn large<M: Message>(ty: Option<TypeNo>, notice: &M) -> Option<View<'static>> {
+    let mut bytes = Vec::new();
+    encode(notice, &mut bytes).ok()?;
+    Some(View::Large(ty?, bytes.into()))
 }
 
 /// A state that was saved.

@@ -9,5 +9,6 @@ pub(crate) mod function;
 pub(crate) mod pace;
 pub(crate) mod polling;
 pub(crate) mod queues;
+mod relations;
 pub(crate) mod runner;
 pub(crate) mod turn;

@@ -37,6 +37,20 @@ pub enum Errand {
     RemindOther(Duration, Pid),
     /// Cancel the timer of the handle that it has kept.
     Cancel,
+    /// Watch a process, or no longer.
+    Watch(Pid),
+    /// See above.
+    Unwatch(Pid),
+    /// Watch a node, or no longer.
+    WatchNode(NodeId),
+    /// See above.
+    UnwatchNode(NodeId),
+    /// Be linked to a process, or no longer.
+    Link(Pid),
+    /// See above.
+    Unlink(Pid),
+    /// Trap exits, or no longer.
+    Trap(bool),
 }
 
 macro_rules! version {
@@ -67,6 +81,13 @@ macro_rules! version {
                             let news = News { text: format!("v{}: a reminder", $version) };
                             self.timer = Some(cx.send_after_to(after, to, &news));
                         }
+                        Errand::Watch(target) => cx.monitor(target),
+                        Errand::Unwatch(target) => cx.demonitor(target),
+                        Errand::WatchNode(node) => cx.monitor_node(node),
+                        Errand::UnwatchNode(node) => cx.demonitor_node(node),
+                        Errand::Link(target) => cx.link(target),
+                        Errand::Unlink(target) => cx.unlink(target),
+                        Errand::Trap(traps) => cx.trap_exits(traps),
                         Errand::Cancel => self.timer.iter().for_each(|t| cx.cancel_timer(*t)),
                     }
                 }
@@ -74,6 +95,21 @@ macro_rules! version {
                 #[handle]
                 fn ring(&mut self, cx: &mut Context<Self>, _msg: Ring) {
                     self.tell(cx, "it rings");
+                }
+
+                #[handle]
+                fn down(&mut self, cx: &mut Context<Self>, msg: Down) {
+                    self.tell(cx, &format!("{} is down: {}", msg.pid, msg.reason));
+                }
+
+                #[handle]
+                fn node_down(&mut self, cx: &mut Context<Self>, msg: NodeDown) {
+                    self.tell(cx, &format!("node {} is down", msg.node));
+                }
+
+                #[handle]
+                fn exited(&mut self, cx: &mut Context<Self>, msg: Exited) {
+                    self.tell(cx, &format!("{} has exited: {}", msg.from, msg.reason));
                 }
 
                 fn tell(&self, cx: &mut Context<Self>, text: &str) {

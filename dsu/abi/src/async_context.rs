@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Message, NodeId, Pid};
 
 use crate::behaviour::{Accepts, Calls, Sends};
 use crate::context::millis;
@@ -101,12 +101,54 @@ impl<B> AsyncContext<B> {
         self.lock().effects.cancel_timer(timer);
     }
 
-    /// Asks for a [`Down`](crate::Down) message when `target` is dead.
+    /// Asks for a [`Down`](crate::Down) message when `target` is dead; see
+    /// [`Context::monitor`](crate::Context::monitor).
     pub fn monitor(&self, target: Pid)
     where
         B: Accepts<crate::Down>,
     {
         self.lock().effects.monitor(target.into());
+    }
+
+    /// Takes back whatever this process watches `target` by; see
+    /// [`Context::demonitor`](crate::Context::demonitor).
+    pub fn demonitor(&self, target: Pid) {
+        self.lock().effects.demonitor(target.into());
+    }
+
+    /// Asks for a [`NodeDown`](crate::NodeDown) message when the link to `node` is lost; see
+    /// [`Context::monitor_node`](crate::Context::monitor_node).
+    pub fn monitor_node(&self, node: NodeId)
+    where
+        B: Accepts<crate::NodeDown>,
+    {
+        self.lock().effects.monitor_node(node);
+    }
+
+    /// Takes back whatever this process watches `node` by.
+    pub fn demonitor_node(&self, node: NodeId) {
+        self.lock().effects.demonitor_node(node);
+    }
+
+    /// Links this process and `target`: when one ends, the other gets an exit signal with the reason; see
+    /// [`Context::link`](crate::Context::link).
+    pub fn link(&self, target: Pid) {
+        self.lock().effects.link(target.into());
+    }
+
+    /// Ends the link of this process and `target`; see
+    /// [`Context::unlink`](crate::Context::unlink).
+    pub fn unlink(&self, target: Pid) {
+        self.lock().effects.unlink(target.into());
+    }
+
+    /// Says whether exit signals to this process become [`Exited`](crate::Exited) messages; see
+    /// [`Context::trap_exits`](crate::Context::trap_exits).
+    pub fn trap_exits(&self, traps: bool)
+    where
+        B: Accepts<crate::Exited>,
+    {
+        self.lock().effects.trap_exits(traps);
     }
 
     /// Starts a process of the behaviour called `behaviour`; see [`Context::spawn`](crate::Context::spawn).

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Message, NodeId, Pid};
 
 use crate::behaviour::{Accepts, Sends};
 use crate::effect::{EffectWriter, Unwritable};
@@ -79,12 +79,60 @@ impl<B> Context<B> {
         self.effects.cancel_timer(timer);
     }
 
-    /// Asks for a [`Down`](crate::Down) message when `target` is dead.
+    /// Asks for a [`Down`](crate::Down) message when `target` is dead, has been dead, or is out of reach. Makes
+    /// a link to its node first where there is none. Each call asks for one; monitors belong to the process and
+    /// stay when its code is replaced.
     pub fn monitor(&mut self, target: Pid)
     where
         B: Accepts<crate::Down>,
     {
         self.effects.monitor(target.into());
+    }
+
+    /// Takes back whatever this process watches `target` by: no [`Down`](crate::Down) comes of it, unless it has come
+    /// already.
+    pub fn demonitor(&mut self, target: Pid) {
+        self.effects.demonitor(target.into());
+    }
+
+    /// Asks for a [`NodeDown`](crate::NodeDown) message when the link to `node` is lost, or when there is none and
+    /// none can be made.
+    pub fn monitor_node(&mut self, node: NodeId)
+    where
+        B: Accepts<crate::NodeDown>,
+    {
+        self.effects.monitor_node(node);
+    }
+
+    /// Takes back whatever this process watches `node` by.
+    pub fn demonitor_node(&mut self, node: NodeId) {
+        self.effects.demonitor_node(node);
+    }
+
+    /// Links this process and `target`: when one ends, the other gets an exit signal with the reason. Linking
+    /// twice is linking once, and either side can unlink. When `target` has ended already or is out of reach, the
+    /// signal comes at once. Makes a link to its node first where there is none; the link of the processes
+    /// stays when code is replaced.
+    ///
+    /// A process that [traps exits](Self::trap_exits) is told by a message. Any other ends with the same
+    /// reason, between two messages, unless the reason is `normal`.
+    pub fn link(&mut self, target: Pid) {
+        self.effects.link(target.into());
+    }
+
+    /// Ends the link of this process and `target`: from then on it has no effect on this one. An
+    /// [`Exited`](crate::Exited) that has come already is handled.
+    pub fn unlink(&mut self, target: Pid) {
+        self.effects.unlink(target.into());
+    }
+
+    /// Says whether exit signals to this process become [`Exited`](crate::Exited) messages, which they do not
+    /// until this is called. It is the process's own affair, and stays when its code is replaced.
+    pub fn trap_exits(&mut self, traps: bool)
+    where
+        B: Accepts<crate::Exited>,
+    {
+        self.effects.trap_exits(traps);
     }
 
     /// Starts a process of the behaviour called `behaviour`, in the version the node's routing says.

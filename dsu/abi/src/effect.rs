@@ -8,7 +8,7 @@
 mod read;
 mod write;
 
-use midflight_message::Pid;
+use midflight_message::{NodeId, Pid};
 
 pub use read::{EffectError, Effects};
 pub(crate) use write::{EffectWriter, Unwritable};
@@ -69,6 +69,36 @@ pub enum Effect<'a> {
         /// Whom to watch.
         target: Pid,
     },
+    /// Take back whatever the process watches `target` by.
+    Demonitor {
+        /// Whom to watch no longer.
+        target: Pid,
+    },
+    /// Tell the process when the link to a node is lost, by the message `midflight.NodeDown`.
+    MonitorNode {
+        /// Which node to watch.
+        node: NodeId,
+    },
+    /// Take back whatever the process watches a node by.
+    DemonitorNode {
+        /// Which node to watch no longer.
+        node: NodeId,
+    },
+    /// Link the process and `target`: when one ends, the other gets an exit signal.
+    Link {
+        /// With whom.
+        target: Pid,
+    },
+    /// End the link of the process and `target`.
+    Unlink {
+        /// With whom.
+        target: Pid,
+    },
+    /// Say whether exit signals become messages `midflight.Exited`.
+    TrapExits {
+        /// Whether they do.
+        traps: bool,
+    },
     /// Start a process under a pid that was reserved for it.
     Spawn {
         /// The pid reserved.
@@ -119,6 +149,12 @@ const SLEEP: u8 = 8;
 // From here on since minor 1.
 const SEND_AFTER: u8 = 9;
 const CANCEL_TIMER: u8 = 10;
+const DEMONITOR: u8 = 11;
+const MONITOR_NODE: u8 = 12;
+const DEMONITOR_NODE: u8 = 13;
+const LINK: u8 = 14;
+const UNLINK: u8 = 15;
+const TRAP_EXITS: u8 = 16;
 
 /// Kinds of receivers.
 const TO_ITSELF: u8 = 0;

@@ -1,6 +1,6 @@
 //! Messages that the node itself sends to behaviours.
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Message, NodeId, Pid};
 use serde::{Deserialize, Serialize};
 
 /// A process that was monitored is dead, or its node is out of reach.
@@ -10,6 +10,27 @@ pub struct Down {
     /// The process.
     pub pid: Pid,
     /// Why, as its exit said.
+    pub reason: String,
+}
+
+/// The link to a node that was monitored is lost, or none could be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.NodeDown", version = 1)]
+pub struct NodeDown {
+    /// The node.
+    pub node: NodeId,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// An exit signal, as a process that traps exits gets it: a process that is linked to it has ended or is out
+/// of reach, or somebody has told it to exit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.Exited", version = 1)]
+pub struct Exited {
+    /// Who has ended, or who sent the signal.
+    pub from: Pid,
+    /// Why, in words.
     pub reason: String,
 }
 

@@ -39,8 +39,8 @@ struct List {
 
 /// The oldest effect cannot leave yet.
 struct Waiting {
-    /// Whom it is for, and since when it waits.
-    to: Pid,
+    /// Whom it is for, where that is a process, and since when it waits.
+    to: Option<Pid>,
     since: Instant,
     /// Then it is given up.
     until: Instant,
@@ -72,7 +72,7 @@ impl Effects {
     pub(super) fn waits(&self, now: Instant) -> Option<Wait> {
         let waiting = self.waiting.as_ref()?;
         let kind = if waiting.connecting.is_some() { WaitKind::Link } else { WaitKind::Room };
-        Some(Wait::new(kind, Some(waiting.to), Some(now.since(waiting.since))))
+        Some(Wait::new(kind, waiting.to, Some(now.since(waiting.since))))
     }
 
     /// Who may still be replied to.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use midflight_abi::{BehaviourDescription, Down, Undelivered};
+use midflight_abi::{BehaviourDescription, Down, Exited, NodeDown, Undelivered};
 use midflight_message::{Message, Mismatch, TypeInfo};
 use midflight_process::{Node, Origin, Readable, Refusal, Turn, TypeNo};
 use parking_lot::RwLock;
@@ -18,6 +18,8 @@ pub(crate) struct BehaviourTypes {
     call_replies: Vec<Option<TypeNo>>,
     unit: Option<TypeNo>,
     pub(super) down: Option<TypeNo>,
+    pub(super) node_down: Option<TypeNo>,
+    pub(super) exited: Option<TypeNo>,
     /// Of the notice about a message that was not taken, if the behaviour wants it.
     pub(super) undelivered: Option<TypeNo>,
     known: RwLock<BTreeMap<TypeNo, Known>>,
@@ -54,6 +56,8 @@ impl BehaviourTypes {
             call_replies: behaviour.calls.iter().map(|call| number(&call.reply)).collect(),
             unit: number(<()>::type_info()),
             down: number(Down::type_info()),
+            node_down: number(NodeDown::type_info()),
+            exited: number(Exited::type_info()),
             undelivered: accepts
                 .iter()
                 .any(|accept| accept.message.name() == Undelivered::NAME)

@@ -25,6 +25,30 @@ pub(crate) struct Tick {
 pub(crate) struct DoAll {}
 
 #[derive(Debug, Serialize, Deserialize, Message)]
+pub(crate) struct DoAllAsync {}
+
+/// All that plain and `async` handlers can do alike.
+macro_rules! all {
+    ($cx:ident) => {
+        $cx.send(pid(5), &Tick { value: 1 });
+        let timer = $cx.send_after(Duration::from_micros(1_500), &Tick { value: 2 });
+        let _kept = $cx.send_after_to(Duration::from_millis(3), pid(5), &Tick { value: 3 });
+        $cx.cancel_timer(timer);
+        $cx.monitor(pid(6));
+        $cx.demonitor(pid(6));
+        $cx.monitor_node(NodeId(3));
+        $cx.demonitor_node(NodeId(3));
+        $cx.link(pid(6));
+        $cx.unlink(pid(6));
+        $cx.trap_exits(true);
+        let spawned = $cx.spawn("doer", &Begin { value: 3 }).unwrap();
+        $cx.send(spawned, &Tick { value: 4 });
+        $cx.log(Level::Warn, "done all");
+        $cx.exit("enough");
+    };
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
 pub(crate) struct Fail {
     pub(crate) panic: bool,
 }
@@ -65,15 +89,12 @@ impl Doer {
 
     #[handle]
     fn do_all(&mut self, cx: &mut Context<Self>, _msg: DoAll) {
-        cx.send(pid(5), &Tick { value: 1 });
-        let timer = cx.send_after(Duration::from_micros(1_500), &Tick { value: 2 });
-        cx.send_after_to(Duration::from_millis(3), pid(5), &Tick { value: 3 });
-        cx.cancel_timer(timer);
-        cx.monitor(pid(6));
-        let spawned = cx.spawn("doer", &Begin { value: 3 }).unwrap();
-        cx.send(spawned, &Tick { value: 4 });
-        cx.log(Level::Warn, "done all");
-        cx.exit("enough");
+        all!(cx);
+    }
+
+    #[handle]
+    async fn do_all_async(&mut self, cx: AsyncContext<Self>, _msg: DoAllAsync) {
+        all!(cx);
     }
 
     #[handle]
@@ -85,6 +106,16 @@ impl Doer {
 
     #[handle]
     fn down(&mut self, cx: &mut Context<Self>, msg: Down) {
+        cx.log(Level::Info, msg.reason);
+    }
+
+    #[handle]
+    fn node_down(&mut self, cx: &mut Context<Self>, msg: NodeDown) {
+        cx.log(Level::Info, msg.reason);
+    }
+
+    #[handle]
+    fn exited(&mut self, cx: &mut Context<Self>, msg: Exited) {
         cx.log(Level::Info, msg.reason);
     }
 
@@ -129,8 +160,14 @@ fn init_has_effects_and_may_refuse() {
 
 #[test]
 fn all_effects_leave_in_their_order() {
+    all_effects(&DoAll {});
+    all_effects(&DoAllAsync {});
+}
+
+fn all_effects(message: &impl Message) {
     let mut process = doer();
-    assert_eq!(process.start(&DoAll {}), Ok(Progress::Done));
+    assert_eq!(process.start(message), Ok(Progress::Done));
+    let (target, node) = (pid(6), NodeId(3));
     // What the test's host calls random.
     let timer = u64::from_le_bytes([4; 8]);
     let ticks: Vec<_> = (0..5).map(|value| encoded(&Tick { value })).collect();
@@ -147,7 +184,13 @@ fn all_effects_leave_in_their_order() {
                 payload: &ticks[3],
             },
             Effect::CancelTimer { set_by: pid(1), timer },
-            Effect::Monitor { target: pid(6) },
+            Effect::Monitor { target },
+            Effect::Demonitor { target },
+            Effect::MonitorNode { node },
+            Effect::DemonitorNode { node },
+            Effect::Link { target },
+            Effect::Unlink { target },
+            Effect::TrapExits { traps: true },
             Effect::Spawn { pid: pid(99), behaviour: "doer", type_index: 1, payload: &ticks[3] },
             Effect::Send { to: pid(99), type_index: 0, payload: &ticks[4] },
             Effect::Exit { reason: "enough" },
@@ -197,8 +240,9 @@ fn the_description_says_it_all() {
     assert_eq!(doer.start, *Begin::type_info());
     assert_eq!(doer.sends, [Tick::type_info().clone(), Begin::type_info().clone()]);
     let accepts: Vec<_> = doer.accepts.iter().map(|accept| accept.message.name()).collect();
-    assert_eq!(accepts[3], "midflight.Down");
-    assert_eq!(doer.accepts[4].reply.as_ref(), Some(Seen::type_info()));
-    assert!(doer.accepts.iter().all(|accept| !accept.is_async));
+    assert_eq!(accepts[4..7], ["midflight.Down", "midflight.NodeDown", "midflight.Exited"]);
+    assert_eq!(doer.accepts[7].reply.as_ref(), Some(Seen::type_info()));
+    let waits = doer.accepts.iter().filter(|accept| accept.is_async);
+    assert!(waits.map(|accept| &accept.message).eq([DoAllAsync::type_info()]));
     assert_eq!(decode::<Tick>(&encoded(&Tick { value: 3 })).unwrap(), Tick { value: 3 });
 }

@@ -141,6 +141,14 @@ impl Inner {
         true
     }
 
+    /// Takes all monitors back that `watcher` has set on the same.
+    pub(crate) fn demonitor_all(self: &Arc<Self>, watcher: Place, watched: Watched) {
+        let take = |relations: &mut Relations| relations.monitors.take_all(watched);
+        for monitor in self.relations_of(watcher, take).into_iter().flatten() {
+            self.forget_monitor(watcher, monitor, watched);
+        }
+    }
+
     /// The target's node does not say that it has set a monitor: it is out of reach.
     pub(crate) fn give_up_monitor(
         self: &Arc<Self>,

@@ -43,6 +43,16 @@ impl Monitors {
         self.set.remove(&monitor)
     }
 
+    /// Takes all monitors back that watch the same.
+    pub(crate) fn take_all(&mut self, watched: Watched) -> Vec<MonitorRef> {
+        let all = self.set.iter().filter(|(_, other)| **other == watched);
+        let all: Vec<_> = all.map(|(monitor, _)| *monitor).collect();
+        for monitor in &all {
+            self.set.remove(monitor);
+        }
+        all
+    }
+
     /// The monitors the process has set, oldest first.
     pub(crate) fn all_set(&self) -> impl Iterator<Item = (MonitorRef, Watched)> {
         self.set.iter().map(|(monitor, watched)| (*monitor, *watched))

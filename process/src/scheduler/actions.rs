@@ -23,7 +23,7 @@ use crate::table::slot::Run;
 use crate::timers::expiry::What;
 use crate::trace;
 use crate::types::{Reading, TypeNo};
-use crate::{Body, MonitorRef, SpawnError, TimerError, TimerRef, Undelivered};
+use crate::{Body, SpawnError, TimerError, TimerRef, Undelivered};
 
 /// Why a body's message was not sent.
 #[derive(Debug)]
@@ -202,12 +202,6 @@ impl Turn<'_> {
         let call = caller.map(|caller| caller.call);
         let unread = Unread { from: origin.0, call, content, reader: None };
         refuse(&self.node.inner, self.place, unread, refusal);
-    }
-
-    /// Watches `target`; see [`Context::monitor`](crate::Context::monitor). Where there is no link
-    /// to its node, the monitor fires at once.
-    pub fn monitor(&mut self, target: Pid) -> MonitorRef {
-        self.node.inner.monitor(self.place, target, None)
     }
 
     /// Gives this process another turn once `to` may have room.

@@ -19,6 +19,8 @@ pub enum EffectError {
     UnknownTag(u8),
     /// There is no receiver of this kind.
     UnknownReceiver(u8),
+    /// A yes or no is neither.
+    NeitherYesNorNo(u8),
     /// A text is not UTF-8.
     Text,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for EffectError {
             Self::Long => f.write_str("the list of effects is too long"),
             Self::UnknownTag(tag) => write!(f, "there is no effect with tag {tag}"),
             Self::UnknownReceiver(kind) => write!(f, "there is no receiver of kind {kind}"),
+            Self::NeitherYesNorNo(byte) => write!(f, "{byte} is neither yes (1) nor no (0)"),
             Self::Text => f.write_str("a text among the effects is not UTF-8"),
         }
     }
@@ -86,6 +89,12 @@ impl<'a> Effects<'a> {
             }
             super::CANCEL_TIMER => Effect::CancelTimer { set_by: self.pid()?, timer: self.u64()? },
             super::MONITOR => Effect::Monitor { target: self.pid()? },
+            super::DEMONITOR => Effect::Demonitor { target: self.pid()? },
+            super::MONITOR_NODE => Effect::MonitorNode { node: NodeId(self.u64()?) },
+            super::DEMONITOR_NODE => Effect::DemonitorNode { node: NodeId(self.u64()?) },
+            super::LINK => Effect::Link { target: self.pid()? },
+            super::UNLINK => Effect::Unlink { target: self.pid()? },
+            super::TRAP_EXITS => Effect::TrapExits { traps: self.yes()? },
             super::SPAWN => Effect::Spawn {
                 pid: self.pid()?,
                 behaviour: self.text()?,
@@ -117,6 +126,14 @@ impl<'a> Effects<'a> {
             super::TO_ITSELF => Ok(None),
             super::TO_PID => self.pid().map(Some),
             unknown => Err(EffectError::UnknownReceiver(unknown)),
+        }
+    }
+
+    fn yes(&mut self) -> Result<bool, EffectError> {
+        match self.array()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [other] => Err(EffectError::NeitherYesNorNo(other)),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::raw::RawPid;
 use crate::timer::Timer;
 
 /// How many effects [`list`] has.
-const COUNT: usize = 10;
+const COUNT: usize = 16;
 
 fn timer() -> Timer {
     let set_by = Pid { node: NodeId(3), index: 4, generation: 5 };
@@ -27,6 +27,12 @@ fn list() -> Vec<u8> {
     writer.sleep(2, 10);
     writer.send_after(timer(), Some(pid), 2_000, 3, &1_u64);
     writer.cancel_timer(timer());
+    writer.demonitor(pid);
+    writer.monitor_node(NodeId(7));
+    writer.demonitor_node(NodeId(7));
+    writer.link(pid);
+    writer.unlink(pid);
+    writer.trap_exits(true);
     writer.take().unwrap()
 }
 
@@ -49,6 +55,18 @@ fn every_effect_is_read_as_it_was_written() {
     assert_eq!(effects[7], Effect::Sleep { op: 2, millis: 10 });
     assert!(matches!(effects[8], Effect::SendAfter { to: Some(to), .. } if to.index == 8));
     assert_eq!(effects[9], Effect::CancelTimer { set_by: timer().set_by, timer: 6 });
+    let (target, node) = (Pid { node: NodeId(7), index: 8, generation: 9 }, NodeId(7));
+    assert_eq!(
+        effects[10..16],
+        [
+            Effect::Demonitor { target },
+            Effect::MonitorNode { node },
+            Effect::DemonitorNode { node },
+            Effect::Link { target },
+            Effect::Unlink { target },
+            Effect::TrapExits { traps: true },
+        ]
+    );
 }
 
 /// What the first SDK wrote is read for as long as the major stands.
@@ -96,6 +114,7 @@ fn a_garbled_list_never_panics() {
         }
     }
     assert_eq!(Effects::check(&[0]), Err(EffectError::UnknownTag(0)));
+    assert_eq!(Effects::check(&[TRAP_EXITS, 2]), Err(EffectError::NeitherYesNorNo(2)));
 }
 
 #[test]

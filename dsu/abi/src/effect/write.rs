@@ -1,6 +1,6 @@
 //! Writing effects: the bundle's side.
 
-use midflight_message::Message;
+use midflight_message::{Message, NodeId};
 
 use crate::raw::RawPid;
 use crate::timer::Timer;
@@ -72,6 +72,36 @@ impl EffectWriter {
     pub(crate) fn monitor(&mut self, target: RawPid) {
         self.tag(super::MONITOR);
         self.pid(target);
+    }
+
+    pub(crate) fn demonitor(&mut self, target: RawPid) {
+        self.tag(super::DEMONITOR);
+        self.pid(target);
+    }
+
+    pub(crate) fn monitor_node(&mut self, node: NodeId) {
+        self.tag(super::MONITOR_NODE);
+        self.u64(node.0);
+    }
+
+    pub(crate) fn demonitor_node(&mut self, node: NodeId) {
+        self.tag(super::DEMONITOR_NODE);
+        self.u64(node.0);
+    }
+
+    pub(crate) fn link(&mut self, target: RawPid) {
+        self.tag(super::LINK);
+        self.pid(target);
+    }
+
+    pub(crate) fn unlink(&mut self, target: RawPid) {
+        self.tag(super::UNLINK);
+        self.pid(target);
+    }
+
+    pub(crate) fn trap_exits(&mut self, traps: bool) {
+        self.tag(super::TRAP_EXITS);
+        self.bytes.push(traps.into());
     }
 
     pub(crate) fn spawn<M: Message>(

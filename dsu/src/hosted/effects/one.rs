@@ -73,8 +73,12 @@ impl One<'_, '_> {
             Effect::CancelTimer { set_by, timer } => {
                 self.turn.cancel_timer(TimerRef::new(set_by, timer));
             }
-            Effect::Monitor { target } => {
-                self.turn.monitor(target);
+            Effect::Demonitor { target } => self.turn.demonitor(target),
+            Effect::DemonitorNode { node } => self.turn.demonitor_node(node),
+            Effect::Unlink { target } => self.turn.unlink(target),
+            Effect::TrapExits { traps } => self.turn.trap_exits(traps),
+            Effect::Monitor { .. } | Effect::MonitorNode { .. } | Effect::Link { .. } => {
+                return Ok(self.relate(effect));
             }
             Effect::Spawn { pid, behaviour, payload, .. } => self.spawn(pid, behaviour, payload)?,
             Effect::Exit { reason } => {
@@ -114,6 +118,30 @@ impl One<'_, '_> {
                 Left::Yes
             }
         }
+    }
+
+    /// Watches or links, once a link to the other's node is there. Where there can be none, the process is
+    /// told as if it had been lost.
+    fn relate(&mut self, effect: &Effect<'_>) -> Left {
+        let (to, node) = match *effect {
+            Effect::Monitor { target } | Effect::Link { target } => {
+                (Some(target), self.turn.out_of_reach(target))
+            }
+            Effect::MonitorNode { node } => (None, Some(node).filter(|n| !self.turn.reaches(*n))),
+            _ => return Left::Yes,
+        };
+        if let Some(node) = node
+            && matches!(self.connect(to, node, None), Sent::NotYet)
+        {
+            return Left::Not;
+        }
+        match *effect {
+            Effect::Monitor { target } => drop(self.turn.monitor(target)),
+            Effect::MonitorNode { node } => drop(self.turn.monitor_node(node)),
+            Effect::Link { target } => self.turn.link(target),
+            _ => {}
+        }
+        Left::Yes
     }
 
     fn send_after(&mut self, timer: u64, to: Option<Pid>, millis: u64, what: (TypeNo, &[u8])) {
@@ -192,17 +220,17 @@ impl One<'_, '_> {
                 // Room made in between is not missed.
                 match self.turn.try_send(to, ty, payload, call) {
                     Ok(()) => Sent::Yes,
-                    Err(_) => self.wait(to, until),
+                    Err(_) => self.wait(Some(to), until),
                 }
             }
-            Err(Unsent::NotConnected(node)) => self.connect(to, node, until),
+            Err(Unsent::NotConnected(node)) => self.connect(Some(to), node, until),
             Err(Unsent::Never(why)) => Sent::Never(why),
             Err(Unsent::Incompatible(mismatch)) => Sent::Incompatible(mismatch),
             Err(other) => Sent::Never(format!("{other:?}")),
         }
     }
 
-    fn wait(&mut self, to: Pid, until: Option<Instant>) -> Sent {
+    fn wait(&mut self, to: Option<Pid>, until: Option<Instant>) -> Sent {
         let now = self.now();
         let waiting = begun(self.waiting, to, now, until.unwrap_or(now + SEND_TIMEOUT));
         if waiting.until <= now {
@@ -213,7 +241,7 @@ impl One<'_, '_> {
     }
 
     /// Makes a link to `node`, once for each effect.
-    fn connect(&mut self, to: Pid, node: NodeId, until: Option<Instant>) -> Sent {
+    fn connect(&mut self, to: Option<Pid>, node: NodeId, until: Option<Instant>) -> Sent {
         let now = self.now();
         let until = until.unwrap_or(now + SEND_TIMEOUT);
         let waiting = begun(self.waiting, to, now, until);
@@ -259,7 +287,7 @@ impl One<'_, '_> {
 
 fn begun(
     waiting: &mut Option<Box<Waiting>>,
-    to: Pid,
+    to: Option<Pid>,
     since: Instant,
     until: Instant,
 ) -> &mut Waiting {

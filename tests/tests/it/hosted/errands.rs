@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
-use midflight_process::{Context, Pid};
+use midflight_process::{Context, Down, ExitReason, Node, Pid};
 use midflight_tests::errands::{Begin, Errand, News};
 use midflight_tests::steps::{self, run_version, stage};
 use midflight_tests::world::simulate;
@@ -68,5 +68,132 @@ fn a_behaviour_sets_timers_for_others_here_and_there() {
             });
             client.await.unwrap();
         }
+    });
+}
+
+/// A process that ends with an error of this text when it is told to.
+fn mortal(node: &Node) -> Pid {
+    let mortal = node.spawn("mortal", |cx| async move {
+        let why: String = cx.expect().await;
+        cx.die(ExitReason::Error(why)).await
+    });
+    mortal.unwrap()
+}
+
+#[test]
+fn a_behaviour_watches_processes_and_may_stop_also_in_new_code() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "errands-v1").await;
+        let v2 = stage(&world, &server, "errands-v2").await;
+        let node = server.node().clone();
+        let client = node.run("client", move |cx| async move {
+            let (here, there) = (server.node(), other.node());
+            let pid = errands(&server, &cx);
+            let targets = [mortal(here), mortal(here), mortal(there), mortal(there)];
+            cx.sleep(SECOND).await;
+            assert!(here.disconnect(there.id()), "it makes the link");
+            // Not long, or gossip makes one.
+            cx.sleep(Duration::from_millis(20)).await;
+            for target in targets {
+                cx.send(pid, Errand::Watch(target)).await.unwrap();
+                cx.send(pid, Errand::Watch(target)).await.unwrap();
+            }
+            assert_eq!(news(&cx, SECOND).await, None, "all live, and are in reach");
+            server.activate(v2).await.unwrap();
+            for forgotten in [targets[1], targets[3]] {
+                cx.send(pid, Errand::Unwatch(forgotten)).await.unwrap();
+            }
+            cx.sleep(SECOND).await;
+            cx.reconnect(there.id());
+            for target in targets {
+                cx.send(target, String::from("why not")).await.unwrap();
+                cx.sleep(SECOND).await;
+            }
+            // Once for each time that it has asked.
+            for target in [targets[0], targets[0], targets[2], targets[2]] {
+                let told = news(&cx, SECOND).await.unwrap();
+                assert_eq!(told, format!("v2: {target} is down: {}", error("why not")));
+            }
+            assert_eq!(news(&cx, SECOND).await, None);
+        });
+        client.await.unwrap();
+    });
+}
+
+fn error(why: &str) -> ExitReason {
+    ExitReason::Error(why.into())
+}
+
+#[test]
+fn a_behaviour_watches_nodes_and_may_stop() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "errands-v1").await;
+        let v2 = stage(&world, &server, "errands-v2").await;
+        let node = server.node().clone();
+        let client = node.run("client", move |cx| async move {
+            let (here, there) = (server.node(), other.node().id());
+            let (watches, stops) = (errands(&server, &cx), errands(&server, &cx));
+            cx.sleep(SECOND).await;
+            assert!(here.disconnect(there), "it makes the link");
+            // Not long, or gossip makes one.
+            cx.sleep(Duration::from_millis(20)).await;
+            for pid in [watches, stops] {
+                cx.send(pid, Errand::WatchNode(there)).await.unwrap();
+            }
+            assert_eq!(news(&cx, SECOND).await, None, "it is there");
+            server.activate(v2).await.unwrap();
+            cx.send(stops, Errand::UnwatchNode(there)).await.unwrap();
+            cx.sleep(SECOND).await;
+            assert!(here.disconnect(there));
+            assert_eq!(news(&cx, SECOND).await.unwrap(), format!("v2: node {there} is down"));
+            assert_eq!(news(&cx, SECOND).await, None, "once");
+        });
+        client.await.unwrap();
+    });
+}
+
+#[test]
+fn a_behaviour_links_unlinks_and_traps_exits_also_in_new_code() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "errands-v1").await;
+        let v2 = stage(&world, &server, "errands-v2").await;
+        let node = server.node().clone();
+        let client = node.run("client", move |cx| async move {
+            let there = other.node();
+            let (traps, unlinks, ends) =
+                (errands(&server, &cx), errands(&server, &cx), errands(&server, &cx));
+            let mortals = [mortal(there), mortal(there), mortal(there)];
+            cx.send(traps, Errand::Trap(true)).await.unwrap();
+            for (pid, target) in [traps, unlinks, ends].into_iter().zip(mortals) {
+                cx.send(pid, Errand::Link(target)).await.unwrap();
+                cx.monitor(pid).await;
+            }
+            cx.sleep(SECOND).await;
+            server.activate(v2).await.unwrap();
+            cx.send(unlinks, Errand::Unlink(mortals[1])).await.unwrap();
+            cx.sleep(SECOND).await;
+            for target in mortals {
+                cx.send(target, String::from("why not")).await.unwrap();
+            }
+            let told = news(&cx, SECOND).await.unwrap();
+            assert_eq!(told, format!("v2: {} has exited: {}", mortals[0], error("why not")));
+            let down: Down = cx.expect_timeout(SECOND).await.unwrap();
+            assert_eq!((down.process, down.reason), (ends, error("why not")));
+            assert_eq!(cx.expect_timeout::<Down>(SECOND).await, None, "the others live");
+            // And the other way round.
+            let last = mortal(there);
+            cx.send(unlinks, Errand::Link(last)).await.unwrap();
+            cx.monitor(last).await;
+            cx.exit(unlinks, error("ended")).await;
+            let downs = [cx.expect::<Down>().await, cx.expect::<Down>().await];
+            assert!(downs.iter().any(|down| down.process == last && down.reason == error("ended")));
+        });
+        client.await.unwrap();
     });
 }
