@@ -30,7 +30,7 @@ impl EventKinds {
     pub const PROCESSES: Self = Self(1);
     /// Names that are given and taken.
     pub const NAMES: Self = Self(2);
-    /// Links to other nodes that are made and lost.
+    /// Links to other nodes that are made, and lost or closed.
     pub const LINKS: Self = Self(4);
     /// All there are.
     pub const ALL: Self = Self(7);
@@ -101,7 +101,7 @@ pub enum Happened {
         /// What it is called.
         name: String,
     },
-    /// The link to a node was lost.
+    /// The link to a node was lost, or closed, as it was idle.
     LinkDown {
         /// Which.
         node: NodeId,

@@ -143,11 +143,11 @@ impl Search {
 
     /// What a dial came to. Says whether that is news.
     pub(crate) fn dialled(&mut self, address: &Address, outcome: Outcome) -> bool {
-        if matches!(outcome, Outcome::Reached(_)) {
-            self.pause = PAUSE_MIN;
-        }
         let Some(candidate) = self.candidates.get_mut(address) else { return false };
         let is_news = candidate.outcome.as_ref() != Some(&outcome);
+        if is_news && matches!(outcome, Outcome::Reached(_)) {
+            self.pause = PAUSE_MIN;
+        }
         candidate.outcome = Some(outcome);
         is_news
     }
@@ -286,5 +286,7 @@ mod tests {
         named(&mut search, &["a"]);
         search.dialled(&addresses(&["a"])[0], Outcome::Reached(NodeId(1)));
         assert_eq!(search.rest(200), PAUSE_MIN, "where one is, the next may be soon");
+        search.dialled(&addresses(&["a"])[0], Outcome::Reached(NodeId(1)));
+        assert_eq!(search.rest(200), PAUSE_MIN * 2, "one that was there before is no news");
     }
 }

@@ -2,7 +2,7 @@
 //! [`Limits::idle_timeout`](crate::Limits::idle_timeout): in a large cluster each node would have one to
 //! every other in time.
 //!
-//! Nothing is lost by that, and nobody is told of a loss:
+//! Nothing is lost by that, and no process is told of a loss:
 //!
 //! ```text
 //!  one side                                     the other
@@ -28,10 +28,8 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use midflight_message::NodeId;
 use midflight_runtime::Instant;
-use midflight_transport_api::{LinkLoss, LossKind};
 use parking_lot::Mutex;
 
-use crate::metrics::count;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::Signal;
@@ -45,7 +43,7 @@ const LOOKS_MIN: Duration = Duration::from_millis(10);
 #[derive(Default)]
 pub(crate) struct SetAside(Mutex<BTreeMap<NodeId, Entry>>);
 
-struct Entry {
+pub(crate) struct Entry {
     peer: Arc<Peer>,
     since: Instant,
     /// Those who want to know what becomes of it.
@@ -53,8 +51,15 @@ struct Entry {
 }
 
 impl SetAside {
-    fn put(&self, peer: Arc<Peer>, since: Instant) {
-        self.0.lock().insert(peer.id, Entry { peer, since, waiting: Vec::new() });
+    /// Puts a peer aside, unless it is used. Whoever uses it first looks here after: it finds the peer, or
+    /// the peer is seen to be used.
+    fn put(&self, peer: Arc<Peer>, since: Instant) -> bool {
+        let mut entries = self.0.lock();
+        let is_unused = !peer.is_used();
+        if is_unused {
+            entries.insert(peer.id, Entry { peer, since, waiting: Vec::new() });
+        }
+        is_unused
     }
 
     fn has(&self, peer: &Arc<Peer>) -> bool {
@@ -62,7 +67,7 @@ impl SetAside {
     }
 
     /// Takes the entry of this very peer.
-    fn take(&self, peer: &Arc<Peer>) -> Option<Entry> {
+    pub(crate) fn take(&self, peer: &Arc<Peer>) -> Option<Entry> {
         let mut entries = self.0.lock();
         entries.get(&peer.id).filter(|entry| Arc::ptr_eq(&entry.peer, peer))?;
         entries.remove(&peer.id)
@@ -130,12 +135,10 @@ impl Inner {
         }
         // What those did who have let go of it is seen from here on.
         fence(Ordering::Acquire);
-        if found.is_used() {
+        if !self.idle.put(found.clone(), now) {
             return None;
         }
-        let peer = peers.remove(&id)?;
-        self.idle.put(peer.clone(), now);
-        Some(peer)
+        peers.remove(&id)
     }
 
     /// The other side would have the link closed. Called by the link's sink, which holds the peer twice.
@@ -151,39 +154,24 @@ impl Inner {
     /// A link that was set aside is used by the other side, or is to stay: it is as it was.
     pub(crate) fn take_back(self: &Arc<Self>, peer: &Arc<Peer>) {
         let Some(entry) = self.idle.take(peer) else { return };
-        {
+        let placed = {
             let mut peers = self.peers.write();
-            if self.has_place(&peers, peer.id).is_err() {
-                // Another has taken its place meanwhile.
-                return peer.link.abort("this node has as many peers as it may");
-            }
-            peer.touch(self.runtime.now());
-            self.judge(peer);
-            peers.insert(peer.id, peer.clone());
-        }
+            self.has_place(&peers, peer.id).map(|()| {
+                peer.touch(self.runtime.now());
+                let regranted = self.regrant(peer);
+                peers.insert(peer.id, peer.clone());
+                regranted
+            })
+        };
+        let Ok(regranted) = placed else {
+            // Another has taken its place meanwhile.
+            return peer.link.abort("this node has as many peers as it may");
+        };
+        peer.say_regranted(regranted);
         // What has changed here meanwhile was not said to it.
         self.groups_link_up(peer);
         self.tell_code(peer);
         entry.tell();
-    }
-
-    /// The link to a peer has ended. Answers true if it was set aside: then nobody has lost anything.
-    pub(crate) fn ended_idle(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) -> bool {
-        let Some(entry) = self.idle.take(peer) else { return false };
-        peer.lost();
-        drop(peer.pending.end());
-        peer.number.unhandled().set_linked(false);
-        self.groups_link_down(peer);
-        if loss.kind == LossKind::Closed {
-            tracing::debug!(peer = %peer.name, id = %peer.id, "idle link closed");
-            count(&self.counts.links_idle);
-        } else {
-            tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
-            count(&self.counts.links_lost);
-            self.look_after(peer, loss);
-        }
-        entry.tell();
-        true
     }
 
     /// Whether there is a link to a node, which stays for a while then. Waits until that is decided.
@@ -203,7 +191,8 @@ impl Inner {
 }
 
 impl Entry {
-    fn tell(self) {
+    /// It is decided what becomes of the peer.
+    pub(crate) fn tell(self) {
         for waiting in self.waiting {
             // Whoever has stopped waiting needs no answer.
             let _ = waiting.send(());

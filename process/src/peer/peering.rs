@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use midflight_transport_api::LinkLoss;
+use midflight_transport_api::{LinkLoss, LossKind};
 
 use crate::ExitReason;
 use crate::events::{EventKinds, Happened};
@@ -40,7 +40,7 @@ impl Inner {
             self.has_place(&peers, peer.id)?;
             peer.touch(self.runtime.now());
             // The table may have changed since it was admitted.
-            self.judge(&peer);
+            self.regrant(&peer);
             peers.insert(peer.id, peer.clone());
         }
         tracing::info!(peer = %peer.name, id = %peer.id, "node up");
@@ -63,18 +63,23 @@ impl Inner {
         Ok(())
     }
 
-    /// A peer's link is lost, with everything that waited on it.
+    /// A peer's link is lost, with everything that waited on it; or it is closed, as it was idle.
     pub(crate) fn peer_lost(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
-        if self.ended_idle(peer, loss) {
-            return;
-        }
-        tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
-        count(&self.counts.links_lost);
         {
             let mut peers = self.peers.write();
             if peers.get(&peer.id).is_some_and(|current| Arc::ptr_eq(current, peer)) {
                 peers.remove(&peer.id);
             }
+        }
+        // Only now: as long as it is a peer, it may still be set aside.
+        let aside = self.idle.take(peer);
+        let by_agreement = aside.is_some() && loss.kind == LossKind::Closed;
+        if by_agreement {
+            tracing::debug!(peer = %peer.name, id = %peer.id, "idle link closed");
+            count(&self.counts.links_idle);
+        } else {
+            tracing::info!(peer = %peer.name, id = %peer.id, %loss, "node down");
+            count(&self.counts.links_lost);
         }
         peer.lost();
         self.event(EventKinds::LINKS, || Happened::LinkDown {
@@ -84,6 +89,20 @@ impl Inner {
         });
         peer.number.unhandled().set_linked(false);
         self.groups_link_down(peer);
+        self.end_waiting(peer, loss);
+        if !by_agreement {
+            self.look_after(peer, loss);
+        }
+        if peer.is_used() {
+            self.forget_debts(peer.number.get());
+        }
+        if let Some(aside) = aside {
+            aside.tell();
+        }
+    }
+
+    /// Whoever waits for a word from a peer is told that none will come.
+    fn end_waiting(self: &Arc<Self>, peer: &Arc<Peer>, loss: &LinkLoss) {
         let Waiting { calls, monitors, schemas, links, watched, node_monitors, workers, .. } =
             peer.pending.end();
         for fingerprint in schemas.into_asked() {
@@ -109,8 +128,6 @@ impl Inner {
             let why = format!("the link to its caller's node {} was lost ({loss})", peer.name);
             self.end_process(worker, Sender::NOBODY, ExitReason::NoConnection(why));
         }
-        self.look_after(peer, loss);
-        self.forget_debts(peer.number.get());
     }
 
     /// Nobody on the node of this number is owed credit any more.

@@ -167,7 +167,7 @@ impl Sink {
             if self.is_over {
                 return;
             }
-            self.is_used();
+            self.uses();
         }
         match frame {
             Err(error) => self.violation(error.0),
@@ -307,7 +307,7 @@ impl Sink {
             }
         }
         if !signal.is_upkeep() {
-            self.is_used();
+            self.uses();
         }
         match (signal, self.peer.clone()) {
             (Signal::Refused { reason }, _) => {
@@ -344,7 +344,7 @@ impl Sink {
     }
 
     /// More than gossip has come. A link that was set aside is not any more, before that is looked at.
-    fn is_used(&self) {
+    fn uses(&self) {
         if let Some(peer) = &self.peer
             && peer.uses()
         {

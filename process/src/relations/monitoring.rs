@@ -124,8 +124,12 @@ impl Inner {
         self.set_monitor(watcher, monitor, Watched::Node(node));
         // Whoever watches its own node ends with it.
         if node != self.id {
-            let peer = self.peer(node);
-            if !peer.is_some_and(|peer| peer.pending.add_node_monitor(monitor, watcher)) {
+            let entered = self.peer(node).is_some_and(|peer| {
+                // Nothing is sent, and the link is to stay all the same.
+                peer.uses();
+                peer.pending.add_node_monitor(monitor, watcher)
+            });
+            if !entered {
                 self.node_down(watcher, monitor, node, "there is no link to it".into());
             }
         }

@@ -12,7 +12,22 @@ use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::ask::Answer;
 use crate::peer::wire::{Place, Signal};
-use crate::roles::{NotAllowed, Role, for_signal};
+use crate::roles::{NotAllowed, Role, Roles, for_signal};
+
+/// A peer may do something else than before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Regranted {
+    before: Roles,
+    now: Roles,
+}
+
+impl Peer {
+    pub(crate) fn say_regranted(&self, regranted: Option<Regranted>) {
+        if let Some(Regranted { before, now }) = regranted {
+            tracing::info!(peer = %self.name, %before, roles = %now, "other roles");
+        }
+    }
+}
 
 impl Node {
     /// Whether a node may do something on this one. This node may do everything here; one that there
@@ -30,15 +45,22 @@ impl Node {
 }
 
 impl Inner {
-    /// Looks up again what the peer of a link may do; answers whether that has changed.
+    /// Looks up again what the peer of a link may do, and says so where that has changed; answers
+    /// whether it has. Called with no lock in hand.
     pub(crate) fn judge(&self, peer: &Peer) -> bool {
+        let regranted = self.regrant(peer);
+        peer.say_regranted(regranted);
+        regranted.is_some()
+    }
+
+    /// As [`Inner::judge`], in silence; answers what it might do before, where that has changed.
+    pub(crate) fn regrant(&self, peer: &Peer) -> Option<Regranted> {
         let name = peer.link.peer().identity.as_deref().unwrap_or(&peer.name);
-        let roles = self.access.read().table.of(name);
-        let before = peer.granted.replace(roles);
-        if before != roles {
-            tracing::info!(peer = %peer.name, %before, %roles, "other roles");
-        }
-        before != roles
+        // Held until it has them: of two tables at once, the last to come is the one that counts.
+        let access = self.access.read();
+        let now = access.table.of(name);
+        let before = peer.granted.replace(now);
+        (before != now).then_some(Regranted { before, now })
     }
 
     /// Answers whether a peer may say this; one that may not is told.

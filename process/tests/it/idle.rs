@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use midflight_process::{Context, Disconnected, Down, ExitReason, Limits, MemberEvent, Node, Pid};
+use midflight_process::{
+    Context, Disconnected, Down, EventKinds, ExitReason, Happened, Limits, MemberEvent, Node,
+    NodeDown, NodeEvent, Pid,
+};
 
 use crate::world::{World, run, simulate, until};
 
@@ -164,5 +167,46 @@ fn who_only_dials_keeps_its_link() {
         world.runtime.sleep(20 * SECOND).await;
         assert_eq!((a.peers().len(), a.metrics().links_idle), (1, 0));
         uses(&a, &operator).await;
+    });
+}
+
+#[test]
+fn a_link_whose_node_is_watched_stays_and_its_loss_is_told() {
+    simulate(|world| async move {
+        let (a, b) = pair(&world, 300 * MILLI).await;
+        let id = b.id();
+        let watching = a.run("watcher", move |cx| async move {
+            let monitor = cx.monitor_node(id).await;
+            assert_eq!(cx.expect::<NodeDown>().await.monitor, monitor);
+            assert_eq!(cx.expect_timeout::<NodeDown>(SECOND).await, None, "told once");
+        });
+        let losing = async {
+            world.runtime.sleep(20 * SECOND).await;
+            assert_eq!((a.peers().len(), a.metrics().links_idle), (1, 0), "it is used");
+            a.disconnect(id);
+        };
+        let (watched, ()) = futures_util::join!(watching, losing);
+        assert!(watched.is_some());
+    });
+}
+
+#[test]
+fn who_wants_to_know_of_links_is_told_that_idle_ones_are_closed() {
+    simulate(|world| async move {
+        let a = world.node_with("a", limits(300 * MILLI)).await;
+        let b = world.node_with("b", limits(300 * MILLI)).await;
+        let id = b.id();
+        let listening = a.run("listener", move |cx| async move {
+            cx.watch_events(EventKinds::LINKS);
+            cx.node().connect(&World::address("b")).await.unwrap();
+            for _ in 0..3 {
+                let what = cx.expect::<NodeEvent>().await.what;
+                assert!(matches!(what, Happened::LinkUp { node, .. } if node == id), "{what:?}");
+                let what = cx.expect::<NodeEvent>().await.what;
+                assert!(matches!(what, Happened::LinkDown { node, .. } if node == id), "{what:?}");
+            }
+        });
+        assert!(listening.await.is_some());
+        assert!(a.metrics().links_idle >= 3 && a.metrics().links_lost == 0);
     });
 }
