@@ -1,6 +1,6 @@
 //! `midflight status`: how a node is.
 
-use midflight_dsu::protocol::{Status, StatusRequest, VersionDifference};
+use midflight_dsu::protocol::{Status, StatusRequest, VersionDifference, VersionStatus};
 use midflight_runtime::Handle;
 use serde_json::json;
 
@@ -37,7 +37,7 @@ fn as_json(status: &Status) -> serde_json::Value {
             json!({
                 "name": version.name, "version": version.version, "address": version.address,
                 "current": version.current, "processes": version.processes,
-                "mapped": version.mapped,
+                "returns": version.returns, "mapped": version.mapped,
             })
         })
         .collect();
@@ -79,6 +79,12 @@ fn for_people(status: &Status) -> String {
             ]
         });
         text.push_str(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    }
+    for version in status.versions.iter().filter(|version| version.returns > 0) {
+        let VersionStatus { name, version, returns, .. } = version;
+        text.push_str(&format!(
+            "warning: {name} v{version} has failed on probation: {returns} processes went back\n"
+        ));
     }
     for VersionDifference { bundle, node, here, there } in &status.differences {
         let run = |version: &Option<u32>| version.map_or("none".to_owned(), |v| format!("v{v}"));

@@ -217,3 +217,10 @@ pub enum CodeError {
     #[error("the code breaks its contract: {0}")]
     Contract(String),
 }
+
+impl CodeError {
+    /// Whether a process in whose handler this happens cannot go on with its instance.
+    pub(crate) const fn ends_process(&self) -> bool {
+        matches!(self, Self::Panicked(_) | Self::Stuck(_) | Self::Lost | Self::Contract(_))
+    }
+}

@@ -6,6 +6,7 @@
 
 mod effects;
 mod held;
+pub(crate) mod probation;
 mod start;
 mod suspended;
 mod types;
@@ -26,6 +27,8 @@ use crate::code::{Call, CodeError, Instance, Progress};
 use crate::versions::{Residence, Version, Versions};
 use effects::{Applied, Effects, Surroundings};
 use held::Held;
+use probation::Probation;
+pub use probation::ProbationLimits;
 pub use start::{StartError, start};
 use suspended::Suspended;
 pub(crate) use types::BehaviourTypes;
@@ -45,6 +48,7 @@ pub struct Hosted {
     /// The buffer that effects come back in, kept for the next message.
     spare: Vec<u8>,
     pace: Pace,
+    probation: Option<Box<Probation>>,
 }
 
 impl Hosted {
@@ -68,6 +72,7 @@ impl Hosted {
             suspended: None,
             spare: Vec::new(),
             pace: Pace::default(),
+            probation: None,
         }
     }
 
@@ -169,6 +174,9 @@ impl Hosted {
         let behaviour = &version.code.description().behaviours[self.behaviour as usize];
         match types.take(turn, behaviour, from, ty) {
             Taken::Index(index) => match self.handle(turn, from, index, bytes, caller) {
+                Err(error) if error.ends_process() && self.go_back(turn, &error) => {
+                    self.message(turn, from, content, caller)
+                }
                 Err(CodeError::Decode(detail)) => {
                     let type_name = turn.type_name(ty).0.to_string();
                     turn.refuse(from, caller, content, Refusal::Garbled { type_name, detail });
@@ -254,6 +262,7 @@ impl Hosted {
         bytes: &[u8],
         caller: Option<Caller>,
     ) -> Result<(), CodeError> {
+        self.keep_state(turn);
         let progress = self.enter(turn, from, caller, |instance, call, effects| {
             instance.start(index, bytes, call, effects)
         })?;
@@ -301,13 +310,13 @@ impl Hosted {
         if let Some(caller) = caller {
             turn.abort(caller, text.clone());
         }
-        match error {
-            CodeError::Panicked(_) => Some(Flow::Exit(ExitReason::Panic(text))),
-            CodeError::Stuck(_) | CodeError::Lost | CodeError::Contract(_) => {
-                Some(Flow::Exit(ExitReason::Error(text)))
-            }
-            _ => None,
+        if !error.ends_process() || self.go_back(turn, error) {
+            return None;
         }
+        Some(Flow::Exit(match error {
+            CodeError::Panicked(_) => ExitReason::Panic(text),
+            _ => ExitReason::Error(text),
+        }))
     }
 
     /// Goes on with a suspended handler, as far as what it awaits has come. `Some`: that is all for

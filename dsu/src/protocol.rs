@@ -323,6 +323,9 @@ pub struct VersionStatus {
     pub current: bool,
     /// Processes that run in it.
     pub processes: u64,
+    /// How many processes its code has failed while they were on probation, so that they went back.
+    #[serde(default)]
+    pub returns: u64,
     /// Whether its library is in memory. Every version listed is: none is unloaded yet.
     pub mapped: bool,
 }

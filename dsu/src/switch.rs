@@ -22,7 +22,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::convert::ConvertError;
-use crate::hosted::{Hosted, SavedState};
+use crate::hosted::probation::Probation;
+use crate::hosted::{Hosted, ProbationLimits, SavedState};
 use crate::versions::{Version, Versions};
 use bench::{Bench, Outcome, Stage};
 
@@ -42,6 +43,8 @@ pub struct SwitchLimits {
     /// While so many conversions have not ended, no update is taken any more (default 4): their
     /// threads cannot be stopped in native code.
     pub abandoned_max: usize,
+    /// How long the new code is on probation in each process.
+    pub probation: ProbationLimits,
 }
 
 impl Default for SwitchLimits {
@@ -50,6 +53,7 @@ impl Default for SwitchLimits {
             rest_timeout: Duration::from_secs(5),
             convert_timeout: Duration::from_secs(5),
             abandoned_max: 4,
+            probation: ProbationLimits::default(),
         }
     }
 }
@@ -113,6 +117,15 @@ pub struct Switched {
     pub failed: Vec<SwitchError>,
 }
 
+/// How processes are switched.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    /// No more are tried once so many conversions have not ended.
+    abandoned_max: usize,
+    /// None: the new code is the one to go back to.
+    probation: Option<ProbationLimits>,
+}
+
 /// Switches the processes of one node.
 #[derive(Debug)]
 pub struct Switcher {
@@ -137,7 +150,7 @@ impl Switcher {
     /// # Cancel safety
     /// A dropped future leaves the process in the old version or the new one, running.
     pub async fn switch(&self, pid: Pid, new: &Arc<Version>) -> Result<(), SwitchError> {
-        let switched = self.switch_group(&[pid], new, self.limits.abandoned_max).await;
+        let switched = self.switch_group(&[pid], new, self.forth()).await;
         switched.failed.into_iter().next().map_or(Ok(()), Err)
     }
 
@@ -146,21 +159,22 @@ impl Switcher {
     /// # Cancel safety
     /// As for [`Switcher::switch`].
     pub async fn switch_all(&self, pids: &[Pid], new: &Arc<Version>) -> Switched {
-        self.switch_many(pids, new, self.limits.abandoned_max).await
+        self.switch_many(pids, new, self.forth()).await
     }
 
     /// As [`Switcher::switch_all`], for an update that is being undone: conversions that never ended
     /// may be why, so that as many again may be abandoned.
     pub(crate) async fn switch_back(&self, pids: &[Pid], old: &Arc<Version>) -> Switched {
-        self.switch_many(pids, old, self.limits.abandoned_max.saturating_mul(2)).await
+        let abandoned_max = self.limits.abandoned_max.saturating_mul(2);
+        self.switch_many(pids, old, How { abandoned_max, probation: None }).await
     }
 
-    async fn switch_many(
-        &self,
-        pids: &[Pid],
-        new: &Arc<Version>,
-        abandoned_max: usize,
-    ) -> Switched {
+    const fn forth(&self) -> How {
+        let SwitchLimits { abandoned_max, probation, .. } = self.limits;
+        How { abandoned_max, probation: Some(probation) }
+    }
+
+    async fn switch_many(&self, pids: &[Pid], new: &Arc<Version>, how: How) -> Switched {
         let workers = self.node.runtime().workers().max(1);
         let groups = Mutex::new(pids.chunks(GROUP));
         let work = || async {
@@ -168,7 +182,7 @@ impl Switcher {
             loop {
                 let group = groups.lock().next();
                 let Some(group) = group else { return sum };
-                let mut switched = self.switch_group(group, new, abandoned_max).await;
+                let mut switched = self.switch_group(group, new, how).await;
                 sum.done.append(&mut switched.done);
                 sum.failed.append(&mut switched.failed);
             }
@@ -181,14 +195,9 @@ impl Switcher {
         all
     }
 
-    async fn switch_group(
-        &self,
-        pids: &[Pid],
-        new: &Arc<Version>,
-        abandoned_max: usize,
-    ) -> Switched {
+    async fn switch_group(&self, pids: &[Pid], new: &Arc<Version>, how: How) -> Switched {
         let mut switched = Switched::default();
-        if let Some(abandoned) = self.too_many(abandoned_max) {
+        if let Some(abandoned) = self.too_many(how.abandoned_max) {
             let refused = |pid: &Pid| SwitchError::TooManyAbandoned { pid: *pid, abandoned };
             switched.failed.extend(pids.iter().map(refused));
             return switched;
@@ -206,12 +215,12 @@ impl Switcher {
         // One that takes too long is taken out; those behind it are tried again. Each round ends
         // with one less, or one more abandoned.
         while !group.is_empty() {
-            if let Some(abandoned) = self.too_many(abandoned_max) {
+            if let Some(abandoned) = self.too_many(how.abandoned_max) {
                 let refused = |f: Frozen| SwitchError::TooManyAbandoned { pid: f.pid(), abandoned };
                 switched.failed.extend(group.into_iter().map(refused));
                 break;
             }
-            group = self.convert_group(group, new, &mut switched).await;
+            group = self.convert_group(group, new, how, &mut switched).await;
         }
         switched
     }
@@ -228,6 +237,7 @@ impl Switcher {
         &self,
         group: Vec<Frozen>,
         new: &Arc<Version>,
+        how: How,
         switched: &mut Switched,
     ) -> Vec<Frozen> {
         // However this future ends, whatever is left on the bench goes on.
@@ -241,7 +251,7 @@ impl Switcher {
             match (piece.stage, &ended) {
                 (Stage::Untouched(frozen), _) => left.push(frozen),
                 (Stage::Done(frozen, outcome), _) => {
-                    self.finish(frozen, outcome, new, switched);
+                    self.finish(frozen, outcome, (new, how), switched);
                 }
                 (_, ThreadEnd::Died) => switched.failed.push(SwitchError::Broken { pid }),
                 (_, _) if saving => switched.failed.push(SwitchError::Saving { pid, after }),
@@ -255,16 +265,20 @@ impl Switcher {
         &self,
         frozen: Frozen,
         outcome: Outcome,
-        new: &Arc<Version>,
+        (new, how): (&Arc<Version>, How),
         switched: &mut Switched,
     ) {
         let pid = frozen.pid();
         match outcome {
             Outcome::Nothing => {}
-            Outcome::Converted { old, behaviour, instance } => {
+            Outcome::Converted { old, saved, behaviour, instance } => {
                 let (node, versions) = (&self.node, &self.versions);
                 let body = Hosted::new(node, versions, new.clone(), behaviour, pid, instance);
-                drop(frozen.thaw(Box::new(body)));
+                let now = node.runtime().now();
+                let probation = how.probation.and_then(|limits| {
+                    Probation::new(&limits, old.clone(), new, body.behaviour(), saved, now)
+                });
+                drop(frozen.thaw(Box::new(body.on_probation(probation))));
                 switched.done.push((pid, old));
             }
             Outcome::Failed(source) => switched.failed.push(SwitchError::Convert { pid, source }),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use midflight_abi::BehaviourDescription;
 use midflight_message::{NodeId, Pid};
@@ -30,6 +31,7 @@ pub struct Version {
     /// The types of its behaviours, by their index.
     pub(crate) types: Vec<BehaviourTypes>,
     processes: Mutex<BTreeSet<Place>>,
+    returns: AtomicU64,
 }
 
 /// A pid in an order of its own: by place in its node's table.
@@ -49,7 +51,8 @@ impl Version {
         let name = name.into();
         let behaviours = &code.description().behaviours;
         let types = behaviours.iter().map(|b| BehaviourTypes::new(node, b)).collect();
-        Arc::new(Self { name, version, address, code, types, processes: Mutex::default() })
+        let (processes, returns) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { name, version, address, code, types, processes, returns })
     }
 
     /// The index and description of a behaviour of it.
@@ -64,6 +67,16 @@ impl Version {
         let processes = self.processes.lock();
         let pid = |&Place(index, generation, node): &Place| Pid { node, index, generation };
         processes.iter().map(pid).collect()
+    }
+
+    /// How many processes its code has failed while they were on probation, so that they went back.
+    #[must_use]
+    pub fn returns(&self) -> u64 {
+        self.returns.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn returned(&self) {
+        self.returns.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many processes run in it.

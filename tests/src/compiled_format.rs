@@ -37,6 +37,8 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "waiter-v2" => compiled::<(waiter::v2::Waiter,)>(),
         "errands-v1" => compiled::<(crate::errands::v1::Errands,)>(),
         "errands-v2" => compiled::<(crate::errands::v2::Errands,)>(),
+        "till-v1" => compiled::<(till::Till,)>(),
+        "till-v2" => compiled::<(till::v2::Till,)>(),
         "teller" => compiled::<(Teller,)>(),
         other => panic!("no code is called {other}"),
     };

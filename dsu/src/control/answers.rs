@@ -39,6 +39,7 @@ impl Control {
                 address: version.address.to_string(),
                 current,
                 processes: version.process_count() as u64,
+                returns: version.returns(),
                 mapped: true,
             };
         let mut refused = BTreeMap::<_, u64>::new();

@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     /// It has an instance of this behaviour in the new version, and came from this one.
     Converted {
         old: Arc<Version>,
+        /// What it has saved there.
+        saved: SavedState,
         behaviour: u32,
         instance: Box<dyn Instance>,
     },
@@ -86,8 +88,8 @@ impl Bench {
                 return;
             }
             let State { old, behaviour, saved } = state;
-            let outcome = match convert(&old, new, &behaviour, saved) {
-                Ok((behaviour, instance)) => Outcome::Converted { old, behaviour, instance },
+            let outcome = match convert(&old, new, &behaviour, saved.clone()) {
+                Ok((behaviour, instance)) => Outcome::Converted { old, saved, behaviour, instance },
                 Err(error) => Outcome::Failed(error),
             };
             self.finish(at, outcome);

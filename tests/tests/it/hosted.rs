@@ -3,6 +3,7 @@
 mod calls;
 mod errands;
 mod exits;
+mod probation;
 mod refusals;
 mod turns;
 mod updates;

@@ -1,0 +1,154 @@
+//! Probation: for some messages after a switch, or a while, a process can go back (U6).
+//!
+//! Before each message its state is kept, in a form that the code it came from restores. When the new code fails
+//! at the message, the process is back in the old version, in the state before it; what the failed handler did
+//! has not left, because effects leave only after a handler has returned or suspended well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use midflight_process::Turn;
+use midflight_runtime::Instant;
+
+use super::{Hosted, SavedState};
+use crate::code::{CodeError, Instance};
+use crate::convert::{Way, way};
+use crate::versions::{Residence, Version};
+
+/// Bounds of a probation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbationLimits {
+    /// So many messages after a switch, failures of the new code bring a process back (default 16; with 0 there is
+    /// no probation).
+    pub messages: u32,
+    /// The same for so long a time (default 30 s).
+    pub time: Duration,
+    /// The largest state that is kept before each message, in bytes (default 64 KiB). Of a larger one, and of one
+    /// without a way back, only that from before the switch is there: its probation is one message.
+    pub state_bytes: u64,
+}
+
+impl Default for ProbationLimits {
+    fn default() -> Self {
+        Self { messages: 16, time: Duration::from_secs(30), state_bytes: 64 * 1_024 }
+    }
+}
+
+/// A process's way back, while it is on probation.
+#[derive(Debug)]
+pub(crate) struct Probation {
+    old: Arc<Version>,
+    /// The behaviour's index there.
+    behaviour: u32,
+    /// As the old code restores it.
+    kept: SavedState,
+    /// Whether `kept` is of now.
+    fresh: bool,
+    /// How the state gets back from the new code; none where it does not.
+    way: Option<Way>,
+    /// Messages that are left.
+    left: u32,
+    until: Instant,
+    state_bytes: u64,
+}
+
+impl Probation {
+    /// The probation of a process that was switched from `old`, where it saved `kept`, to `new`. `None` when there
+    /// is none.
+    pub(crate) fn new(
+        limits: &ProbationLimits,
+        old: Arc<Version>,
+        new: &Version,
+        behaviour: &str,
+        kept: SavedState,
+        now: Instant,
+    ) -> Option<Box<Self>> {
+        let (index, before) = old.behaviour(behaviour)?;
+        let (_, after) = new.behaviour(behaviour)?;
+        let way = way(after, before).ok();
+        (limits.messages > 0).then(|| {
+            Box::new(Self {
+                behaviour: index,
+                way,
+                kept,
+                fresh: true,
+                left: limits.messages,
+                until: now + limits.time,
+                state_bytes: limits.state_bytes,
+                old,
+            })
+        })
+    }
+
+    /// Another message is about to be handled: keeps the state of `instance`, whose own is of `version`. Answers
+    /// whether the probation goes on.
+    pub(super) fn keep(&mut self, instance: &dyn Instance, version: u32, now: Instant) -> bool {
+        if self.left == 0 || now >= self.until {
+            return false;
+        }
+        self.left -= 1;
+        if std::mem::take(&mut self.fresh) {
+            return true;
+        }
+        let version = match self.way {
+            Some(Way::Forward) => version,
+            Some(Way::Back { state_version }) => state_version,
+            None => return false,
+        };
+        if instance.size() > self.state_bytes {
+            return false;
+        }
+        match instance.save(version) {
+            Ok(bytes) => {
+                self.kept = SavedState { version, bytes };
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a state cannot be kept: its process's probation is over");
+                false
+            }
+        }
+    }
+}
+
+impl Hosted {
+    /// The same, which can go back for a while.
+    pub(crate) fn on_probation(mut self, probation: Option<Box<Probation>>) -> Self {
+        self.probation = probation;
+        self
+    }
+
+    /// Keeps the state, while the process is on probation.
+    pub(super) fn keep_state(&mut self, turn: &Turn<'_>) {
+        let Some(mut probation) = self.probation.take() else { return };
+        let (version, now) = (self.description().state.version(), turn.node().runtime().now());
+        if probation.keep(&*self.instance, version, now) {
+            self.probation = Some(probation);
+        }
+    }
+
+    /// The new code has failed: where the process is on probation, it is back in the old version, in the state
+    /// that was kept. Answers whether it is.
+    pub(super) fn go_back(&mut self, turn: &Turn<'_>, error: &CodeError) -> bool {
+        let Some(probation) = self.probation.take() else { return false };
+        let failed = self.version().clone();
+        let Probation { old, behaviour, kept, .. } = *probation;
+        match old.code.restore(behaviour, kept.version, &kept.bytes) {
+            Ok(instance) => {
+                let (from, to) = (failed.version, old.version);
+                let (me, name) = (turn.me(), self.behaviour());
+                tracing::error!(%me, name, from, to, %error, "new code failed on probation: the process is back");
+                failed.returned();
+                self.residence = Residence::new(old, me);
+                self.behaviour = behaviour;
+                self.instance = instance;
+                true
+            }
+            Err(why) => {
+                let me = turn.me();
+                tracing::error!(%me, %error, %why, "new code failed on probation, and there is no way back");
+                false
+            }
+        }
+    }
+}
