@@ -141,8 +141,8 @@ fn details(deployed: &Deployed) -> Value {
             .collect()
     };
     match deployed {
-        Deployed::Everywhere { switched, nodes, .. } => {
-            json!({ "switched": switched, "nodes": nodes })
+        Deployed::Everywhere { name, version, switched, nodes } => {
+            json!({ "name": name, "version": version, "switched": switched, "nodes": nodes })
         }
         Deployed::Refused(refused) => json!({ "objections": objections(refused) }),
         Deployed::Partly { nodes, missing } => {

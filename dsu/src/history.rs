@@ -40,6 +40,9 @@ impl History {
     /// Writes a change down.
     pub(crate) fn record(&mut self, bundle: &str, change: Change) {
         let changes = self.changes.entry(bundle.to_owned()).or_default();
+        if changes.back().is_some_and(|last| last.current == change.current) {
+            return;
+        }
         if changes.len() == CHANGES_MAX {
             changes.pop_front();
         }
@@ -56,14 +59,22 @@ impl History {
     }
 
     /// What a rollback of `bundle` goes back to: the bundle of `version` that was current last, or, where
-    /// none is named, what was current before the present one. Never the present one itself.
+    /// none is named, what was current before the present one. Never the present one itself, and never one whose
+    /// activation was taken back.
     #[must_use]
     pub fn earlier(&self, bundle: &str, version: Option<u32>) -> Option<(u32, ContentAddress)> {
-        let mut past = self.changes.get(bundle)?.iter().rev();
-        let present = past.next()?.current;
-        past.filter_map(|change| change.current)
-            .filter(|earlier| Some(earlier.1) != present.map(|(_, address)| address))
-            .find(|(earlier, _)| version.is_none_or(|version| version == *earlier))
+        let changes = self.changes.get(bundle)?;
+        let mut stood = Vec::with_capacity(changes.len());
+        for change in changes {
+            if change.cause == Cause::TakenBack {
+                stood.pop();
+            } else {
+                stood.extend(change.current);
+            }
+        }
+        let present = changes.back()?.current.map(|(_, address)| address);
+        let mut earlier = stood.into_iter().rev().filter(|(_, address)| Some(*address) != present);
+        earlier.find(|(earlier, _)| version.is_none_or(|version| version == *earlier))
     }
 }
 
@@ -73,6 +84,15 @@ mod tests {
 
     fn address(byte: u8) -> ContentAddress {
         ContentAddress::of(&[byte])
+    }
+
+    #[test]
+    fn what_was_taken_back_is_nothing_to_go_back_to() {
+        let mut history = history(&[Some(1), Some(2), Some(3)]);
+        let current = Some((2, address(2)));
+        history.record("a", Change { current, at: Duration::ZERO, cause: Cause::TakenBack });
+        assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
+        assert_eq!(history.earlier("a", Some(3)), None);
     }
 
     fn history(changes: &[Option<u8>]) -> History {
@@ -97,7 +117,6 @@ mod tests {
             Some(1),
             "the same again is no change"
         );
-        assert_eq!(earlier(&[Some(1), None], None), Some(1), "nothing is current");
         assert_eq!(earlier(&[Some(1), Some(2), Some(3)], Some(1)), Some(1));
     }
 
@@ -112,7 +131,8 @@ mod tests {
 
     #[test]
     fn the_oldest_changes_are_forgotten() {
-        let history = history(&[Some(1); 3 * CHANGES_MAX]);
+        let changes: Vec<_> = (0..3 * CHANGES_MAX).map(|n| Some(n as u8 % 2)).collect();
+        let history = history(&changes);
         assert_eq!(history.changes(Some("a")).count(), CHANGES_MAX);
         assert_eq!(history.changes(Some("b")).count(), 0);
         assert_eq!(history.changes(None).count(), CHANGES_MAX);

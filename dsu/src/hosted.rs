@@ -140,7 +140,13 @@ impl Hosted {
         match self.apply_effects(turn) {
             Applied::Exit(reason) => Flow::Exit(reason),
             Applied::Blocked => Flow::Park,
-            Applied::All => Flow::Wait,
+            Applied::All => {
+                // What a handler awaits is looked after when it is resumed, and this one had no time for that.
+                if self.suspended.is_some() {
+                    turn.waker().wake();
+                }
+                Flow::Wait
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use midflight_transport_api::{Address, LinkLoss, LossKind};
 use crate::greeting::{Greeting, NotHeard};
 use crate::handshake::{Introduction, Malformed, Message, Refusal};
 use crate::link::{Made, StreamLink};
-use crate::shared::{Links, Shared};
+use crate::shared::Shared;
 use crate::table::{Confirmed, Greeted, Ticket};
 use crate::{Arrival, Listener};
 
@@ -23,7 +23,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
             Ok(arrival) => {
                 let from = arrival.from.clone();
                 // Now, because handshakes that run beside each other end in any order.
-                let ticket = shared.change(Links::ticket);
+                let ticket = shared.ticket();
                 let accepted = accepted(shared.clone(), arrival, ticket);
                 let task = spawn(&shared.runtime, "accepted", accepted);
                 if let Some(from) = shared.half_open.add(from, task, shared.config.half_open_max) {

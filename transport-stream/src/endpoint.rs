@@ -8,7 +8,7 @@ use midflight_transport_api::{
     Address, Capabilities, ConnectError, ConnectErrorKind, EndPoint, Link, LinkLoss, LossKind,
 };
 
-use crate::shared::{Links, Shared};
+use crate::shared::Shared;
 use crate::table::Connect;
 use crate::{dial, transport};
 
@@ -107,8 +107,7 @@ impl EndPoint for StreamEndPoint {
             link.close();
         }
         // Each drains or is cut within its deadline, and so does its stream.
-        let ended = |links: &mut Links| links.links().is_empty() && links.lingering == 0;
-        self.shared.until(|links| ended(links).then_some(())).await;
+        self.shared.until(|links| links.is_at_rest().then_some(())).await;
     }
 }
 

@@ -10,12 +10,15 @@ use midflight_transport_api::{Control, Incoming, LinkEvent, LinkLoss, LinkSink, 
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use crate::link::StreamLink;
-use crate::shared::Shared;
+use crate::shared::{Links, Shared};
 use crate::turn::Turn;
 
 /// Bytes read into the buffer at once while a message comes in fragments: enough for the head of the next
 /// and whatever small there is between them, and little of what has a place of its own to be read to.
 const AMID_FRAGMENTS: usize = 8 * 1024;
+
+/// Bytes read at once after the end of a link: mostly there are none.
+const SCRAP: usize = 512;
 
 /// What was read and is not used up yet.
 struct Buffer {
@@ -101,13 +104,14 @@ pub(crate) async fn run(
     sink.event(LinkEvent::Lost(loss));
     sink.batch_end();
     drop(sink);
-    shared.change(|links| {
+    drop(buffer);
+    let lingers = shared.change(|links| {
         links.remove(peer);
-        links.lingering += usize::from(agreed);
+        agreed && links.linger()
     });
-    if agreed {
-        link.limit_end(linger(read, &mut buffer.bytes)).await;
-        shared.change(|links| links.lingering -= 1);
+    if lingers {
+        link.limit_end(linger(read)).await;
+        shared.change(Links::lingered);
     }
 }
 
@@ -117,8 +121,9 @@ pub(crate) async fn run(
 /// it has not yet sent is thrown away: our last messages and our bye, to a peer that reads slowly. What comes
 /// here is no message, but a carrier may have an end of its own to say, as TLS has its `close_notify`.
 /// (RFC 9112, section 9.6, has web servers do the same.)
-async fn linger(mut read: impl AsyncRead + Unpin, scrap: &mut [u8]) -> io::Result<()> {
-    while read.read(scrap).await? > 0 {}
+async fn linger(mut read: impl AsyncRead + Unpin) -> io::Result<()> {
+    let mut scrap = vec![0; SCRAP];
+    while read.read(&mut scrap).await? > 0 {}
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::complaints::Complaints;
 use crate::half_open::HalfOpen;
 use crate::handshake::Introduction;
 use crate::link::StreamLink;
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Table, Ticket};
 use crate::{Carrier, LinkConfig};
 
 /// The table of an endpoint.
@@ -150,6 +150,11 @@ impl Shared {
             waker.wake();
         }
         answer
+    }
+
+    /// Numbers a stream that has arrived. Nobody waits for that.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.state.lock().links.ticket()
     }
 
     /// Looks at the table.

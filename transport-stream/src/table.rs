@@ -44,8 +44,8 @@ pub(crate) struct Table<L, D> {
     aliases: BTreeMap<Address, Address>,
     next_ticket: u64,
     links: usize,
-    /// Links that have ended by agreement, and whose streams have not yet.
-    pub(crate) lingering: usize,
+    /// Links that have ended by agreement, and whose streams have not yet: as many as there may be links.
+    lingering: usize,
     closed: bool,
 }
 
@@ -237,6 +237,23 @@ impl<L: Entry, D: Clone> Table<L, D> {
             self.aliases.retain(|_, canonical| canonical != peer);
             self.tidy(peer);
         }
+    }
+
+    /// A link has ended by agreement. Answers whether its stream may be read to its end.
+    pub(crate) const fn linger(&mut self) -> bool {
+        let may = self.lingering < self.links_max;
+        self.lingering += may as usize;
+        may
+    }
+
+    /// The stream of a link that ended has ended, too.
+    pub(crate) const fn lingered(&mut self) {
+        self.lingering -= 1;
+    }
+
+    /// Whether there is no link any more, and no stream of one.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        self.links == 0 && self.lingering == 0
     }
 
     /// The dial has ended, one way or another.

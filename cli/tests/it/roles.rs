@@ -24,7 +24,12 @@ async fn roles_come_from_a_file_and_change_with_it() {
     node.logs(&["line 2: `non` is no role", "the roles from before hold on"]).await;
     run(&status).await.expect(4, &["inspect"]);
 
-    std::fs::write(&file, "operator* = all\n").unwrap();
+    // As while somebody writes it.
+    std::fs::write(&file, "").unwrap();
+    node.logs(&["no line for all others"]).await;
+    run(&status).await.expect(4, &["inspect"]);
+
+    std::fs::write(&file, "operator* = all\n* = send\n").unwrap();
     node.signal(rustix::process::Signal::HUP);
     until("the operator may look again", async || run(&status).await.code == Some(0)).await;
 }

@@ -11,7 +11,8 @@ use crate::node::Node;
 ///
 /// Its text is what a file of roles holds: a line for each peer, `NAME = ROLES`. A name that ends with `*`
 /// stands for all that begin so, `*` alone for everybody else; who has a line of its own goes by that one,
-/// and then by the longest beginning. What follows a `#` does not count.
+/// and then by the longest beginning. What follows a `#` does not count. The line for everybody else must be there, so
+/// that a file of which a part is missing does not pass for one that allows everything.
 ///
 /// ```
 /// use midflight_process::{Role, RoleTable};
@@ -119,6 +120,12 @@ impl FromStr for RoleTable {
                 return Err(wrong(format!("`{name}` has a line before: leave out one of the two")));
             }
         }
+        if !has_others {
+            // A file that is being written is cut somewhere, and must not give everybody everything.
+            let line = text.lines().count().max(1);
+            let what = "there is no line for all others: give one, such as * = none".into();
+            return Err(ParseRoleTableError { line, what });
+        }
         Ok(table)
     }
 }
@@ -155,7 +162,6 @@ mod tests {
         assert_eq!(table.of("web-db-2"), only(Role::Inspect));
         assert_eq!(table.of("web-db-1"), only(Role::Exit));
         assert_eq!(table.of("web"), Roles::none());
-        assert_eq!("".parse::<RoleTable>().unwrap().of("anybody"), Roles::all());
     }
 
     #[test]
@@ -170,6 +176,8 @@ mod tests {
             ("a = send\na = exit", 2, "`a` has a line before"),
             ("a* = send\na* = exit", 2, "`a*` has a line before"),
             ("* = send\n* = exit", 2, "`*` has a line before"),
+            ("", 1, "no line for all others"),
+            ("a = send\nb* = send\n", 2, "no line for all others"),
         ] {
             let error = text.parse::<RoleTable>().unwrap_err();
             assert_eq!(error.line, line, "{error}");

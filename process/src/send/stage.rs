@@ -212,7 +212,16 @@ pub(crate) fn stage(
     // What is large goes on as it is: copying it twice more, to the stage and to the link, cost as much as
     // sending it.
     let by_reference = large.is_none() && Room::of(size) == Room::Large;
-    let large = if by_reference { Some(Bytes::from(std::mem::take(&mut head))) } else { large };
+    let large = if by_reference {
+        let mut body = std::mem::take(&mut head);
+        // Bounds count what is in it.
+        if body.capacity() > size + size / 4 {
+            body.shrink_to_fit();
+        }
+        Some(Bytes::from(body))
+    } else {
+        large
+    };
     let frame = NewFrame { lane, ty, credit, large, context, head: &head };
     let staged = STAGE.with_borrow_mut(|stage| {
         if stage.turn_of.is_none_or(|id| id == inner.id) {

@@ -162,6 +162,18 @@ fn another_name_finds_the_same_link() {
 }
 
 #[test]
+fn streams_that_linger_are_bounded_as_links_are() {
+    let mut table = Tab::new(at(1), 2);
+    assert!(table.linger() && table.linger() && !table.linger());
+    assert!(!table.is_at_rest());
+    table.lingered();
+    assert!(table.linger());
+    table.lingered();
+    table.lingered();
+    assert!(table.is_at_rest());
+}
+
+#[test]
 fn links_are_bounded_and_a_closed_table_takes_none() {
     let mut table = Tab::new(at(1), 1);
     table.insert(&at(2), &at(2), Fake(true));
