@@ -203,7 +203,8 @@ impl Context {
     /// ([`Node::processes`](crate::Node::processes), [`names`](crate::Node::names), [`peers`](crate::Node::peers)).
     ///
     /// Of one process the start is told first and the end last, and of one link it is so, too. Names that several
-    /// processes give and take at the same moment may be told in another order. As much as the process's mailbox has no
+    /// processes give and take at the same moment may be told in another order; one that a process gets as it ends may be
+    /// told after its end, and then that it is taken. As much as the process's mailbox has no
     /// room for it misses, and is told how much with the next event.
     pub fn watch_events(&self, kinds: EventKinds) {
         self.node.inner.watch_events(self.place, kinds);

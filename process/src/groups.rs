@@ -1,7 +1,8 @@
 //! Process groups across the cluster, with the semantics of Erlang's `pg`.
 //!
 //! A group is a name; it is there while anyone is in it. Each node keeps the groups of all nodes it has a
-//! link to: asking takes no time, and may be a little behind. What is decided is in the kernel.
+//! link to: asking takes no time, and may be a little behind. Where somebody watches a group, links stay
+//! that would be closed for being idle. What is decided is in the kernel.
 
 mod kernel;
 
@@ -138,7 +139,7 @@ impl Context {
     }
 
     /// Watches a group: every change from now on comes as a [`GroupChange`], until the monitor is taken
-    /// back. Answers who is in it now.
+    /// back. Answers who is in it now. The node's links stay from now on, idle or not.
     ///
     /// # Errors
     /// See [`GroupError`].
@@ -147,6 +148,7 @@ impl Context {
         let monitor = MonitorRef(inner.next());
         let watch = |groups: &mut Groups, place| groups.monitor(group, monitor, place);
         let members = inner.in_group(group, self.me(), watch)?;
+        inner.peers.read().values().for_each(|peer| _ = peer.uses());
         Ok((monitor, members))
     }
 
@@ -188,7 +190,14 @@ impl Inner {
 
     /// A peer is told who is in which group here.
     pub(crate) fn groups_link_up(self: &Arc<Self>, peer: &Peer) {
-        self.groups.with(|groups| groups.link_up(peer.id, peer.unique));
+        let is_watched = self.groups.with(|groups| {
+            groups.link_up(peer.id, peer.unique);
+            groups.is_watched()
+        });
+        if is_watched {
+            // Nothing is sent, and what is said over it is to come.
+            peer.uses();
+        }
         self.carry_out_group_actions();
     }
 

@@ -179,8 +179,7 @@ impl Inner {
             self.name_taken(name, had);
         }
         if is_new {
-            let name = || name.to_owned();
-            self.event(EventKinds::NAMES, || Happened::Registered { pid, name: name() });
+            self.tell_registered(name, pid);
         }
         if let Some((peer, monitor)) = watched_over
             && peer.is_lost()
@@ -189,6 +188,16 @@ impl Inner {
             self.name_is_down(monitor);
         }
         Ok(())
+    }
+
+    /// Tells that a process has got a name, and that it has lost it, where that has come meanwhile: it may have
+    /// been told too early.
+    fn tell_registered(&self, name: &str, pid: Pid) {
+        let owned = || name.to_owned();
+        self.event(EventKinds::NAMES, || Happened::Registered { pid, name: owned() });
+        if self.registry.whereis(name) != Some(pid) {
+            self.event(EventKinds::NAMES, || Happened::Unregistered { pid, name: owned() });
+        }
     }
 
     /// What this node watched by `monitor`, as it has a name here, is gone.
@@ -272,7 +281,7 @@ mod tests {
     use midflight_transport_inmem::Hub;
 
     use super::*;
-    use crate::ExitReason;
+    use crate::{ExitReason, NodeEvent};
 
     /// A name is taken away and given anew to the same process between the two steps of taking it.
     #[test]
@@ -294,6 +303,34 @@ mod tests {
             });
             watching.await.unwrap();
             assert_eq!(node.whereis("name"), None);
+        };
+        sim.run(100_000, main).unwrap();
+    }
+
+    /// A process ends between the two steps of giving it a name.
+    #[test]
+    fn a_name_that_is_told_after_its_owners_end_is_told_to_be_taken() {
+        let sim = SimRuntime::new(1);
+        let runtime = sim.handle();
+        let transport = Hub::new(1).transport(runtime.clone());
+        let main = async move {
+            let node = Node::builder("a").start(&transport, runtime).await.unwrap();
+            let listening = node.run("listener", |cx| async move {
+                cx.watch_events(EventKinds::NAMES);
+                let node = cx.node();
+                let process = node.spawn("p", |_| std::future::pending::<()>()).unwrap();
+                node.register("name", process).unwrap();
+                node.inner.tell_registered("name", process);
+                node.unregister("name");
+                node.inner.tell_registered("name", process);
+                let mut told = Vec::new();
+                for _ in 0..5 {
+                    let what = cx.expect::<NodeEvent>().await.what;
+                    told.push(matches!(what, Happened::Registered { .. }));
+                }
+                told
+            });
+            assert_eq!(listening.await.unwrap(), [true, true, false, true, false]);
         };
         sim.run(100_000, main).unwrap();
     }

@@ -163,6 +163,19 @@ impl Node {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.try_run(name, function).await.ok().flatten()
+    }
+
+    /// As [`Node::run`]; an error when the process could not be started.
+    pub(crate) async fn try_run<F>(
+        &self,
+        name: &'static str,
+        function: impl FnOnce(Context) -> F,
+    ) -> Result<Option<F::Output>, SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
         let spawned = self.spawn(name, |context| {
             let running = function(context);
@@ -171,8 +184,8 @@ impl Node {
                 let _ = tell.send(running.await);
             }
         });
-        spawned.ok()?;
-        told.await.ok()
+        spawned?;
+        Ok(told.await.ok())
     }
 
     /// Sends a process an exit signal; see [`Context::exit`]. Answers false when there is no link to

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use midflight_message::Pid;
-use midflight_runtime::Instant;
+use midflight_runtime::{Instant, timeout_at};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -138,8 +139,9 @@ impl Node {
     /// none. Of circles that share processes only some are found, and 64 in all at the most. A circle ends when the first
     /// of its waits does, at its deadline.
     ///
-    /// As [`Node::metrics`], it looks at every process, apart. Of processes of other nodes at the most 256 are asked, over
-    /// links that there are, and none of a node that has not answered.
+    /// As [`Node::metrics`], it looks at every process, apart. Of processes of other nodes at the most 256 are asked after, over
+    /// links that there are, and what has not been answered within [`Limits::connect_timeout`](crate::Limits::connect_timeout)
+    /// of all of them is not waited for.
     ///
     /// # Cancel safety
     /// A dropped future has changed nothing.
@@ -170,25 +172,28 @@ impl Node {
         edges
     }
 
-    /// Adds whom the processes of other nodes wait for that are waited for.
+    /// Adds whom the processes of other nodes wait for that are waited for, as far as that is known in time.
     async fn follow(&self, edges: &mut Vec<(Pid, Pid)>) {
-        let (mut asked, mut silent) = (BTreeSet::new(), BTreeSet::new());
-        let (mut next, here) = (0, self.id());
-        while let Some((_, pid)) = edges.get(next).copied() {
-            next += 1;
-            let is_linked = self.inner.peer(pid.node).is_some();
-            if pid.node == here || !is_linked || silent.contains(&pid.node) || !asked.insert(pid) {
-                continue;
-            }
-            if asked.len() > ASKED_MAX {
-                return;
-            }
-            match self.info_of(pid).await {
-                Ok(info) => edges.extend(info.iter().flat_map(|info| edges_of(pid, &info.waits))),
-                Err(why) => {
-                    tracing::debug!(%pid, %why, "whom it waits for is not known");
-                    silent.insert(pid.node);
+        let inner = &self.inner;
+        let deadline = inner.runtime.now() + inner.limits.connect_timeout;
+        let (mut asked, mut next) = (BTreeSet::new(), 0);
+        let mut answers = FuturesUnordered::new();
+        loop {
+            while let Some((_, pid)) = edges.get(next).copied() {
+                next += 1;
+                let is_far = pid.node != self.id() && inner.peer(pid.node).is_some();
+                if is_far && asked.len() < ASKED_MAX && asked.insert(pid) {
+                    answers.push(async move { (pid, self.info_of(pid).await) });
                 }
+            }
+            match timeout_at(&*inner.runtime, deadline, answers.next()).await {
+                Ok(Some((pid, Ok(info)))) => {
+                    edges.extend(info.iter().flat_map(|info| edges_of(pid, &info.waits)));
+                }
+                Ok(Some((pid, Err(why)))) => {
+                    tracing::debug!(%pid, %why, "whom it waits for is not known");
+                }
+                Ok(None) | Err(_) => return,
             }
         }
     }

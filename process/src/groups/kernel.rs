@@ -247,6 +247,11 @@ impl Groups {
         Ok(self.members(group))
     }
 
+    /// Whether anybody watches a group.
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.monitors_set > 0
+    }
+
     /// Takes a monitor back. Answers whether it was set.
     pub(crate) fn demonitor(&mut self, monitor: MonitorRef, watcher: Place) -> bool {
         let Some(set) = self.watchers.get_mut(&watcher) else { return false };

@@ -44,8 +44,9 @@ impl Node {
         });
     }
 
-    /// Dials a seed once, and each of the nodes that it stands for; answers those that are linked
-    /// then. None is no error where the seed stands for this node alone.
+    /// Dials a seed once: where it stands for several nodes, 16 of them at the most, chosen by chance.
+    /// Answers those that are linked then. None is no error where the seed stands for this node alone.
+    /// ([`join`](Self::join) dials each, in time.)
     ///
     /// # Errors
     /// None was reached: what one of them said, or why the seed cannot be looked up.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use midflight_message::{Message, Pid};
 use midflight_runtime::{Instant, timeout_at};
 
+use crate::context::Context;
 use crate::destination::{Address, Destination};
 use crate::error::{CallError, SendError};
-use crate::mailbox::envelope::Content;
+use crate::mailbox::envelope::{Content, Refusal};
 use crate::node::Node;
 use crate::peer::ask::AskError;
 use crate::peer::wire::Place;
@@ -108,7 +109,9 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// See [`CallError`]; `NotSent` with [`SendError::Spawn`] when no process can be started here.
+    /// See [`CallError`]; `NotSent` with [`SendError::Spawn`] when no process can be started here, and
+    /// `Refused` with [`Refusal::Aborted`] when the one that asked was ended, as by a shutdown of this node:
+    /// then the request may have been handled.
     ///
     /// # Cancel safety
     /// Of a future that was dropped the request may be sent and handled; its reply is dropped.
@@ -127,9 +130,13 @@ impl Node {
         let found = timeout_at(&*self.inner.runtime, deadline, self.find(address)).await;
         let to: Pid = found.map_err(|_elapsed| SendError::Whereis(no_answer))??;
         let left = deadline.since(self.inner.runtime.now());
-        let called = self.run("call", move |cx| async move { cx.call(to, message, left).await });
-        let none = || Err(SendError::Spawn(crate::SpawnError).into());
-        match called.await.unwrap_or_else(none) {
+        let call = move |cx: Context| async move { cx.call(to, message, left).await };
+        let called = self.try_run("call", call).await.map_err(SendError::Spawn)?;
+        let ended = || {
+            let reason = "the process that asked for it was ended".to_owned();
+            Err(CallError::Refused { to, refusal: Refusal::Aborted { reason } })
+        };
+        match called.unwrap_or_else(ended) {
             // The whole of it was the limit.
             Err(CallError::TimedOut { to, .. }) => Err(CallError::TimedOut { to, after: timeout }),
             called => called,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use midflight_process::{
-    Context, Disconnected, Down, EventKinds, ExitReason, Happened, Limits, MemberEvent, Node,
-    NodeDown, NodeEvent, Pid,
+    Context, Disconnected, Down, EventKinds, ExitReason, GroupChange, Happened, Limits,
+    MemberEvent, Node, NodeDown, NodeEvent, Pid,
 };
 
 use crate::world::{World, run, simulate, until};
@@ -208,5 +208,35 @@ fn who_wants_to_know_of_links_is_told_that_idle_ones_are_closed() {
         });
         assert!(listening.await.is_some());
         assert!(a.metrics().links_idle >= 3 && a.metrics().links_lost == 0);
+    });
+}
+
+#[test]
+fn who_watches_a_group_is_told_of_it_over_links_that_would_be_idle() {
+    simulate(|world| async move {
+        let (a, b) = pair(&world, 300 * MILLI).await;
+        let c = world.node_with("c", limits(300 * MILLI)).await;
+        let ids = [b.id(), c.id()];
+        let watching = a.run("watcher", move |cx| async move {
+            cx.monitor_group("shop").unwrap();
+            // One link was there before, one comes later.
+            cx.node().connect(&World::address("c")).await.unwrap();
+            let mut nodes = Vec::new();
+            for _ in ids {
+                let change = cx.expect_timeout::<GroupChange>(30 * SECOND).await.unwrap();
+                nodes.extend(change.processes.iter().map(|pid| pid.node));
+            }
+            assert_eq!(nodes, ids);
+        });
+        let joining = async {
+            world.runtime.sleep(20 * SECOND).await;
+            assert_eq!((a.peers().len(), a.metrics().links_idle), (2, 0));
+            for node in [&b, &c] {
+                node.join_group("shop", answers(node)).unwrap();
+                world.runtime.sleep(SECOND).await;
+            }
+        };
+        let (watched, ()) = futures_util::join!(watching, joining);
+        assert!(watched.is_some());
     });
 }

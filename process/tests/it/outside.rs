@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midflight_process::{CallError, Limits, SendError};
+use midflight_process::{CallError, Limits, Refusal, SendError};
 
 use crate::world::{World, simulate, until};
 
@@ -101,4 +101,25 @@ fn a_program_waits_for_room_and_for_links_and_not_for_ever() {
 /// A pid of the node's that nobody has.
 fn a_pid(node: &midflight_process::Node) -> midflight_process::Pid {
     midflight_process::Pid { node: node.id(), index: 0, generation: 0 }
+}
+
+#[test]
+fn a_call_that_was_sent_and_is_ended_by_a_shutdown_is_not_called_unsent() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let deaf = b.spawn("deaf", |cx| async move { cx.sleep(100 * SECOND).await }).unwrap();
+        let calling = a.call::<_, u64>(deaf, 1_u64, 60 * SECOND);
+        let closing = async {
+            world.runtime.sleep(SECOND).await;
+            a.shutdown().await;
+        };
+        let (ended, ()) = futures_util::join!(calling, closing);
+        let aborted = |refusal: &Refusal| matches!(refusal, Refusal::Aborted { .. });
+        assert!(
+            matches!(&ended, Err(CallError::Refused { refusal, .. }) if aborted(refusal)),
+            "{ended:?}"
+        );
+        let unsent = a.call::<_, u64>(deaf, 1_u64, SECOND).await.unwrap_err();
+        assert!(matches!(unsent, CallError::NotSent(SendError::Spawn(_))), "{unsent}");
+    });
 }

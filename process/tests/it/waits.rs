@@ -215,3 +215,27 @@ fn who_waits_for_messages_of_anybody_is_in_no_circle() {
         assert!(a.wait_cycles().await.is_empty());
     });
 }
+
+#[test]
+fn nodes_that_are_silent_hide_no_circle_and_cost_one_deadline_together() {
+    simulate(|world| async move {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| patient(&world, name));
+        let (a, b, c, d) = futures_util::join!(a, b, c, d);
+        let silent = [&b, &c].map(|node| (node, deaf(node)));
+        for (name, node) in [("b", &b), ("c", &c), ("d", &d)] {
+            assert_eq!(a.connect(&World::address(name)).await.unwrap(), node.id());
+        }
+        for (_, deaf) in silent {
+            let caller = caller(&a);
+            a.run("teller", move |cx| async move { cx.send(caller, Next(deaf)).await }).await;
+        }
+        let ring = [caller(&a), caller(&d)];
+        close(&a, &ring).await;
+        world.hub.cut(&World::address("a"), &World::address("b"));
+        world.hub.cut(&World::address("a"), &World::address("c"));
+        let began = a.runtime().now();
+        assert_eq!(a.wait_cycles().await, [least_first(&ring)]);
+        let took = a.runtime().now().since(began);
+        assert_eq!(took, Limits::default().connect_timeout);
+    });
+}
