@@ -10,11 +10,10 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Address, Destination, Message, Pid};
 use midflight_runtime::{BoxFuture, Instant};
 
 use crate::context::Context;
-use crate::destination::{Address, Destination};
 use crate::error::{CallError, SendError};
 use crate::mailbox::envelope::{CallRef, Content, Refusal};
 use crate::peer::ask::AskError;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Address, Destination, Message, Pid};
 use midflight_runtime::{Instant, wake_again};
 
-use crate::destination::{Address, Destination};
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::envelope::Content;
 use crate::names::registry::RegisterError;
@@ -102,6 +101,23 @@ impl Context {
 
     /// Sends `message` to `to`; waits for room, and for a link to its node, within the node's
     /// `send_timeout`.
+    ///
+    /// ```
+    /// use midflight_process::message::{Message, NodeId};
+    /// use midflight_process::{Context, ProcessRef};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize, Message)]
+    /// struct Add(u64);
+    ///
+    /// async fn add(cx: &Context, counter: ProcessRef<Add>, node: NodeId) -> Result<(), Box<dyn std::error::Error>> {
+    ///     cx.send(counter, Add(1)).await?;
+    ///     cx.send(counter.pid(), Add(1)).await?;
+    ///     cx.send("counter", Add(1)).await?;
+    ///     cx.send(("counter", node), Add(1)).await?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// `Overloaded` when the receiver had no room in time; `Unreachable` when no link to its node

@@ -68,14 +68,15 @@ mod types;
 mod waits;
 
 pub use midflight_message as message;
-pub use midflight_message::{NodeId, Pid, ProcessRef, Protocol, SendPort, Takes};
+pub use midflight_message::{
+    Address, Destination, NodeId, Pid, ProcessRef, Protocol, SendPort, Takes,
+};
 
 pub use calls::PendingReply;
 pub use calls::many::{Labelled, PendingReplies};
 pub use calls::multi::MultiReply;
 pub use channel::ReceivePort;
 pub use context::Context;
-pub use destination::{Address, Destination};
 pub use error::{CallError, SendError, TrySendError};
 pub use events::{EventKinds, Happened, NodeEvent};
 pub use exit::{Down, ExitReason, Exited, MonitorRef, NodeDown};

@@ -27,6 +27,25 @@ pub struct News {
 #[message(name = "errands.Ring", version = 1)]
 pub struct Ring {}
 
+/// Call somebody with a [`Question`], and answer what came of it.
+#[derive(Debug, Default, Serialize, Deserialize, Message)]
+#[message(name = "errands.Ask", version = 1)]
+pub struct Ask {
+    /// Whom; who has the name below, where it is not said.
+    pub process: Option<ProcessRef<Question>>,
+    /// See above.
+    pub name: String,
+    /// Where; here, where it is not said.
+    pub node: Option<NodeId>,
+    /// For how long.
+    pub millis: u64,
+}
+
+/// What it asks.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "errands.Question", version = 1)]
+pub struct Question {}
+
 /// What it is told to do.
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(name = "errands.Errand", version = 1)]
@@ -51,6 +70,10 @@ pub enum Errand {
     Unlink(Pid),
     /// Trap exits, or no longer.
     Trap(bool),
+    /// Send news to a process that takes nothing else.
+    Say(ProcessRef<News>),
+    /// Send news to whoever has the name, on this node or another, now and a second later.
+    SayTo(String, Option<NodeId>),
 }
 
 macro_rules! version {
@@ -67,7 +90,7 @@ macro_rules! version {
                 timer: Option<Timer>,
             }
 
-            #[behaviour(name = "errands", version = $version, sends(News))]
+            #[behaviour(name = "errands", version = $version, sends(News), calls(Question -> News))]
             impl Errands {
                 fn init(_cx: &mut Context<Self>, start: Begin) -> Self {
                     Errands { owner: start.owner, timer: None }
@@ -88,6 +111,16 @@ macro_rules! version {
                         Errand::Link(target) => cx.link(target),
                         Errand::Unlink(target) => cx.unlink(target),
                         Errand::Trap(traps) => cx.trap_exits(traps),
+                        Errand::Say(to) => cx.send(to, &self.news("hello")),
+                        Errand::SayTo(name, None) => {
+                            cx.send(&name, &self.news("hello"));
+                            cx.send_after_to(Duration::from_secs(1), &name, &self.news("again"));
+                        }
+                        Errand::SayTo(name, Some(node)) => {
+                            cx.send((&name, node), &self.news("hello"));
+                            let after = Duration::from_secs(1);
+                            cx.send_after_to(after, (&name, node), &self.news("again"));
+                        }
                         Errand::Cancel => self.timer.iter().for_each(|t| cx.cancel_timer(*t)),
                     }
                 }
@@ -113,7 +146,22 @@ macro_rules! version {
                 }
 
                 fn tell(&self, cx: &mut Context<Self>, text: &str) {
-                    cx.send(self.owner, &News { text: format!("v{}: {text}", $version) });
+                    cx.send(self.owner, &self.news(text));
+                }
+
+                fn news(&self, text: &str) -> News {
+                    News { text: format!("v{}: {text}", $version) }
+                }
+
+                #[handle]
+                async fn ask(&mut self, cx: AsyncContext<Self>, msg: Ask) -> News {
+                    let (question, timeout) = (Question {}, Duration::from_millis(msg.millis));
+                    let answer = match (msg.process, msg.node) {
+                        (Some(process), _) => cx.call(process, &question, timeout).await,
+                        (None, Some(node)) => cx.call((&msg.name, node), &question, timeout).await,
+                        (None, None) => cx.call(&msg.name, &question, timeout).await,
+                    };
+                    answer.unwrap_or_else(|error| News { text: error.to_string() })
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use midflight_message::{Message, NodeId, Pid};
+use midflight_message::{Destination, Message, NodeId, Pid};
 
 use crate::behaviour::{Accepts, Calls, Sends};
 use crate::context::millis;
@@ -51,7 +51,7 @@ impl<B> AsyncContext<B> {
     /// suspension; several calls made before it run side by side.
     pub fn call<M: Message>(
         &self,
-        to: Pid,
+        to: impl Destination<M>,
         message: &M,
         timeout: Duration,
     ) -> Call<<B as Calls<M>>::Reply>
@@ -59,7 +59,7 @@ impl<B> AsyncContext<B> {
         B: Calls<M>,
     {
         let op =
-            self.lock().begin_call(to.into(), <B as Calls<M>>::INDEX, millis(timeout), message);
+            self.lock().begin_call(to.address(), <B as Calls<M>>::INDEX, millis(timeout), message);
         Call { wait: Wait { shared: self.shared.clone(), op }, reply: PhantomData }
     }
 
@@ -69,12 +69,12 @@ impl<B> AsyncContext<B> {
         Sleep { wait: Wait { shared: self.shared.clone(), op } }
     }
 
-    /// Sends `message` to `to`.
-    pub fn send<M: Message>(&self, to: Pid, message: &M)
+    /// Sends `message` to `to`; see [`Context::send`](crate::Context::send).
+    pub fn send<M: Message>(&self, to: impl Destination<M>, message: &M)
     where
         B: Sends<M>,
     {
-        self.lock().effects.send(to.into(), <B as Sends<M>>::INDEX, message);
+        self.lock().effects.send(to.address(), <B as Sends<M>>::INDEX, message);
     }
 
     /// Sends `message` to the process itself, `after` that time; see
@@ -88,11 +88,16 @@ impl<B> AsyncContext<B> {
 
     /// Sends `message` to another process, `after` that time; see
     /// [`Context::send_after_to`](crate::Context::send_after_to).
-    pub fn send_after_to<M: Message>(&self, after: Duration, to: Pid, message: &M) -> Timer
+    pub fn send_after_to<M: Message>(
+        &self,
+        after: Duration,
+        to: impl Destination<M>,
+        message: &M,
+    ) -> Timer
     where
         B: Sends<M>,
     {
-        self.lock().send_after(Some(to.into()), millis(after), <B as Sends<M>>::INDEX, message)
+        self.lock().send_after(Some(to.address()), millis(after), <B as Sends<M>>::INDEX, message)
     }
 
     /// Cancels a timer at the next suspension; see

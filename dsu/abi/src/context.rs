@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use midflight_message::{Message, NodeId, Pid};
+use midflight_message::{Destination, Message, NodeId, Pid};
 
 use crate::behaviour::{Accepts, Sends};
 use crate::effect::{EffectWriter, Unwritable};
@@ -41,12 +41,14 @@ impl<B> Context<B> {
         self.info.caller().map(Pid::from)
     }
 
-    /// Sends `message` to `to` when the handler returns.
-    pub fn send<M: Message>(&mut self, to: Pid, message: &M)
+    /// Sends `message` to `to` when the handler returns: a pid, a [`ProcessRef`](crate::message::ProcessRef)
+    /// whose protocol has the message, a name, or a name with a node. A name is looked up then; when nobody
+    /// has it, the log says so.
+    pub fn send<M: Message>(&mut self, to: impl Destination<M>, message: &M)
     where
         B: Sends<M>,
     {
-        self.effects.send(to.into(), <B as Sends<M>>::INDEX, message);
+        self.effects.send(to.address(), <B as Sends<M>>::INDEX, message);
     }
 
     /// Sends `message` to the process itself, `after` that time, counted from the end of the handler.
@@ -60,14 +62,20 @@ impl<B> Context<B> {
         timer
     }
 
-    /// As [`Context::send_after`], to another process. The timer ends with that one when it is of this node;
-    /// it outlives the one that has set it. The message waits for room and for a link.
-    pub fn send_after_to<M: Message>(&mut self, after: Duration, to: Pid, message: &M) -> Timer
+    /// As [`Context::send_after`], to another process. A timer for a pid of this node ends with that process;
+    /// it outlives the one that has set it. A name is looked up when it expires. The message waits for room
+    /// and for a link.
+    pub fn send_after_to<M: Message>(
+        &mut self,
+        after: Duration,
+        to: impl Destination<M>,
+        message: &M,
+    ) -> Timer
     where
         B: Sends<M>,
     {
         let timer = Timer::new(self.info.me, self.host());
-        let to = Some(to.into());
+        let to = Some(to.address());
         self.effects.send_after(timer, to, millis(after), <B as Sends<M>>::INDEX, message);
         timer
     }

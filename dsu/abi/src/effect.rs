@@ -8,7 +8,7 @@
 mod read;
 mod write;
 
-use midflight_message::{NodeId, Pid};
+use midflight_message::{Address, NodeId, Pid};
 
 pub use read::{EffectError, Effects};
 pub(crate) use write::{EffectWriter, Unwritable};
@@ -29,7 +29,7 @@ pub enum Effect<'a> {
     /// Send a message.
     Send {
         /// To whom.
-        to: Pid,
+        to: Address<'a>,
         /// Which of the behaviour's `sends`.
         type_index: u32,
         /// The message.
@@ -49,7 +49,7 @@ pub enum Effect<'a> {
         /// By what the timer can be cancelled; 0: by nothing.
         timer: u64,
         /// To whom; `None`: to the process itself.
-        to: Option<Pid>,
+        to: Option<Address<'a>>,
         /// How much later.
         millis: u64,
         /// Which of the behaviour's `sends`; of its `accepts`, when it is to itself.
@@ -120,7 +120,7 @@ pub enum Effect<'a> {
         /// Names it for `resume`.
         op: u64,
         /// Whom it called.
-        to: Pid,
+        to: Address<'a>,
         /// Which of the behaviour's `calls`.
         type_index: u32,
         /// After how long to resume it with a time-out.
@@ -155,10 +155,14 @@ const DEMONITOR_NODE: u8 = 13;
 const LINK: u8 = 14;
 const UNLINK: u8 = 15;
 const TRAP_EXITS: u8 = 16;
+const SEND_TO: u8 = 17;
+const CALL_TO: u8 = 18;
 
 /// Kinds of receivers.
 const TO_ITSELF: u8 = 0;
 const TO_PID: u8 = 1;
+const TO_NAME: u8 = 2;
+const TO_NAME_ON: u8 = 3;
 
 #[cfg(test)]
 mod tests;

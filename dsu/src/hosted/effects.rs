@@ -2,6 +2,7 @@
 //!
 //! Effects leave in order. One that has no room waits, and the process with it, until its deadline.
 
+mod named;
 mod one;
 
 use std::sync::Arc;
@@ -46,6 +47,10 @@ struct Waiting {
     until: Instant,
     /// A link is being made for it, or has been: the sender tells why there is none.
     connecting: Option<oneshot::Receiver<String>>,
+    /// Another node is asked who has the name that it is for.
+    asking: Option<oneshot::Receiver<Result<Pid, String>>>,
+    /// Who has it.
+    found: Option<Pid>,
 }
 
 /// How far it came.
@@ -71,7 +76,8 @@ impl Effects {
     /// What the oldest waits for.
     pub(super) fn waits(&self, now: Instant) -> Option<Wait> {
         let waiting = self.waiting.as_ref()?;
-        let kind = if waiting.connecting.is_some() { WaitKind::Link } else { WaitKind::Room };
+        let links = waiting.connecting.is_some() || waiting.asking.is_some();
+        let kind = if links { WaitKind::Link } else { WaitKind::Room };
         Some(Wait::new(kind, waiting.to, Some(now.since(waiting.since))))
     }
 

@@ -35,7 +35,8 @@ struct Op {
 #[derive(Debug)]
 struct Call {
     number: CallRef,
-    to: Pid,
+    /// Whom it is for, once that is known.
+    to: Option<Pid>,
     since: Instant,
     /// The type as which its reply is read; `None` when the node knows as many as it may.
     reader: Option<TypeNo>,
@@ -109,7 +110,7 @@ impl Suspended {
         let calls = self.ops.values().filter_map(|op| op.call.as_ref());
         calls.map(move |call| {
             let kind = if call.reply.is_some() { WaitKind::Schema } else { WaitKind::Reply };
-            Wait::new(kind, Some(call.to), Some(now.since(call.since)))
+            Wait::new(kind, call.to, Some(now.since(call.since)))
         })
     }
 
@@ -121,12 +122,19 @@ impl Suspended {
     pub(super) fn call(
         &mut self,
         op: u64,
-        (number, to): (CallRef, Pid),
+        number: CallRef,
         reader: Option<TypeNo>,
         (since, deadline): (Instant, Instant),
     ) {
-        let call = Some(Call { number, to, since, reader, reply: None });
+        let call = Some(Call { number, to: None, since, reader, reply: None });
         self.ops.insert(op, Op { call, deadline });
+    }
+
+    /// Whom a call is for.
+    pub(super) fn found(&mut self, op: u64, to: Pid) {
+        if let Some(call) = self.ops.get_mut(&op).and_then(|op| op.call.as_mut()) {
+            call.to = Some(to);
+        }
     }
 
     /// The number and deadline of a call that is awaited.

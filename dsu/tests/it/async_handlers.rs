@@ -138,7 +138,7 @@ fn a_call_is_awaited_and_its_reply_goes_on() {
     else {
         panic!("{effects:?}");
     };
-    assert_eq!((to, payload), (pid(8), question.as_slice()));
+    assert_eq!((to, payload), (midflight_message::Address::Pid(pid(8)), question.as_slice()));
     // While it waits nothing else can be asked of it.
     assert_eq!(process.start(&Work::Ask), Err(CodeError::Busy));
     assert_eq!(process.instance.save(1), Err(CodeError::Busy));

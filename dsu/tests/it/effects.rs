@@ -6,7 +6,7 @@ use midflight_abi::effect::{Effect, UNIT_REPLY};
 use midflight_abi::prelude::*;
 use midflight_dsu::code::{CodeError, Progress};
 use midflight_dsu::compiled::compiled;
-use midflight_message::{decode, encode};
+use midflight_message::{Address, decode, encode};
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures::{Process, pid};
@@ -44,6 +44,9 @@ macro_rules! all {
         let spawned = $cx.spawn("doer", &Begin { value: 3 }).unwrap();
         $cx.send(spawned, &Tick { value: 4 });
         $cx.log(Level::Warn, "done all");
+        $cx.send("known", &Tick { value: 1 });
+        $cx.send(("known", NodeId(3)), &Tick { value: 1 });
+        $cx.send(ProcessRef::<Tick>::new(pid(5)), &Tick { value: 1 });
         $cx.exit("enough");
     };
 }
@@ -149,7 +152,10 @@ fn encoded<M: Message>(message: &M) -> Vec<u8> {
 fn init_has_effects_and_may_refuse() {
     let process = doer();
     let tick = encoded(&Tick { value: 7 });
-    assert_eq!(process.effects(), [Effect::Send { to: pid(5), type_index: 0, payload: &tick }]);
+    assert_eq!(
+        process.effects(),
+        [Effect::Send { to: Address::Pid(pid(5)), type_index: 0, payload: &tick }]
+    );
     let code = compiled::<(Doer,)>().unwrap();
     let host = crate::fixtures::TestHost::default();
     let call = midflight_dsu::code::Call { me: pid(1), from: None, reply_to: None, host: &host };
@@ -168,17 +174,19 @@ fn all_effects(message: &impl Message) {
     let mut process = doer();
     assert_eq!(process.start(message), Ok(Progress::Done));
     let (target, node) = (pid(6), NodeId(3));
+    let tick = encoded(&Tick { value: 1 });
+    let sent = |to| Effect::Send { to, type_index: 0, payload: &tick };
     // What the test's host calls random.
     let timer = u64::from_le_bytes([4; 8]);
     let ticks: Vec<_> = (0..5).map(|value| encoded(&Tick { value })).collect();
     assert_eq!(
         process.effects(),
         [
-            Effect::Send { to: pid(5), type_index: 0, payload: &ticks[1] },
+            Effect::Send { to: Address::Pid(pid(5)), type_index: 0, payload: &ticks[1] },
             Effect::SendAfter { timer, to: None, millis: 2, type_index: 0, payload: &ticks[2] },
             Effect::SendAfter {
                 timer,
-                to: Some(pid(5)),
+                to: Some(Address::Pid(pid(5))),
                 millis: 3,
                 type_index: 0,
                 payload: &ticks[3],
@@ -192,7 +200,10 @@ fn all_effects(message: &impl Message) {
             Effect::Unlink { target },
             Effect::TrapExits { traps: true },
             Effect::Spawn { pid: pid(99), behaviour: "doer", type_index: 1, payload: &ticks[3] },
-            Effect::Send { to: pid(99), type_index: 0, payload: &ticks[4] },
+            Effect::Send { to: Address::Pid(pid(99)), type_index: 0, payload: &ticks[4] },
+            sent(Address::Name("known")),
+            sent(Address::NameOn("known", node)),
+            sent(Address::Pid(pid(5))),
             Effect::Exit { reason: "enough" },
             Effect::Reply { call: 41, type_index: UNIT_REPLY, payload: &[] },
         ]

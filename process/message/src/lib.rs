@@ -31,6 +31,7 @@ mod cursor;
 mod decode;
 mod decode_parts;
 mod descriptor;
+mod destination;
 mod driven;
 mod error;
 mod failure;
@@ -64,6 +65,7 @@ pub use codec::{decode, encode};
 pub use conversion::Conversion;
 pub use decode::{decode_resolved, translate};
 pub use descriptor::{ConversionsFn, Descriptor, DescriptorFn};
+pub use destination::{Address, Destination};
 pub use error::{DecodeError, DecodeReason, EncodeError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use limits::{

@@ -3,13 +3,15 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use midflight_message::{Anything, Message, NodeId, Pid, ProcessRef, Protocol, SendPort, Takes};
+use midflight_message::{
+    Address, Anything, Destination, Message, NodeId, Pid, ProcessRef, Protocol, SendPort, Takes,
+};
 
 use crate::calls::PendingReply;
 use crate::calls::multi::MultiReply;
 use crate::channel::ReceivePort;
 use crate::context::Context;
-use crate::destination::{Address, Destination, OwnedAddress};
+use crate::destination::OwnedAddress;
 use crate::error::{CallError, SendError};
 
 /// How long a call waits unless it is told otherwise, as in Erlang.

@@ -3,11 +3,10 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Address, Destination, Message, Pid};
 use midflight_runtime::{Instant, timeout_at};
 
 use crate::context::Context;
-use crate::destination::{Address, Destination};
 use crate::error::{CallError, SendError};
 use crate::mailbox::envelope::{Content, Refusal};
 use crate::node::Node;

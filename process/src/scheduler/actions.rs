@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use midflight_message::{Mismatch, NodeId, Pid, Plan, Resolution, TypeInfo};
+use midflight_message::{Address, Mismatch, NodeId, Pid, Plan, Resolution, TypeInfo};
 use midflight_runtime::{Instant, spawn};
 
-use crate::destination::OwnedAddress;
 use crate::events::{EventKinds, Happened};
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{CallRef, Content, Refusal};
@@ -237,7 +236,7 @@ impl Turn<'_> {
         &mut self,
         number: Option<NonZeroU64>,
         delay: Duration,
-        to: Pid,
+        to: Address<'_>,
         (ty, payload): (TypeNo, &[u8]),
     ) -> Result<(), TimerError> {
         let inner = &self.node.inner;
@@ -247,7 +246,7 @@ impl Turn<'_> {
             return Err(TimerError::InUse);
         }
         let what = What::Send(Content::Bytes { ty, bytes: Bytes::copy_from_slice(payload) });
-        inner.set_named_timer(timer, delay, OwnedAddress::Pid(to), what)
+        inner.set_named_timer(timer, delay, to.into(), what)
     }
 
     /// Cancels a timer; see [`Context::cancel_timer`](crate::Context::cancel_timer).

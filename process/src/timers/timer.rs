@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use midflight_message::{Message, Pid, Schema};
+use midflight_message::{Destination, Message, Pid, Schema};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::expiry::{Interval, What};
 use crate::ExitReason;
 use crate::context::Context;
-use crate::destination::{Destination, OwnedAddress};
+use crate::destination::OwnedAddress;
 use crate::mailbox::envelope::Content;
 
 /// The shortest time between two ticks.

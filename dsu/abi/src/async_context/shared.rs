@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
 
-use midflight_message::Message;
+use midflight_message::{Address, Message};
 
 use crate::effect::EffectWriter;
 use crate::host::Host;
@@ -73,7 +73,7 @@ impl Shared {
 
     pub(crate) fn begin_call<M: Message>(
         &mut self,
-        to: RawPid,
+        to: Address<'_>,
         type_index: u32,
         timeout_millis: u64,
         message: &M,
@@ -85,7 +85,7 @@ impl Shared {
 
     pub(crate) fn send_after<M: Message>(
         &mut self,
-        to: Option<RawPid>,
+        to: Option<Address<'_>>,
         millis: u64,
         type_index: u32,
         message: &M,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midflight_message::{NodeId, Pid};
+use midflight_message::{Address, NodeId, Pid};
 
 use super::Effect;
 
@@ -77,7 +77,12 @@ impl<'a> Effects<'a> {
         let [tag] = self.array()?;
         Ok(match tag {
             super::SEND => {
-                Effect::Send { to: self.pid()?, type_index: self.u32()?, payload: self.bytes()? }
+                let to = Address::Pid(self.pid()?);
+                Effect::Send { to, type_index: self.u32()?, payload: self.bytes()? }
+            }
+            super::SEND_TO => {
+                let to = self.other()?;
+                Effect::Send { to, type_index: self.u32()?, payload: self.bytes()? }
             }
             super::REPLY => {
                 Effect::Reply { call: self.u64()?, type_index: self.u32()?, payload: self.bytes()? }
@@ -102,31 +107,50 @@ impl<'a> Effects<'a> {
                 payload: self.bytes()?,
             },
             super::EXIT => Effect::Exit { reason: self.text()? },
-            super::CALL => Effect::Call {
-                op: self.u64()?,
-                to: self.pid()?,
-                type_index: self.u32()?,
-                timeout_millis: self.u64()?,
-                payload: self.bytes()?,
-            },
+            super::CALL => {
+                let (op, to) = (self.u64()?, Address::Pid(self.pid()?));
+                self.call(op, to)?
+            }
+            super::CALL_TO => {
+                let (op, to) = (self.u64()?, self.other()?);
+                self.call(op, to)?
+            }
             super::SLEEP => Effect::Sleep { op: self.u64()?, millis: self.u64()? },
             unknown => return Err(EffectError::UnknownTag(unknown)),
         })
     }
 
-    fn send_after(&mut self, timer: u64, to: Option<Pid>) -> Result<Effect<'a>, EffectError> {
+    fn call(&mut self, op: u64, to: Address<'a>) -> Result<Effect<'a>, EffectError> {
+        let (type_index, timeout_millis) = (self.u32()?, self.u64()?);
+        Ok(Effect::Call { op, to, type_index, timeout_millis, payload: self.bytes()? })
+    }
+
+    fn send_after(
+        &mut self,
+        timer: u64,
+        to: Option<Address<'a>>,
+    ) -> Result<Effect<'a>, EffectError> {
         let (millis, type_index, payload) = (self.u64()?, self.u32()?, self.bytes()?);
         Ok(Effect::SendAfter { timer, to, millis, type_index, payload })
     }
 
     /// `None`: the process itself.
-    fn receiver(&mut self) -> Result<Option<Pid>, EffectError> {
+    fn receiver(&mut self) -> Result<Option<Address<'a>>, EffectError> {
         let [kind] = self.array()?;
         match kind {
             super::TO_ITSELF => Ok(None),
-            super::TO_PID => self.pid().map(Some),
+            super::TO_PID => Ok(Some(Address::Pid(self.pid()?))),
+            super::TO_NAME => Ok(Some(Address::Name(self.text()?))),
+            super::TO_NAME_ON => {
+                let node = NodeId(self.u64()?);
+                Ok(Some(Address::NameOn(self.text()?, node)))
+            }
             unknown => Err(EffectError::UnknownReceiver(unknown)),
         }
+    }
+
+    fn other(&mut self) -> Result<Address<'a>, EffectError> {
+        self.receiver()?.ok_or(EffectError::UnknownReceiver(super::TO_ITSELF))
     }
 
     fn yes(&mut self) -> Result<bool, EffectError> {

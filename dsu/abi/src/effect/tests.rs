@@ -7,7 +7,7 @@ use crate::raw::RawPid;
 use crate::timer::Timer;
 
 /// How many effects [`list`] has.
-const COUNT: usize = 16;
+const COUNT: usize = 20;
 
 fn timer() -> Timer {
     let set_by = Pid { node: NodeId(3), index: 4, generation: 5 };
@@ -17,15 +17,15 @@ fn timer() -> Timer {
 fn list() -> Vec<u8> {
     let pid = RawPid { node: 7, index: 8, generation: 9 };
     let mut writer = EffectWriter::default();
-    writer.send(pid, 1, &"hello".to_owned());
+    writer.send(Address::Pid(pid.into()), 1, &"hello".to_owned());
     writer.reply(77, 2, &5_u64);
     writer.send_after(timer(), None, 1_000, 3, &());
     writer.monitor(pid);
     writer.spawn(pid, "counter", 4, &9_u64);
     writer.exit("done");
-    writer.call(1, pid, 5, 250, &"question".to_owned());
+    writer.call(1, Address::Pid(pid.into()), 5, 250, &"question".to_owned());
     writer.sleep(2, 10);
-    writer.send_after(timer(), Some(pid), 2_000, 3, &1_u64);
+    writer.send_after(timer(), Some(Address::Pid(pid.into())), 2_000, 3, &1_u64);
     writer.cancel_timer(timer());
     writer.demonitor(pid);
     writer.monitor_node(NodeId(7));
@@ -33,6 +33,10 @@ fn list() -> Vec<u8> {
     writer.link(pid);
     writer.unlink(pid);
     writer.trap_exits(true);
+    writer.send(Address::Name("one"), 1, &());
+    writer.send(Address::NameOn("two", NodeId(2)), 1, &());
+    writer.call(3, Address::NameOn("three", NodeId(2)), 1, 9, &());
+    writer.send_after(timer(), Some(Address::Name("four")), 1, 1, &());
     writer.take().unwrap()
 }
 
@@ -53,7 +57,9 @@ fn every_effect_is_read_as_it_was_written() {
     assert_eq!(effects[5], Effect::Exit { reason: "done" });
     assert!(matches!(effects[6], Effect::Call { op: 1, timeout_millis: 250, .. }));
     assert_eq!(effects[7], Effect::Sleep { op: 2, millis: 10 });
-    assert!(matches!(effects[8], Effect::SendAfter { to: Some(to), .. } if to.index == 8));
+    assert!(
+        matches!(effects[8], Effect::SendAfter { to: Some(Address::Pid(to)), .. } if to.index == 8)
+    );
     assert_eq!(effects[9], Effect::CancelTimer { set_by: timer().set_by, timer: 6 });
     let (target, node) = (Pid { node: NodeId(7), index: 8, generation: 9 }, NodeId(7));
     assert_eq!(
@@ -67,6 +73,18 @@ fn every_effect_is_read_as_it_was_written() {
             Effect::TrapExits { traps: true },
         ]
     );
+    let named = effects[16..].iter().map(|effect| match effect {
+        Effect::Send { to, .. } | Effect::Call { to, .. } => Some(*to),
+        Effect::SendAfter { to, .. } => *to,
+        _ => None,
+    });
+    let on = |name| Some(Address::NameOn(name, NodeId(2)));
+    assert!(named.eq([
+        Some(Address::Name("one")),
+        on("two"),
+        on("three"),
+        Some(Address::Name("four"))
+    ]));
 }
 
 /// What the first SDK wrote is read for as long as the major stands.
@@ -114,6 +132,8 @@ fn a_garbled_list_never_panics() {
         }
     }
     assert_eq!(Effects::check(&[0]), Err(EffectError::UnknownTag(0)));
+    let nobody = Err(EffectError::UnknownReceiver(TO_ITSELF));
+    assert_eq!(Effects::check(&[SEND_TO, TO_ITSELF]), nobody, "sent to itself, it has a pid");
     assert_eq!(Effects::check(&[TRAP_EXITS, 2]), Err(EffectError::NeitherYesNorNo(2)));
 }
 

@@ -1,6 +1,6 @@
 //! Writing effects: the bundle's side.
 
-use midflight_message::{Message, NodeId};
+use midflight_message::{Address, Message, NodeId};
 
 use crate::raw::RawPid;
 use crate::timer::Timer;
@@ -32,9 +32,17 @@ impl EffectWriter {
         }
     }
 
-    pub(crate) fn send<M: Message>(&mut self, to: RawPid, type_index: u32, message: &M) {
-        self.tag(super::SEND);
-        self.pid(to);
+    pub(crate) fn send<M: Message>(&mut self, to: Address<'_>, type_index: u32, message: &M) {
+        match to {
+            Address::Pid(pid) => {
+                self.tag(super::SEND);
+                self.pid(pid.into());
+            }
+            named => {
+                self.tag(super::SEND_TO);
+                self.receiver(Some(named));
+            }
+        }
         self.u32(type_index);
         self.payload(message);
     }
@@ -50,7 +58,7 @@ impl EffectWriter {
     pub(crate) fn send_after<M: Message>(
         &mut self,
         timer: Timer,
-        to: Option<RawPid>,
+        to: Option<Address<'_>>,
         millis: u64,
         type_index: u32,
         message: &M,
@@ -126,14 +134,23 @@ impl EffectWriter {
     pub(crate) fn call<M: Message>(
         &mut self,
         op: u64,
-        to: RawPid,
+        to: Address<'_>,
         type_index: u32,
         timeout_millis: u64,
         message: &M,
     ) {
-        self.tag(super::CALL);
-        self.u64(op);
-        self.pid(to);
+        match to {
+            Address::Pid(pid) => {
+                self.tag(super::CALL);
+                self.u64(op);
+                self.pid(pid.into());
+            }
+            named => {
+                self.tag(super::CALL_TO);
+                self.u64(op);
+                self.receiver(Some(named));
+            }
+        }
         self.u32(type_index);
         self.u64(timeout_millis);
         self.payload(message);
@@ -169,12 +186,21 @@ impl EffectWriter {
         self.u32(pid.generation);
     }
 
-    fn receiver(&mut self, to: Option<RawPid>) {
+    fn receiver(&mut self, to: Option<Address<'_>>) {
         match to {
             None => self.bytes.push(super::TO_ITSELF),
-            Some(pid) => {
+            Some(Address::Pid(pid)) => {
                 self.bytes.push(super::TO_PID);
-                self.pid(pid);
+                self.pid(pid.into());
+            }
+            Some(Address::Name(name)) => {
+                self.bytes.push(super::TO_NAME);
+                self.text(name);
+            }
+            Some(Address::NameOn(name, node)) => {
+                self.bytes.push(super::TO_NAME_ON);
+                self.u64(node.0);
+                self.text(name);
             }
         }
     }

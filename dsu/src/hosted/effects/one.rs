@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_abi::effect::{Effect, UNIT_REPLY};
-use midflight_message::{Mismatch, NodeId, Pid};
+use midflight_message::{Address, Mismatch, NodeId, Pid};
 use midflight_process::{CallRef, Caller, ExitReason, Refusal, TimerRef, Turn, TypeNo, Unsent};
 use midflight_runtime::{Instant, spawn};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::Waiting;
+use super::named::Found;
 use crate::hosted::start::start_reserved;
 use crate::hosted::suspended::{How, Suspended};
 use crate::hosted::types::BehaviourTypes;
 use crate::versions::Versions;
 
 /// How long an effect waits for room. A call that is awaited has its own deadline.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An effect and what it may touch.
 pub(super) struct One<'a, 't> {
@@ -39,7 +40,7 @@ pub(super) enum Left {
 }
 
 /// What came of sending.
-enum Sent {
+pub(super) enum Sent {
     Yes,
     /// There is no room, or no link, yet: the process is woken.
     NotYet,
@@ -105,7 +106,12 @@ impl One<'_, '_> {
         Ok(Left::Yes)
     }
 
-    fn send(&mut self, to: Pid, ty: TypeNo, payload: &[u8]) -> Left {
+    fn send(&mut self, to: Address<'_>, ty: TypeNo, payload: &[u8]) -> Left {
+        let to = match self.find(to, None) {
+            Found::Process(to) => to,
+            Found::NotYet => return Left::Not,
+            Found::Overdue | Found::Nobody => return Left::Yes,
+        };
         match self.try_send(to, ty, payload, None, None) {
             Sent::NotYet => Left::Not,
             Sent::Incompatible(mismatch) => {
@@ -144,8 +150,14 @@ impl One<'_, '_> {
         Left::Yes
     }
 
-    fn send_after(&mut self, timer: u64, to: Option<Pid>, millis: u64, what: (TypeNo, &[u8])) {
-        let to = to.unwrap_or_else(|| self.turn.me());
+    fn send_after(
+        &mut self,
+        timer: u64,
+        to: Option<Address<'_>>,
+        millis: u64,
+        what: (TypeNo, &[u8]),
+    ) {
+        let to = to.unwrap_or_else(|| Address::Pid(self.turn.me()));
         let (number, delay) = (NonZeroU64::new(timer), Duration::from_millis(millis));
         if let Err(why) = self.turn.send_after(number, delay, to, what) {
             tracing::warn!(me = %self.turn.me(), %why, "a timer is not set");
@@ -157,7 +169,7 @@ impl One<'_, '_> {
     fn call(
         &mut self,
         op: u64,
-        to: Pid,
+        to: Address<'_>,
         (ty, reader): (TypeNo, Option<TypeNo>),
         timeout: Duration,
         payload: &[u8],
@@ -174,10 +186,24 @@ impl One<'_, '_> {
                 None => return Left::Yes,
             },
             Some(suspended) => {
-                suspended.call(op, (number, to), reader, (now, deadline));
+                suspended.call(op, number, reader, (now, deadline));
                 (number, Some(deadline))
             }
         };
+        let to = match self.find(to, until) {
+            Found::Process(to) => to,
+            Found::NotYet => return Left::Not,
+            Found::Overdue => return Left::Yes,
+            Found::Nobody => {
+                if let Some(suspended) = &mut self.suspended {
+                    suspended.end(op, How::Gone);
+                }
+                return Left::Yes;
+            }
+        };
+        if let Some(suspended) = &mut self.suspended {
+            suspended.found(op, to);
+        }
         let sent = self.try_send(to, ty, payload, Some(number), until);
         self.log(to, &sent);
         let how = match sent {
@@ -230,9 +256,10 @@ impl One<'_, '_> {
         }
     }
 
-    fn wait(&mut self, to: Option<Pid>, until: Option<Instant>) -> Sent {
+    pub(super) fn wait(&mut self, to: Option<Pid>, until: Option<Instant>) -> Sent {
         let now = self.now();
         let waiting = begun(self.waiting, to, now, until.unwrap_or(now + SEND_TIMEOUT));
+        waiting.to = to;
         if waiting.until <= now {
             return Sent::Overdue;
         }
@@ -280,18 +307,20 @@ impl One<'_, '_> {
         Ok(())
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.turn.node().runtime().now()
     }
 }
 
-fn begun(
+pub(super) fn begun(
     waiting: &mut Option<Box<Waiting>>,
     to: Option<Pid>,
     since: Instant,
     until: Instant,
 ) -> &mut Waiting {
-    waiting.get_or_insert_with(|| Box::new(Waiting { to, since, until, connecting: None }))
+    waiting.get_or_insert_with(|| {
+        Box::new(Waiting { to, since, until, connecting: None, asking: None, found: None })
+    })
 }
 
 /// Makes a link apart, and gives the process another turn when that is done or has failed.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
-use midflight_process::{Context, Down, ExitReason, Node, Pid};
-use midflight_tests::errands::{Begin, Errand, News};
+use midflight_process::{Context, Down, ExitReason, Node, Pid, ProcessRef, Received};
+use midflight_tests::errands::{Ask, Begin, Errand, News, Question};
 use midflight_tests::steps::{self, run_version, stage};
 use midflight_tests::world::simulate;
 
-use super::SECOND;
+use super::{MINUTE, SECOND};
 
 /// Starts one that tells this process of everything.
 fn errands(server: &CodeServer, cx: &Context) -> Pid {
@@ -195,5 +195,74 @@ fn a_behaviour_links_unlinks_and_traps_exits_also_in_new_code() {
             assert!(downs.iter().any(|down| down.process == last && down.reason == error("ended")));
         });
         client.await.unwrap();
+    });
+}
+
+#[test]
+fn a_behaviour_sends_to_typed_handles_and_to_names_here_and_there() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "errands-v1").await;
+        for node in [server.node().clone(), other.node().clone()] {
+            let server = server.clone();
+            let client = node.run("client", move |cx| async move {
+                let pid = errands(&server, &cx);
+                cx.send(pid, Errand::Say(ProcessRef::new(cx.me()))).await.unwrap();
+                assert_eq!(news(&cx, SECOND).await.unwrap(), "v1: hello");
+                let here = cx.node().id() == server.node().id();
+                let on = if here { None } else { Some(cx.node().id()) };
+                // Nobody has it yet: it goes nowhere, and the process lives.
+                cx.send(pid, Errand::SayTo("client".into(), on)).await.unwrap();
+                assert_eq!(news(&cx, 5 * SECOND).await, None);
+                cx.register("client").unwrap();
+                cx.send(pid, Errand::SayTo("client".into(), on)).await.unwrap();
+                assert_eq!(news(&cx, 5 * SECOND).await.unwrap(), "v1: hello");
+                assert_eq!(news(&cx, 5 * SECOND).await.unwrap(), "v1: again");
+                // In its place among what is sent by pid.
+                cx.send(pid, Errand::SayTo("client".into(), on)).await.unwrap();
+                cx.send(pid, Errand::Remind(Duration::ZERO)).await.unwrap();
+                let told = [news(&cx, SECOND).await.unwrap(), news(&cx, SECOND).await.unwrap()];
+                assert_eq!(told, ["v1: hello", "v1: it rings"]);
+            });
+            client.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_behaviour_calls_typed_handles_and_names_here_and_there() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "errands-v1").await;
+        for node in [server.node().clone(), other.node().clone()] {
+            let oracle = node.spawn("oracle", |cx| async move {
+                cx.register("oracle").unwrap();
+                loop {
+                    let Received { reply_to, .. } = cx.receive_one::<Question>().await;
+                    reply_to.unwrap().reply(News { text: cx.node().name().to_owned() });
+                }
+            });
+            let (oracle, server) = (oracle.unwrap(), server.clone());
+            let (name, on) = (node.name().to_owned(), node.id());
+            let near = server.node().clone();
+            let client = near.run("client", move |cx| async move {
+                let pid = errands(&server, &cx);
+                let ask = async |process, name: &str, node| {
+                    let ask = Ask { process, name: name.to_owned(), node, millis: 3_000 };
+                    cx.call::<_, News>(pid, ask, MINUTE).await
+                };
+                let typed = Some(ProcessRef::new(oracle));
+                assert_eq!(ask(typed, "", None).await.unwrap().text, name);
+                assert_eq!(ask(None, "oracle", Some(on)).await.unwrap().text, name);
+                assert_eq!(ask(None, "oracle", None).await.unwrap().text, "a");
+                let began = cx.now();
+                let gone = ask(None, "nobody", Some(on)).await.unwrap().text;
+                assert_eq!(gone, "the process called is gone");
+                assert!(cx.now().since(began) < SECOND, "nothing waits for a time-out");
+            });
+            client.await.unwrap();
+        }
     });
 }
