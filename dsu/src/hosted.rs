@@ -16,10 +16,10 @@ use std::any::Any;
 use std::sync::Arc;
 
 use midflight_abi::BehaviourDescription;
-use midflight_message::{Message, Pid, encode};
+use midflight_message::{Message, NodeId, Pid, encode};
 use midflight_process::{
-    Batch, Body, Caller, Delivery, Down, ExitReason, Exited, Flow, Label, Node, NodeDown, Origin,
-    Pace, Refusal, Turn, TypeNo, Undelivered, View, Wait, WaitKind,
+    Batch, Body, Caller, Delivery, Disconnected, Down, ExitReason, Exited, Flow, Label, Node,
+    NodeDown, Origin, Pace, Refusal, Turn, TypeNo, Undelivered, View, Wait, WaitKind,
 };
 use midflight_runtime::Instant;
 
@@ -219,6 +219,11 @@ impl Hosted {
         {
             return self.undelivered(turn, undelivered);
         }
+        if let Some(Disconnected { node, reason }) = any.downcast_ref()
+            && caller.is_none()
+        {
+            return self.disconnected(turn, *node, reason);
+        }
         let encoded = self.notice(any).or_else(|| turn.encoded(content));
         if encoded.is_none() {
             let type_name = info.name().to_owned();
@@ -241,6 +246,21 @@ impl Hosted {
             tracing::warn!(me = %turn.me(), %to, reason, "a message was not taken");
         }
         large(ty, &midflight_abi::Undelivered { to, type_name, field, reason })
+    }
+
+    /// The notice of a lost link, as behaviours know it; a version that has no handler for it accepts the loss.
+    fn disconnected(
+        &self,
+        turn: &mut Turn<'_>,
+        node: NodeId,
+        reason: &str,
+    ) -> Option<View<'static>> {
+        let ty = self.version().types[self.behaviour as usize].disconnected;
+        if ty.is_none() {
+            tracing::info!(me = %turn.me(), reason, "a loss that nobody handles is accepted");
+            turn.reconnect(node);
+        }
+        large(ty, &midflight_abi::Disconnected { node, reason: reason.to_owned() })
     }
 
     /// What the node tells of others' ends, as behaviours know it; `None`: it is something else.

@@ -89,13 +89,18 @@ impl Inner {
         }
     }
 
-    /// As [`Inner::first_send`], of a behaviour: it accepts every loss.
+    /// As [`Inner::first_send`], of a behaviour: it accepts every loss, unless it has said otherwise.
     pub(crate) fn behaviour_sends(&self, from: Place, peer: &Peer, call: bool) {
-        if !peer.senders.knows(from, call) {
+        if !peer.senders.knows(from, call) && !self.asks(from) {
             let sent = if call { Sent::Calls } else { Sent::MessagesUntold };
             // Lost meanwhile: it is told so when it sends.
             peer.senders.enter(from, sent, || peer.is_lost());
         }
+    }
+
+    /// Whether a process has said that it wants to be told of losses.
+    fn asks(&self, process: Place) -> bool {
+        self.relations_of(process, |relations| relations.losses.asks()).unwrap_or_default()
     }
 
     /// Whether a process has not accepted the loss of a link to `node`.
@@ -116,13 +121,15 @@ impl Inner {
         for (process, sent) in peer.senders.end() {
             match sent {
                 Sent::Calls => {}
-                Sent::MessagesUntold => accepted += 1,
-                Sent::Messages => match self.tell_sender(process, peer, loss, may_return) {
-                    Some(true) => told += 1,
-                    Some(false) => accepted += 1,
-                    // It has ended since.
-                    None => {}
-                },
+                Sent::MessagesUntold if !self.asks(process) => accepted += 1,
+                Sent::Messages | Sent::MessagesUntold => {
+                    match self.tell_sender(process, peer, loss, may_return) {
+                        Some(true) => told += 1,
+                        Some(false) => accepted += 1,
+                        // It has ended since.
+                        None => {}
+                    }
+                }
             }
         }
         if told + accepted > 0 {

@@ -70,6 +70,10 @@ pub enum Errand {
     Unlink(Pid),
     /// Trap exits, or no longer.
     Trap(bool),
+    /// Be told of losses, or no longer.
+    AskAboutLosses(bool),
+    /// Accept a loss.
+    Reconnect(NodeId),
     /// Send news to a process that takes nothing else.
     Say(ProcessRef<News>),
     /// Send news to whoever has the name, on this node or another, now and a second later.
@@ -111,6 +115,11 @@ macro_rules! version {
                         Errand::Link(target) => cx.link(target),
                         Errand::Unlink(target) => cx.unlink(target),
                         Errand::Trap(traps) => cx.trap_exits(traps),
+                        Errand::AskAboutLosses(true) => cx.reconnect_policy(ReconnectPolicy::Ask),
+                        Errand::AskAboutLosses(false) => {
+                            cx.reconnect_policy(ReconnectPolicy::Accept);
+                        }
+                        Errand::Reconnect(node) => cx.reconnect(node),
                         Errand::Say(to) => cx.send(to, &self.news("hello")),
                         Errand::SayTo(name, None) => {
                             cx.send(&name, &self.news("hello"));
@@ -138,6 +147,11 @@ macro_rules! version {
                 #[handle]
                 fn node_down(&mut self, cx: &mut Context<Self>, msg: NodeDown) {
                     self.tell(cx, &format!("node {} is down", msg.node));
+                }
+
+                #[handle]
+                fn disconnected(&mut self, cx: &mut Context<Self>, msg: Disconnected) {
+                    self.tell(cx, &format!("node {} is disconnected", msg.node));
                 }
 
                 #[handle]

@@ -1,5 +1,7 @@
 //! A behaviour that sends what it is told to, and keeps what it hears of it.
 
+use std::time::Duration;
+
 use midflight_abi::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,14 @@ pub struct News {
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(name = "teller.Tell", version = 1)]
 pub struct Tell {
+    /// Whom.
+    pub to: Pid,
+}
+
+/// Send [`News`] to a process by a timer.
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "teller.TellLater", version = 1)]
+pub struct TellLater {
     /// Whom.
     pub to: Pid,
 }
@@ -48,6 +58,11 @@ impl Teller {
     #[handle]
     fn tell(&mut self, cx: &mut Context<Self>, msg: Tell) {
         cx.send(msg.to, &News { text: "news".into() });
+    }
+
+    #[handle]
+    fn tell_later(&mut self, cx: &mut Context<Self>, msg: TellLater) {
+        cx.send_after_to(Duration::from_secs(1), msg.to, &News { text: "later".into() });
     }
 
     #[handle]

@@ -17,6 +17,7 @@ use crate::context::millis;
 use crate::error::{CallError, SpawnError};
 use crate::host::Level;
 use crate::status::Outcome;
+use crate::system::ReconnectPolicy;
 use crate::timer::Timer;
 
 pub(crate) use shared::{Shared, YIELD_OP};
@@ -154,6 +155,21 @@ impl<B> AsyncContext<B> {
         B: Accepts<crate::Exited>,
     {
         self.lock().effects.trap_exits(traps);
+    }
+
+    /// Says what becomes of sending when a link is lost; see
+    /// [`Context::reconnect_policy`](crate::Context::reconnect_policy).
+    pub fn reconnect_policy(&self, policy: ReconnectPolicy)
+    where
+        B: Accepts<crate::Disconnected>,
+    {
+        self.lock().effects.ask_about_losses(policy == ReconnectPolicy::Ask);
+    }
+
+    /// Accepts that messages to the processes of a node may be lost, as a
+    /// [`Disconnected`](crate::Disconnected) has said. Takes a node or a pid of one.
+    pub fn reconnect(&self, to: impl Into<NodeId>) {
+        self.lock().effects.reconnect(to.into());
     }
 
     /// Starts a process of the behaviour called `behaviour`; see [`Context::spawn`](crate::Context::spawn).

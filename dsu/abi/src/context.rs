@@ -11,6 +11,7 @@ use crate::effect::{EffectWriter, Unwritable};
 use crate::error::SpawnError;
 use crate::host::{Host, Level};
 use crate::raw::CallInfo;
+use crate::system::ReconnectPolicy;
 use crate::timer::Timer;
 
 /// The process, as its handler sees it.
@@ -141,6 +142,22 @@ impl<B> Context<B> {
         B: Accepts<crate::Exited>,
     {
         self.effects.trap_exits(traps);
+    }
+
+    /// Says what becomes of sending when a link is lost that this process had sent on. Until this is called, and
+    /// in a version of the code that has no handler for [`Disconnected`](crate::Disconnected), it is
+    /// [`ReconnectPolicy::Accept`]. It is the process's own affair, and stays when its code is replaced.
+    pub fn reconnect_policy(&mut self, policy: ReconnectPolicy)
+    where
+        B: Accepts<crate::Disconnected>,
+    {
+        self.effects.ask_about_losses(policy == ReconnectPolicy::Ask);
+    }
+
+    /// Accepts that messages to the processes of a node may be lost, as a
+    /// [`Disconnected`](crate::Disconnected) has said. Takes a node or a pid of one.
+    pub fn reconnect(&mut self, to: impl Into<NodeId>) {
+        self.effects.reconnect(to.into());
     }
 
     /// Starts a process of the behaviour called `behaviour`, in the version the node's routing says.

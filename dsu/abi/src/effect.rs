@@ -99,6 +99,17 @@ pub enum Effect<'a> {
         /// Whether they do.
         traps: bool,
     },
+    /// Say whether the process is told of lost links that it had sent on, by the message
+    /// `midflight.Disconnected`, and then sends no more there until it reconnects.
+    AskAboutLosses {
+        /// Whether it is.
+        asks: bool,
+    },
+    /// Accept that what was sent to a node may be lost.
+    Reconnect {
+        /// Which node.
+        node: NodeId,
+    },
     /// Start a process under a pid that was reserved for it.
     Spawn {
         /// The pid reserved.
@@ -157,6 +168,8 @@ const UNLINK: u8 = 15;
 const TRAP_EXITS: u8 = 16;
 const SEND_TO: u8 = 17;
 const CALL_TO: u8 = 18;
+const ASK_ABOUT_LOSSES: u8 = 19;
+const RECONNECT: u8 = 20;
 
 /// Kinds of receivers.
 const TO_ITSELF: u8 = 0;

@@ -89,7 +89,7 @@ pub use midflight_macros::behaviour;
 /// Messages, schemas and pids, for bundles that depend on this crate alone.
 pub use midflight_message as message;
 pub use status::{Outcome, Status};
-pub use system::{Down, Exited, NodeDown, Undelivered};
+pub use system::{Disconnected, Down, Exited, NodeDown, ReconnectPolicy, Undelivered};
 pub use timer::Timer;
 
 /// Lists the behaviours of a bundle: `midflight_abi::export!(Counter, Other);`, once in the crate.

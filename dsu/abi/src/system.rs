@@ -34,6 +34,29 @@ pub struct Exited {
     pub reason: String,
 }
 
+/// What becomes of a process's sending when a link it had sent messages on is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReconnectPolicy {
+    /// It is told by a [`Disconnected`] message, and what it sends to that node is given up, with a line in
+    /// the log, until it reconnects.
+    Ask,
+    /// It has accepted whatever is lost: its sending goes on over the next link. The loss is counted and
+    /// logged.
+    #[default]
+    Accept,
+}
+
+/// The link to a node was lost, on which this process had sent messages: some of them, the last ones, may
+/// not have arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.Disconnected", version = 1)]
+pub struct Disconnected {
+    /// The node.
+    pub node: NodeId,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// A message of the process's was not taken by its receiver, and will not be: the two have different ideas
 /// of it, or the receiver does not take such messages. It comes in the place of an answer; a behaviour
 /// that has no handler for it has it logged by its node.

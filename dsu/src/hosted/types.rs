@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use midflight_abi::{BehaviourDescription, Down, Exited, NodeDown, Undelivered};
+use midflight_abi::{BehaviourDescription, Disconnected, Down, Exited, NodeDown, Undelivered};
 use midflight_message::{Message, Mismatch, TypeInfo};
 use midflight_process::{Node, Origin, Readable, Refusal, Turn, TypeNo};
 use parking_lot::RwLock;
@@ -20,6 +20,8 @@ pub(crate) struct BehaviourTypes {
     pub(super) down: Option<TypeNo>,
     pub(super) node_down: Option<TypeNo>,
     pub(super) exited: Option<TypeNo>,
+    /// Of the notice about a lost link, if the behaviour wants it.
+    pub(super) disconnected: Option<TypeNo>,
     /// Of the notice about a message that was not taken, if the behaviour wants it.
     pub(super) undelivered: Option<TypeNo>,
     known: RwLock<BTreeMap<TypeNo, Known>>,
@@ -48,6 +50,11 @@ impl BehaviourTypes {
     pub(crate) fn new(node: &Node, behaviour: &BehaviourDescription) -> Self {
         let number = |info: &TypeInfo| node.type_no(info);
         let accepts = &behaviour.accepts;
+        let wanted = |notice: &TypeInfo| {
+            let mut accepts = accepts.iter();
+            let wants = accepts.any(|accept| accept.message.name() == notice.name());
+            wants.then(|| number(notice)).flatten()
+        };
         Self {
             accepts: accepts.iter().map(|accept| number(&accept.message)).collect(),
             replies: accepts.iter().map(|a| a.reply.as_ref().and_then(number)).collect(),
@@ -58,11 +65,8 @@ impl BehaviourTypes {
             down: number(Down::type_info()),
             node_down: number(NodeDown::type_info()),
             exited: number(Exited::type_info()),
-            undelivered: accepts
-                .iter()
-                .any(|accept| accept.message.name() == Undelivered::NAME)
-                .then(|| number(Undelivered::type_info()))
-                .flatten(),
+            disconnected: wanted(Disconnected::type_info()),
+            undelivered: wanted(Undelivered::type_info()),
             known: RwLock::default(),
         }
     }

@@ -41,6 +41,8 @@ macro_rules! all {
         $cx.link(pid(6));
         $cx.unlink(pid(6));
         $cx.trap_exits(true);
+        $cx.reconnect_policy(ReconnectPolicy::Ask);
+        $cx.reconnect(pid(6));
         let spawned = $cx.spawn("doer", &Begin { value: 3 }).unwrap();
         $cx.send(spawned, &Tick { value: 4 });
         $cx.log(Level::Warn, "done all");
@@ -123,6 +125,11 @@ impl Doer {
     }
 
     #[handle]
+    fn disconnected(&mut self, cx: &mut Context<Self>, msg: Disconnected) {
+        cx.log(Level::Info, msg.reason);
+    }
+
+    #[handle]
     fn look(&mut self, cx: &mut Context<Self>, _msg: Look) -> Seen {
         let mut random = vec![0; 3];
         cx.fill_random(&mut random);
@@ -199,6 +206,8 @@ fn all_effects(message: &impl Message) {
             Effect::Link { target },
             Effect::Unlink { target },
             Effect::TrapExits { traps: true },
+            Effect::AskAboutLosses { asks: true },
+            Effect::Reconnect { node },
             Effect::Spawn { pid: pid(99), behaviour: "doer", type_index: 1, payload: &ticks[3] },
             Effect::Send { to: Address::Pid(pid(99)), type_index: 0, payload: &ticks[4] },
             sent(Address::Name("known")),
@@ -252,7 +261,7 @@ fn the_description_says_it_all() {
     assert_eq!(doer.sends, [Tick::type_info().clone(), Begin::type_info().clone()]);
     let accepts: Vec<_> = doer.accepts.iter().map(|accept| accept.message.name()).collect();
     assert_eq!(accepts[4..7], ["midflight.Down", "midflight.NodeDown", "midflight.Exited"]);
-    assert_eq!(doer.accepts[7].reply.as_ref(), Some(Seen::type_info()));
+    assert_eq!(doer.accepts[8].reply.as_ref(), Some(Seen::type_info()));
     let waits = doer.accepts.iter().filter(|accept| accept.is_async);
     assert!(waits.map(|accept| &accept.message).eq([DoAllAsync::type_info()]));
     assert_eq!(decode::<Tick>(&encoded(&Tick { value: 3 })).unwrap(), Tick { value: 3 });

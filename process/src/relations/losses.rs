@@ -22,7 +22,8 @@ const LOSSES_KEPT: usize = 1_024;
 /// The nodes that a process does not send to, as it was told of a loss and has not accepted it.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    policy: ReconnectPolicy,
+    /// What the process has said, if anything.
+    policy: Option<ReconnectPolicy>,
     nodes: SmallMap<NodeId, ()>,
 }
 
@@ -33,14 +34,19 @@ impl Losses {
         if policy == ReconnectPolicy::Accept {
             self.nodes = SmallMap::default();
         }
-        std::mem::replace(&mut self.policy, policy)
+        self.policy.replace(policy).unwrap_or_default()
+    }
+
+    /// Whether the process has said that it wants to be told.
+    pub(crate) fn asks(&self) -> bool {
+        self.policy == Some(ReconnectPolicy::Ask)
     }
 
     /// The link to `node` is lost, on which the process had sent. Answers whether it is to be told. Where
     /// it has left many losses as they are, those of nodes that `may_return` does not know are forgotten:
     /// nothing that is sent there arrives anyway.
     pub(crate) fn lost(&mut self, node: NodeId, may_return: impl Fn(NodeId) -> bool) -> bool {
-        if self.policy == ReconnectPolicy::Accept {
+        if self.policy == Some(ReconnectPolicy::Accept) {
             return false;
         }
         if self.nodes.len() >= LOSSES_KEPT {

@@ -148,8 +148,9 @@ impl Turn<'_> {
         inner.send_by(route, self.place, call, content).map_err(|error| match error {
             NotSent::Full(_) => Unsent::Full,
             NotSent::NotConnected(node, _) => Unsent::NotConnected(node),
-            // Behaviours accept every loss.
-            NotSent::Disconnected(_) => Unsent::Never("messages may be lost there".into()),
+            NotSent::Disconnected(_) => Unsent::Never(
+                "a link was lost, and what may be lost with it is not accepted".into(),
+            ),
             NotSent::TooLarge { max } => {
                 Unsent::Never(format!("it is larger than {max} bytes, the transport's limit"))
             }

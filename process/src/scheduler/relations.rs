@@ -3,10 +3,10 @@
 
 use midflight_message::{NodeId, Pid};
 
-use crate::MonitorRef;
-use crate::relations::Watched;
+use crate::relations::{Relations, Watched};
 use crate::scheduler::turn::Turn;
 use crate::send::Route;
+use crate::{MonitorRef, ReconnectPolicy};
 
 impl Turn<'_> {
     /// The node of `target`, when there is no link to it: [`Turn::connect`].
@@ -58,5 +58,16 @@ impl Turn<'_> {
     /// [`Context::trap_exits`](crate::Context::trap_exits).
     pub fn trap_exits(&mut self, traps: bool) {
         self.node.inner.trap_exits(self.place, traps);
+    }
+    /// Says what becomes of sending when a link is lost; see
+    /// [`Context::reconnect_policy`](crate::Context::reconnect_policy). A body accepts losses until then.
+    pub fn reconnect_policy(&mut self, policy: ReconnectPolicy) {
+        let set = |relations: &mut Relations| relations.losses.set_policy(policy);
+        self.node.inner.relate(self.place, set);
+    }
+
+    /// Accepts a loss; see [`Context::reconnect`](crate::Context::reconnect).
+    pub fn reconnect(&mut self, node: NodeId) {
+        self.node.inner.relations_of(self.place, |relations| relations.losses.accept(node));
     }
 }

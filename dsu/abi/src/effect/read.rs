@@ -100,6 +100,8 @@ impl<'a> Effects<'a> {
             super::LINK => Effect::Link { target: self.pid()? },
             super::UNLINK => Effect::Unlink { target: self.pid()? },
             super::TRAP_EXITS => Effect::TrapExits { traps: self.yes()? },
+            super::ASK_ABOUT_LOSSES => Effect::AskAboutLosses { asks: self.yes()? },
+            super::RECONNECT => Effect::Reconnect { node: NodeId(self.u64()?) },
             super::SPAWN => Effect::Spawn {
                 pid: self.pid()?,
                 behaviour: self.text()?,

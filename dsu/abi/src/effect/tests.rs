@@ -7,7 +7,7 @@ use crate::raw::RawPid;
 use crate::timer::Timer;
 
 /// How many effects [`list`] has.
-const COUNT: usize = 20;
+const COUNT: usize = 22;
 
 fn timer() -> Timer {
     let set_by = Pid { node: NodeId(3), index: 4, generation: 5 };
@@ -33,6 +33,8 @@ fn list() -> Vec<u8> {
     writer.link(pid);
     writer.unlink(pid);
     writer.trap_exits(true);
+    writer.ask_about_losses(true);
+    writer.reconnect(NodeId(7));
     writer.send(Address::Name("one"), 1, &());
     writer.send(Address::NameOn("two", NodeId(2)), 1, &());
     writer.call(3, Address::NameOn("three", NodeId(2)), 1, 9, &());
@@ -63,7 +65,7 @@ fn every_effect_is_read_as_it_was_written() {
     assert_eq!(effects[9], Effect::CancelTimer { set_by: timer().set_by, timer: 6 });
     let (target, node) = (Pid { node: NodeId(7), index: 8, generation: 9 }, NodeId(7));
     assert_eq!(
-        effects[10..16],
+        effects[10..18],
         [
             Effect::Demonitor { target },
             Effect::MonitorNode { node },
@@ -71,9 +73,11 @@ fn every_effect_is_read_as_it_was_written() {
             Effect::Link { target },
             Effect::Unlink { target },
             Effect::TrapExits { traps: true },
+            Effect::AskAboutLosses { asks: true },
+            Effect::Reconnect { node },
         ]
     );
-    let named = effects[16..].iter().map(|effect| match effect {
+    let named = effects[18..].iter().map(|effect| match effect {
         Effect::Send { to, .. } | Effect::Call { to, .. } => Some(*to),
         Effect::SendAfter { to, .. } => *to,
         _ => None,

@@ -112,6 +112,16 @@ impl EffectWriter {
         self.bytes.push(traps.into());
     }
 
+    pub(crate) fn ask_about_losses(&mut self, asks: bool) {
+        self.tag(super::ASK_ABOUT_LOSSES);
+        self.bytes.push(asks.into());
+    }
+
+    pub(crate) fn reconnect(&mut self, node: NodeId) {
+        self.tag(super::RECONNECT);
+        self.u64(node.0);
+    }
+
     pub(crate) fn spawn<M: Message>(
         &mut self,
         pid: RawPid,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use midflight_abi::effect::{Effect, UNIT_REPLY};
 use midflight_message::{Address, Mismatch, NodeId, Pid};
-use midflight_process::{CallRef, Caller, ExitReason, Refusal, TimerRef, Turn, TypeNo, Unsent};
+use midflight_process::{
+    CallRef, Caller, ExitReason, ReconnectPolicy, Refusal, TimerRef, Turn, TypeNo, Unsent,
+};
 use midflight_runtime::{Instant, spawn};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -78,6 +80,13 @@ impl One<'_, '_> {
             Effect::DemonitorNode { node } => self.turn.demonitor_node(node),
             Effect::Unlink { target } => self.turn.unlink(target),
             Effect::TrapExits { traps } => self.turn.trap_exits(traps),
+            Effect::AskAboutLosses { asks: true } => {
+                self.turn.reconnect_policy(ReconnectPolicy::Ask);
+            }
+            Effect::AskAboutLosses { asks: false } => {
+                self.turn.reconnect_policy(ReconnectPolicy::Accept);
+            }
+            Effect::Reconnect { node } => self.turn.reconnect(node),
             Effect::Monitor { .. } | Effect::MonitorNode { .. } | Effect::Link { .. } => {
                 return Ok(self.relate(effect));
             }

@@ -1,11 +1,14 @@
 //! What behaviours do with other processes and with timers, before and after their code is replaced.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
 use midflight_process::{Context, Down, ExitReason, Node, Pid, ProcessRef, Received};
 use midflight_tests::errands::{Ask, Begin, Errand, News, Question};
 use midflight_tests::steps::{self, run_version, stage};
+use midflight_tests::teller::{self, TellLater};
 use midflight_tests::world::simulate;
 
 use super::{MINUTE, SECOND};
@@ -264,5 +267,88 @@ fn a_behaviour_calls_typed_handles_and_names_here_and_there() {
             });
             client.await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_behaviour_may_choose_to_be_told_of_losses_also_before_new_code() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "errands-v1").await;
+        let v2 = stage(&world, &server, "errands-v2").await;
+        let came = Arc::new(AtomicUsize::new(0));
+        let counts = came.clone();
+        let counter = other.node().spawn("counter", |cx| async move {
+            loop {
+                cx.expect::<News>().await;
+                counts.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let to = ProcessRef::new(counter.unwrap());
+        let node = server.node().clone();
+        let client = node.run("client", move |cx| async move {
+            let (here, there) = (server.node(), other.node().id());
+            let come = || came.load(Ordering::Relaxed);
+            let (first, late) = (errands(&server, &cx), errands(&server, &cx));
+            // One has said so before it sends, one after.
+            cx.send(first, Errand::AskAboutLosses(true)).await.unwrap();
+            for pid in [first, late] {
+                cx.send(pid, Errand::Say(to)).await.unwrap();
+            }
+            cx.send(late, Errand::AskAboutLosses(true)).await.unwrap();
+            cx.sleep(SECOND).await;
+            server.activate(v2).await.unwrap();
+            assert!(here.disconnect(there));
+            for _ in [first, late] {
+                let told = news(&cx, SECOND).await.unwrap();
+                assert_eq!(told, format!("v2: node {there} is disconnected"));
+            }
+            // Until it has accepted that, nothing goes there.
+            cx.send(first, Errand::Say(to)).await.unwrap();
+            assert_eq!((news(&cx, SECOND).await, come()), (None, 2));
+            cx.send(first, Errand::Reconnect(there)).await.unwrap();
+            cx.send(first, Errand::Say(to)).await.unwrap();
+            assert_eq!((news(&cx, SECOND).await, come()), (None, 3));
+            // And back to what all do: losses are accepted, those from before, too.
+            for pid in [first, late] {
+                cx.send(pid, Errand::AskAboutLosses(false)).await.unwrap();
+            }
+            cx.sleep(SECOND).await;
+            assert!(here.disconnect(there));
+            cx.sleep(SECOND).await;
+            for pid in [first, late] {
+                cx.send(pid, Errand::Say(to)).await.unwrap();
+            }
+            assert_eq!((news(&cx, SECOND).await, come()), (None, 5));
+            assert_eq!(here.accepted_losses(), 1);
+        });
+        client.await.unwrap();
+    });
+}
+
+#[test]
+fn a_behaviour_that_has_no_handler_for_losses_accepts_those_of_its_timers_too() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        let other = world.node("b", Some("a")).await;
+        run_version(&world, &server, "teller").await;
+        let teller = steps::start(&server, "teller", &());
+        let (near, far) = (server.node().clone(), other.node().id());
+        let node = other.node().clone();
+        let told = node.run("told", move |cx| async move {
+            for _ in 0..3 {
+                let to = cx.me();
+                let client = near.run("client", move |cx| async move {
+                    cx.send(teller, TellLater { to }).await.unwrap();
+                });
+                client.await.unwrap();
+                cx.expect_timeout::<teller::News>(5 * SECOND).await.unwrap();
+                assert!(near.disconnect(far));
+                cx.sleep(SECOND).await;
+            }
+            assert!(near.dead_letters().is_empty(), "the notice is none of them");
+        });
+        told.await.unwrap();
     });
 }
