@@ -24,11 +24,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let now = runtime.unix_time();
+    let of = args.name.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
     let control = control::reach(&runtime, &args.reach).await?;
     let answer = control.ask(HistoryRequest { name: args.name }).await;
     control.through.shutdown().await;
     let changes: Changes = answer?;
-    output::either(args.json, &as_json(&changes), || for_people(&changes, now))
+    output::either(args.json, &as_json(&changes), || for_people(&changes, &of, now))
 }
 
 fn as_json(changes: &Changes) -> Value {
@@ -41,9 +42,9 @@ fn as_json(changes: &Changes) -> Value {
     json!({ "node": changes.node, "changes": listed.collect::<Vec<_>>() })
 }
 
-fn for_people(changes: &Changes, now: Duration) -> String {
+fn for_people(changes: &Changes, of: &str, now: Duration) -> String {
     if changes.changes.is_empty() {
-        return format!("nothing has been current on {} since it was started\n", changes.node);
+        return format!("nothing{of} has been current on {} since it was started\n", changes.node);
     }
     let mut rows =
         vec![["BUNDLE", "VERSION", "ADDRESS", "SINCE", "BY"].map(str::to_owned).to_vec()];

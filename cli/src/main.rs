@@ -37,6 +37,7 @@ mod trace;
 mod trust;
 mod upload;
 mod user_data;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(source) => return Error::Runtime { source }.report(),
     };
+    watchdog::start(runtime.handle().clone());
     let ended = runtime.block_on(run(cli.command));
     runtime.shutdown_timeout(LAST_WORDS);
     ended.map_or_else(|error| error.report(), |()| ExitCode::SUCCESS)

@@ -219,11 +219,13 @@ async fn a_rollback_goes_back_and_the_history_says_so() {
     };
     let nothing = command(&["history"]).await.expect(0, &[]).stdout;
     assert!(nothing.contains("nothing has been current"), "{nothing}");
-    command(&["rollback", "counter"]).await.expect(4, &["nothing else of `counter`", "push"]);
+    command(&["rollback", "counter"]).await.expect(4, &["no bundle called `counter`", "history"]);
     for name in ["counter-v1", "counter-v2"] {
         let file = bundle(name).await;
         command(&["push", file.to_str().unwrap(), "--wait"]).await.expect(0, &[]);
     }
+    let other = command(&["history", "other"]).await.expect(0, &[]).stdout;
+    assert!(other.contains("nothing of `other`"), "{other}");
     command(&["start", "counter", "--count", "3"]).await.expect(0, &[]);
     let back = command(&["rollback", "counter", "--wait", "--json"]).await;
     let back = back.expect(0, &["activated"]).json();

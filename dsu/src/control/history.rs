@@ -18,6 +18,13 @@ impl Control {
     pub(super) async fn rollback(&self, cx: &Context, rollback: Rollback) -> Deployed {
         let Rollback { name, to, watcher } = rollback;
         let Some(address) = self.server.earlier(&name, to) else {
+            if self.server.history(Some(&name)).is_empty() {
+                let reason = format!(
+                    "no bundle called `{name}` has been current on this node since it was started: `midflight history` \
+                     lists those that were"
+                );
+                return Deployed::Refused(vec![self.objection("rollback", reason)]);
+            }
             let wanted = to.map_or_else(|| "nothing else".into(), |to| format!("no version {to}"));
             let reason = format!(
                 "{wanted} of `{name}` was current on this node before the present version, since the node \
