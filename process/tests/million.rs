@@ -76,8 +76,9 @@ async fn a_million_idle_processes_cost_little_and_leave_nothing() {
     let each = (first - before) / COUNT;
     println!("{each} bytes for each, {} MiB in all, {} after", first >> 20, resident() >> 20);
     assert!(each <= BYTES_EACH_MAX, "{each} bytes for each process");
-    // The second million has the places and the memory of the first.
+    // The second million has the places and the memory of the first: kept, it would be twice as much. (Between is what the
+    // allocator of each thread keeps for itself.)
     let second = round(&node).await;
     println!("{} MiB the second time, {} after", second >> 20, resident() >> 20);
-    assert!(second - before < (first - before) / 10 * 11, "{before}, {first}, {second}");
+    assert!(second - before < (first - before) / 2 * 3, "{before}, {first}, {second}");
 }
