@@ -1,12 +1,10 @@
 //! What happens on a node is told to who wants to know (P11).
 
 use midflight_process::message::Message;
-use midflight_process::{
-    Context, EventKinds, ExitReason, Happened, Limits, Node, NodeEvent, Pid, Received,
-};
+use midflight_process::{Context, EventKinds, ExitReason, Happened, Limits, Node, NodeEvent, Pid};
 use serde::{Deserialize, Serialize};
 
-use super::world::{QUIET, World, simulate, until};
+use super::world::{QUIET, World, keep, simulate, until};
 
 /// What a listener has been told; it is called for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Message)]
@@ -19,21 +17,7 @@ async fn listener(node: &Node, kinds: EventKinds) -> Pid {
     let listener = node.spawn("listener", move |cx| async move {
         cx.watch_events(kinds);
         tell.send(()).unwrap();
-        let mut events = Vec::new();
-        loop {
-            let caller = cx
-                .receive()
-                .on(|received: Received<NodeEvent>| {
-                    events.push(received.message);
-                    None
-                })
-                .on(|received: Received<String>| received.reply_to)
-                .forever()
-                .await;
-            if let Some(caller) = caller {
-                caller.reply(Told(std::mem::take(&mut events)));
-            }
-        }
+        keep(cx, Told).await;
     });
     told.await.unwrap();
     listener.unwrap()

@@ -7,7 +7,7 @@ use midflight_process::trace::{TraceError, TraceEvent, TraceFlags, TraceId, Trac
 use midflight_process::{Context, Limits, Node, Pid, Received, Role, Roles};
 use serde::{Deserialize, Serialize};
 
-use super::world::{QUIET, World, simulate, until};
+use super::world::{QUIET, World, keep, simulate, until};
 
 /// For how long what must come is waited for.
 const LONG: Duration = Duration::from_secs(60);
@@ -48,24 +48,7 @@ fn clerk(node: &Node) -> Pid {
 
 /// A process that keeps what it is told, and hands it over.
 fn follower(node: &Node) -> Pid {
-    let follower = node.spawn("follower", |cx| async move {
-        let mut events = Vec::new();
-        loop {
-            let caller = cx
-                .receive()
-                .on(|received: Received<TraceEvent>| {
-                    events.push(received.message);
-                    None
-                })
-                .on(|received: Received<String>| received.reply_to)
-                .forever()
-                .await;
-            if let Some(caller) = caller {
-                caller.reply(Events(std::mem::take(&mut events)));
-            }
-        }
-    });
-    follower.unwrap()
+    node.spawn("follower", |cx| keep(cx, Events)).unwrap()
 }
 
 /// What a follower is told: so many events, and no more for a while.

@@ -10,7 +10,7 @@ use midflight_process::{Node, NodeBuilder};
 use midflight_runtime::{Handle, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
-pub(crate) use nodes::until;
+pub(crate) use nodes::{keep, until};
 
 /// For how long nothing may come where nothing is expected.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);

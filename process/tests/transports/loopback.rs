@@ -13,7 +13,7 @@ use midflight_process::{Node, NodeBuilder};
 use midflight_runtime::{Handle, TokioRuntime, timeout};
 use midflight_transport_api::{Address, Transport};
 use midflight_transport_tcp::{Credentials, TcpConfig, TcpTransport, TlsTransport};
-pub(crate) use nodes::until;
+pub(crate) use nodes::{keep, until};
 
 /// For how long nothing may come where nothing is expected. The simulator waits longer: there it costs
 /// nothing.

@@ -16,7 +16,7 @@ macro_rules! cases {
         mod world {
             use std::future::Future;
 
-            pub(crate) use crate::loopback::{LARGEST, QUIET, SLACK, World, took, until};
+            pub(crate) use crate::loopback::{LARGEST, QUIET, SLACK, World, keep, took, until};
 
             pub(crate) fn simulate<F>(scenario: impl Fn(World) -> F)
             where

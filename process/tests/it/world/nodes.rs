@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use midflight_process::{Limits, Node, Secret};
+use midflight_process::message::Message;
+use midflight_process::{Context, Limits, Node, Received, Secret};
 
 use super::World;
 
@@ -32,5 +33,24 @@ impl World {
 pub(crate) async fn until(node: &Node, mut holds: impl FnMut() -> bool) {
     while !holds() {
         node.runtime().sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Keeps the messages of one type that come, and hands over all since the last time when it is called with any text.
+pub(crate) async fn keep<M: Message, All: Message>(cx: Context, all: fn(Vec<M>) -> All) {
+    let mut kept = Vec::new();
+    loop {
+        let caller = cx
+            .receive()
+            .on(|received: Received<M>| {
+                kept.push(received.message);
+                None
+            })
+            .on(|received: Received<String>| received.reply_to)
+            .forever()
+            .await;
+        if let Some(caller) = caller {
+            caller.reply(all(std::mem::take(&mut kept)));
+        }
     }
 }
