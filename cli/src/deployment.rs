@@ -9,12 +9,26 @@ use midflight_process::message::Message;
 use midflight_process::{CallError, Pid};
 use serde_json::{Value, json};
 
+use crate::args::Reach;
 use crate::control::Control;
 use crate::error::{Error, refused_field};
 use crate::output::{self, text};
 
 /// How long a deployment may take, on all nodes: each of its steps has a shorter deadline there.
 const DEPLOYED_WITHIN: Duration = Duration::from_secs(600);
+
+/// Flags of what has a bundle deployed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// Waits until every node runs it, or has said why not
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Prints one JSON value
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// What a deployment has come to.
 #[derive(Debug)]

@@ -62,7 +62,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(source) => return Error::Runtime { source }.report(),
     };
-    watchdog::start(runtime.handle().clone());
+    if matches!(cli.command, Command::Node(_) | Command::Demo(_)) {
+        // The others run nobody's code.
+        watchdog::start(runtime.handle().clone());
+    }
     let ended = runtime.block_on(run(cli.command));
     runtime.shutdown_timeout(LAST_WORDS);
     ended.map_or_else(|error| error.report(), |()| ExitCode::SUCCESS)

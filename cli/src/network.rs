@@ -10,7 +10,8 @@ use midflight_transport_tcp::{TcpConfig, TcpTransport};
 
 use crate::args::{Wire, WireName};
 use crate::error::Error;
-use crate::tls::{Identified, Watch};
+use crate::signals::Watch;
+use crate::tls::Identified;
 use crate::{certs, signals};
 
 /// `HOST:PORT`, with IPv6 in brackets.

@@ -105,7 +105,10 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
         None => user_data::folder(None)?.join("nodes").join(&name),
     };
     let data = host::prepared(&data)?;
-    let roles = args.roles.as_deref().map(RolesFile::read).transpose()?;
+    let roles = match &args.roles {
+        Some(path) => Some(RolesFile::read(&runtime, path).await?),
+        None => None,
+    };
     let (node, seeds) =
         start(&runtime, network.transport(), &args, name, secret, roles.as_ref()).await?;
     let _watch = network.watch(&runtime)?;

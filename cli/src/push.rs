@@ -6,8 +6,7 @@ use midflight_dsu::protocol::Deploy;
 use midflight_runtime::Handle;
 use serde_json::json;
 
-use crate::args::Reach;
-use crate::deployment::step_line;
+use crate::deployment::{Flags, step_line};
 use crate::error::Error;
 use crate::output::{note, short};
 use crate::upload::{self, BundleFile};
@@ -19,18 +18,12 @@ pub(crate) struct Args {
     /// The bundle, as `midflight build` makes it
     file: PathBuf,
     #[command(flatten)]
-    reach: Reach,
-    /// Waits until every node runs it, or has said why not
-    #[arg(long)]
-    wait: bool,
-    /// Prints one JSON value
-    #[arg(long)]
-    json: bool,
+    flags: Flags,
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let file = BundleFile::read(&runtime, &args.file, true).await?;
-    let control = control::reach(&runtime, &args.reach).await?;
+    let control = control::reach(&runtime, &args.flags.reach).await?;
     let pushed = push(&control, &file, &args).await;
     control.through.shutdown().await;
     pushed
@@ -46,6 +39,7 @@ async fn push(control: &control::Control, file: &BundleFile, args: &Args) -> Res
         "name": manifest.name, "version": manifest.version, "address": address, "bytes_sent": sent,
     });
     let request = |watcher| Deploy { address, watcher };
-    let deployed = deployment::deploy(control, request, args.wait, |step| note(&step_line(step)));
-    deployment::report(deployed.await?, &title, about, args.json)
+    let deployed =
+        deployment::deploy(control, request, args.flags.wait, |step| note(&step_line(step)));
+    deployment::report(deployed.await?, &title, about, args.flags.json)
 }

@@ -1,19 +1,16 @@
 //! The file with the roles of peers, and its changes while the node runs.
 
-use std::io::Read as _;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use midflight_process::{Node, RoleTable};
-use midflight_runtime::{Task, spawn};
+use midflight_runtime::{Handle, spawn};
 
 use crate::error::Error;
-use crate::signals;
+use crate::signals::{self, Watch, time_to_look};
 
 /// The longest file that is read.
 const BYTES_MAX: u64 = 1024 * 1024;
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// A file of roles that was read.
 #[derive(Debug)]
@@ -24,20 +21,10 @@ pub(crate) struct RolesFile {
     seen: Result<String, String>,
 }
 
-/// Looks at the file until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Watch(Task);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl RolesFile {
     /// Reads it.
-    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
-        let (text, table) = read(path).map_err(Error::Environment)?;
+    pub(crate) async fn read(runtime: &Handle, path: &Path) -> Result<Self, Error> {
+        let (text, table) = read(runtime, path).await.map_err(Error::Environment)?;
         Ok(Self { path: path.to_owned(), table, seen: Ok(text) })
     }
 
@@ -53,17 +40,14 @@ impl RolesFile {
         let (runtime, node) = (node.runtime().clone(), node.clone());
         Ok(Watch(spawn(&runtime.clone(), "roles", async move {
             loop {
-                let is_asked = tokio::select! {
-                    () = runtime.sleep(LOOK_EVERY) => false,
-                    asked = hangup.recv() => asked.is_some(),
-                };
-                self.look(&node, is_asked);
+                let is_asked = time_to_look(&runtime, &mut hangup).await;
+                self.look(&node, is_asked).await;
             }
         })))
     }
 
-    fn look(&mut self, node: &Node, is_asked: bool) {
-        let (seen, table) = match read(&self.path) {
+    async fn look(&mut self, node: &Node, is_asked: bool) {
+        let (seen, table) = match read(node.runtime(), &self.path).await {
             Ok((text, table)) => (Ok(text), Some(table)),
             Err(why) => (Err(why), None),
         };
@@ -86,16 +70,16 @@ impl RolesFile {
 }
 
 /// Its text and what that says, or what is wrong with it.
-fn read(path: &Path) -> Result<(String, RoleTable), String> {
-    let unreadable = |error: std::io::Error| {
-        format!("the file of roles {} cannot be read: {error}", path.display())
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = String::new();
-    file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(format!("{} is no file of roles: it has over 1 MiB", path.display()));
-    }
+async fn read(runtime: &Handle, path: &Path) -> Result<(String, RoleTable), String> {
+    let shown = path.display();
+    let bytes = runtime.files().read(path.to_owned(), BYTES_MAX).await;
+    let bytes = bytes.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => format!("{shown} is no file of roles: it has over 1 MiB"),
+        _ => format!("the file of roles {shown} cannot be read: {error}"),
+    })?;
+    let text = String::from_utf8(bytes);
+    let text =
+        text.map_err(|error| format!("the file of roles {shown} cannot be read: {error}"))?;
     let table = text.parse().map_err(|wrong| format!("{}, {wrong}", path.display()))?;
     Ok((text, table))
 }

@@ -4,8 +4,7 @@ use midflight_dsu::protocol::Rollback;
 use midflight_runtime::Handle;
 use serde_json::json;
 
-use crate::args::Reach;
-use crate::deployment::step_line;
+use crate::deployment::{Flags, step_line};
 use crate::error::Error;
 use crate::output::note;
 use crate::{control, deployment};
@@ -19,22 +18,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "VERSION")]
     to: Option<u32>,
     #[command(flatten)]
-    reach: Reach,
-    /// Waits until every node runs it, or has said why not
-    #[arg(long)]
-    wait: bool,
-    /// Prints one JSON value
-    #[arg(long)]
-    json: bool,
+    flags: Flags,
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    let control = control::reach(&runtime, &args.reach).await?;
+    let control = control::reach(&runtime, &args.flags.reach).await?;
     let (name, to) = (args.name.clone(), args.to);
     let request = move |watcher| Rollback { name, to, watcher };
-    let deployed = deployment::deploy(&control, request, args.wait, |step| note(&step_line(step)));
+    let deployed =
+        deployment::deploy(&control, request, args.flags.wait, |step| note(&step_line(step)));
     let deployed = deployed.await;
     control.through.shutdown().await;
     let title = format!("the rollback of {}", args.name);
-    deployment::report(deployed?, &title, json!({ "name": args.name }), args.json)
+    deployment::report(deployed?, &title, json!({ "name": args.name }), args.flags.json)
 }

@@ -1,8 +1,14 @@
 //! Being asked to stop, or to look at the files again.
 
+use std::time::Duration;
+
+use midflight_runtime::{Handle, Task};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::Error;
+
+/// How often files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Listens for SIGINT and SIGTERM, from when it is made: a signal that comes before anyone waits is
 /// not missed, and ends the program no more by itself.
@@ -33,4 +39,22 @@ impl StopSignals {
 /// Listens for SIGHUP, which ends the program no more by itself.
 pub(crate) fn hangup() -> Result<Signal, Error> {
     signal(SignalKind::hangup()).map_err(|source| Error::Runtime { source })
+}
+
+/// Waits until it is time to look at files again; answers whether a SIGHUP asks for it.
+pub(crate) async fn time_to_look(runtime: &Handle, hangup: &mut Signal) -> bool {
+    tokio::select! {
+        () = runtime.sleep(LOOK_EVERY) => false,
+        asked = hangup.recv() => asked.is_some(),
+    }
+}
+
+/// A task that looks at files, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch(pub(crate) Task);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -15,7 +15,6 @@ use crate::certs::{Host, Parsed, now};
 use crate::network::HostPort;
 use crate::secret::FOR_OTHERS;
 pub(crate) use refusal::Refusal;
-pub(crate) use rotation::Watch;
 
 /// The longest file that is read.
 const BYTES_MAX: u64 = 1024 * 1024;

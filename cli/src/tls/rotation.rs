@@ -1,27 +1,13 @@
 //! Other credentials while the node runs: its files are looked at every few seconds, and at once on
 //! SIGHUP.
 
-use std::time::Duration;
-
-use midflight_runtime::{Handle, Task, spawn};
+use midflight_runtime::{Handle, spawn};
 use midflight_transport_tcp::TlsTransport;
 use tokio::signal::unix::Signal;
 
 use super::{Content, Files, Identified, ending};
 use crate::certs::{Parsed, now};
-
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-
-/// Looks at the files until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Watch(Task);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+use crate::signals::{Watch, time_to_look};
 
 impl Identified {
     /// Says what is shown now, and replaces it whenever the files have changed. What is no good is
@@ -57,10 +43,7 @@ struct Looker {
 impl Looker {
     async fn look_on(mut self, mut hangup: Signal) {
         loop {
-            let is_asked = tokio::select! {
-                () = self.runtime.sleep(LOOK_EVERY) => false,
-                asked = hangup.recv() => asked.is_some(),
-            };
+            let is_asked = time_to_look(&self.runtime, &mut hangup).await;
             self.look(is_asked).await;
             self.warn_in_time();
         }
