@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use midflight_message::{Destination, Message, NodeId, Pid};
+use midflight_message::{Address, Destination, Message, NodeId, Pid};
 
 use crate::behaviour::{Accepts, Sends};
 use crate::effect::{EffectWriter, Unwritable};
@@ -58,9 +58,7 @@ impl<B> Context<B> {
     where
         B: Accepts<M>,
     {
-        let timer = Timer::new(self.info.me, self.host());
-        self.effects.send_after(timer, None, millis(after), <B as Accepts<M>>::INDEX, message);
-        timer
+        self.later(None, after, <B as Accepts<M>>::INDEX, message)
     }
 
     /// As [`Context::send_after`], to another process. A timer for a pid of this node ends with that process;
@@ -75,9 +73,18 @@ impl<B> Context<B> {
     where
         B: Sends<M>,
     {
+        self.later(Some(to.address()), after, <B as Sends<M>>::INDEX, message)
+    }
+
+    fn later<M: Message>(
+        &mut self,
+        to: Option<Address<'_>>,
+        after: Duration,
+        type_index: u32,
+        message: &M,
+    ) -> Timer {
         let timer = Timer::new(self.info.me, self.host());
-        let to = Some(to.address());
-        self.effects.send_after(timer, to, millis(after), <B as Sends<M>>::INDEX, message);
+        self.effects.send_after(timer, to, millis(after), type_index, message);
         timer
     }
 

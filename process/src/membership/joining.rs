@@ -11,7 +11,7 @@ use midflight_transport_api::{Address, ConnectErrorKind};
 
 use crate::membership::member::Member;
 use crate::membership::search::{CANDIDATES_MAX, Outcome, Search};
-use crate::membership::sources::{Found, Seed, Source};
+use crate::membership::sources::{Found, Seed, Source, resolve};
 use crate::node::Node;
 use crate::peer::connect::JoinError;
 
@@ -56,15 +56,11 @@ impl Node {
     pub async fn try_join(&self, seed: &Address) -> Result<Vec<NodeId>, JoinError> {
         let end_point = self.inner.end_point.get().ok_or(JoinError::Closed)?;
         let after = self.inner.limits.connect_timeout;
-        let resolved = timeout(&*self.inner.runtime, after, end_point.resolve(seed)).await;
-        let resolved = resolved.unwrap_or_else(|_elapsed| Err(ConnectErrorKind::TimedOut.into()));
-        let resolved = match resolved {
-            Err(e) if *e.kind() == ConnectErrorKind::BadAddress => vec![seed.clone()],
-            Err(source) => {
-                return Err(JoinError::Unreachable { address: seed.to_string(), source });
-            }
-            Ok(resolved) => resolved,
-        };
+        let resolved = timeout(&*self.inner.runtime, after, resolve(&**end_point, seed)).await;
+        let resolved =
+            resolved
+                .unwrap_or_else(|_elapsed| Err(ConnectErrorKind::TimedOut.into()))
+                .map_err(|source| JoinError::Unreachable { address: seed.to_string(), source })?;
         let mut linked = Vec::new();
         let mut said = None;
         let own = end_point.address();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use midflight_runtime::BoxFuture;
-use midflight_transport_api::{Address, ConnectErrorKind};
+use midflight_transport_api::{Address, ConnectError, ConnectErrorKind, EndPoint};
 
 use crate::node::inner::Inner;
 
@@ -44,11 +44,19 @@ impl Source for Seed {
         let address = self.address.clone();
         Box::pin(async move {
             let Some(end_point) = end_point else { return Ok(Vec::new()) };
-            match end_point.resolve(&address).await {
-                // It may have a link all the same; dialling it says what is wrong.
-                Err(error) if *error.kind() == ConnectErrorKind::BadAddress => Ok(vec![address]),
-                resolved => Ok(resolved?),
-            }
+            Ok(resolve(&*end_point, &address).await?)
         })
+    }
+}
+
+/// What a seed stands for.
+pub(crate) async fn resolve(
+    end_point: &dyn EndPoint,
+    seed: &Address,
+) -> Result<Vec<Address>, ConnectError> {
+    match end_point.resolve(seed).await {
+        // It may have a link all the same; dialling it says what is wrong.
+        Err(error) if *error.kind() == ConnectErrorKind::BadAddress => Ok(vec![seed.clone()]),
+        resolved => resolved,
     }
 }
