@@ -59,6 +59,7 @@ impl Turn<'_> {
     pub fn trap_exits(&mut self, traps: bool) {
         self.node.inner.trap_exits(self.place, traps);
     }
+
     /// Says what becomes of sending when a link is lost; see
     /// [`Context::reconnect_policy`](crate::Context::reconnect_policy). A body accepts losses until then.
     pub fn reconnect_policy(&mut self, policy: ReconnectPolicy) {

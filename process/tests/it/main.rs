@@ -40,6 +40,7 @@ mod receive;
 mod refusals;
 mod requests;
 mod roles;
+mod room;
 mod scene;
 mod shutdown;
 mod silent;

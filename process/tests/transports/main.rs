@@ -81,6 +81,8 @@ macro_rules! cases {
         mod requests;
         #[path = "../it/roles.rs"]
         mod roles;
+        #[path = "../it/room.rs"]
+        mod room;
         #[path = "../it/scene.rs"]
         mod scene;
         #[path = "../it/shutdown.rs"]
