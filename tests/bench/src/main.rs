@@ -91,6 +91,8 @@ fn measure(args: &Args) -> Result<(), String> {
     let size = Size::new(args.quick);
     let mut report = Report::default();
     let peers = if args.peers { Peer::all(&mut report)? } else { Vec::new() };
+    let is_wanted =
+        |metric: &str| args.metrics.is_empty() || args.metrics.iter().any(|m| m == metric);
     for workload in Workload::chosen(&args.metrics) {
         eprintln!("{} …", workload.name());
         for round in 0..size.rounds() {
@@ -105,10 +107,15 @@ fn measure(args: &Args) -> Result<(), String> {
                 report.add(peer.name(), peer.run(workload, args.quick)?);
             }
         }
+        if !args.json {
+            report.print_lines(is_wanted);
+        }
     }
-    let is_wanted =
-        |metric: &str| args.metrics.is_empty() || args.metrics.iter().any(|m| m == metric);
-    report.print(args.json, is_wanted);
+    if args.json {
+        report.print_json(is_wanted);
+    } else {
+        report.print_absent();
+    }
     report.print_ratios();
     let weak = raw::weak(&report);
     if !weak.is_empty() {

@@ -95,6 +95,8 @@ pub(crate) struct Report {
     order: Vec<(String, String)>,
     figures: BTreeMap<(String, String), Vec<Figure>>,
     absent: Vec<String>,
+    /// How many of `order` have been printed as lines.
+    printed: usize,
 }
 
 impl Report {
@@ -136,15 +138,27 @@ impl Report {
         self.order.iter().filter_map(move |key| Some((key.0.as_str(), median(key)?)))
     }
 
-    /// The results, for standard output; of those metrics that were asked for.
-    pub(crate) fn print(&self, json: bool, is_wanted: impl Fn(&str) -> bool) {
-        let wanted = || self.medians().filter(|(_, figure)| is_wanted(&figure.metric));
-        if !json {
-            wanted().for_each(|(who, figure)| println!("{who} {figure}"));
-            self.absent.iter().for_each(|absent| println!("{absent}"));
-            return;
+    /// A line for each median that has none yet, of those metrics that were asked for: a run of all
+    /// takes long, and what is measured should not be lost when its end is.
+    pub(crate) fn print_lines(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        for (who, figure) in self.medians().skip(self.printed) {
+            if is_wanted(&figure.metric) {
+                println!("{who} {figure}");
+            }
         }
-        let figures: Vec<_> = wanted()
+        self.printed = self.order.len();
+    }
+
+    /// Who was not there, a line each.
+    pub(crate) fn print_absent(&self) {
+        self.absent.iter().for_each(|absent| println!("{absent}"));
+    }
+
+    /// All as one value, of those metrics that were asked for.
+    pub(crate) fn print_json(&self, is_wanted: impl Fn(&str) -> bool) {
+        let figures: Vec<_> = self
+            .medians()
+            .filter(|(_, figure)| is_wanted(&figure.metric))
             .map(|(who, Figure { metric, value, unit })| {
                 json!({ "who": who, "metric": metric, "value": value, "unit": unit.name() })
             })
