@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, dead_letters, demo, history, inspect, node, ps, push, rollback, start,
-    status, top, trace,
+    build, certs, check, dead_letters, demo, history, inspect, new, node, ps, push, rollback,
+    start, status, top, trace,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Runs a node
     Node(node::Args),
+    /// Makes a crate with a small behaviour, to begin with
+    New(new::Args),
     /// Makes a bundle of a crate
     Build(build::Args),
     /// Shows what is in a bundle

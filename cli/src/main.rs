@@ -21,12 +21,14 @@ mod inspect;
 mod logs;
 mod metrics;
 mod network;
+mod new;
 mod node;
 mod output;
 mod ps;
 mod push;
 mod roles;
 mod rollback;
+mod sdk;
 mod secret;
 mod signals;
 mod start;
@@ -76,6 +78,7 @@ async fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Demo(args) => demo::run(runtime, args).await,
         Command::Node(args) => node::run(runtime, args).await,
+        Command::New(args) => new::run(args),
         Command::Build(args) => build::run(runtime, args).await,
         Command::Inspect(args) => inspect::run(&runtime, args).await,
         Command::Check(args) => check::run(&runtime, args).await,

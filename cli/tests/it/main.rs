@@ -9,6 +9,7 @@ mod joining;
 mod letters;
 mod metrics;
 mod mid_push;
+mod new;
 mod nodes;
 mod roles;
 mod secrets;

@@ -29,11 +29,13 @@ pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildErro
         Profile::Dev => ["--profile", "dev"],
     });
     command.arg("--target-dir").arg(data.join("build"));
-    forget_folders(&mut command, &workspace);
+    forget_folders(&mut command, &workspace, &data);
     command.args(["--", "--cfg", "midflight_bundle", "--check-cfg", "cfg(midflight_bundle)"]);
-    if options.profile == Profile::Release {
-        command.args(["-C", "strip=symbols"]);
-    }
+    command.args(match options.profile {
+        Profile::Release => ["-C", "strip=symbols"],
+        // Nine tenths of the file, which would be hashed and sent with every save. Names stay.
+        Profile::Dev => ["-C", "strip=debuginfo"],
+    });
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
     let output = run(command).await?;
     if !output.status.success() {
@@ -75,13 +77,14 @@ async fn look_at(options: &BuildOptions, manifest: &Path) -> Result<PathBuf, Bui
 }
 
 /// Keeps the folders of this machine out of the library, so that they make no difference to its hash.
-fn forget_folders(command: &mut Command, workspace: &Path) {
+fn forget_folders(command: &mut Command, workspace: &Path, data: &Path) {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME")?;
         Some(Path::new(&home).join(".cargo"))
     });
     let from_to = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    let mut flags = vec![from_to(workspace, "/source")];
+    // The data folder has the SDK that `midflight new` unpacks. The last that fits a path is taken.
+    let mut flags = vec![from_to(data, "/midflight"), from_to(workspace, "/source")];
     flags.extend(home.map(|home| from_to(&home, "/cargo")));
     // Cargo takes flags from one of three places: ours are added to the one that is in use.
     if let Some(mut encoded) = std::env::var_os("CARGO_ENCODED_RUSTFLAGS") {
