@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::message::Message;
 use midflight_process::trace::{TraceError, TraceEvent, TraceFlags, TraceId, Traced};
-use midflight_process::{Context, Limits, Node, Pid, Received, Role, Roles};
+use midflight_process::{Context, Limits, Node, Pid, ProcessRef, Received, Role, Roles, SendPort};
 use serde::{Deserialize, Serialize};
 
 use super::world::{QUIET, World, keep, simulate, until};
@@ -173,6 +173,91 @@ fn who_may_not_inspect_has_nobody_traced() {
         })
         .await
         .unwrap();
+    });
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Message)]
+#[message(name = "trace.Way", version = 1)]
+enum Way {
+    Send,
+    TrySend,
+    Name,
+    Typed,
+    Port,
+    TryPort,
+    Forward,
+    Call,
+}
+
+/// A port of one that takes whatever comes and answers who calls.
+fn sink(node: &Node) -> SendPort<Done> {
+    let sink = node.spawn_channel("sink", |cx, port| async move {
+        let _open = port;
+        cx.register("sink").unwrap();
+        loop {
+            if let Some(caller) = cx.receive_one::<Done>().await.reply_to {
+                caller.reply(Done(0));
+            }
+        }
+    });
+    sink.unwrap()
+}
+
+#[test]
+fn every_way_of_sending_is_told_once_here_and_afar() {
+    const WAYS: [Way; 8] = [
+        Way::Send,
+        Way::TrySend,
+        Way::Name,
+        Way::Typed,
+        Way::Port,
+        Way::TryPort,
+        Way::Forward,
+        Way::Call,
+    ];
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let node = a.clone();
+        for port in [sink(&a), sink(&b)] {
+            let to = port.owner();
+            let sender = a.spawn("sender", move |cx| async move {
+                loop {
+                    match cx.expect::<Way>().await {
+                        Way::Send => cx.send(to, Done(1)).await.unwrap(),
+                        Way::TrySend => cx.try_send(to, Done(1)).unwrap(),
+                        Way::Name => cx.send(("sink", to.node), Done(1)).await.unwrap(),
+                        Way::Typed => {
+                            let to = ProcessRef::<Done>::new(to);
+                            cx.send(to, Done(1)).await.unwrap();
+                        }
+                        Way::Port => cx.send_port(&port, Done(1)).await.unwrap(),
+                        Way::TryPort => cx.try_send_port(&port, Done(1)).unwrap(),
+                        Way::Forward => {
+                            let any = cx.receive().any(|any| any).forever().await;
+                            any.forward(&cx, to).await.unwrap();
+                        }
+                        Way::Call => {
+                            let _: Done = cx.call(to, Done(1), LONG).await.unwrap();
+                        }
+                    }
+                }
+            });
+            let sender = sender.unwrap();
+            let events = follower(&a);
+            node.trace(sender, TraceFlags::SEND, Some(events)).unwrap();
+            a.run("customer", move |cx| async move {
+                for way in WAYS {
+                    cx.send(sender, way).await.unwrap();
+                    if matches!(way, Way::Forward) {
+                        cx.send(sender, Done(2)).await.unwrap();
+                    }
+                    let sent = texts(&told(&cx, events, 1).await);
+                    assert_eq!(sent, [format!("sent trace.Done@1 to {to}")], "{way:?}");
+                }
+            })
+            .await
+            .unwrap();
+        }
     });
 }
 

@@ -41,6 +41,8 @@ macro_rules! cases {
         mod channels;
         #[path = "../it/cloud_haskell.rs"]
         mod cloud_haskell;
+        #[path = "../it/events.rs"]
+        mod events;
         #[path = "../it/exits.rs"]
         mod exits;
         #[path = "../it/groups.rs"]
