@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use midflight_dsu::code_server::{CodeServer, CodeServerConfig};
+use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::signature::TrustedKeys;
 use midflight_dsu::switch::SwitchLimits;
@@ -49,7 +49,8 @@ pub(crate) fn serve_code(
     trusted: TrustedKeys,
 ) -> Result<CodeServer, Error> {
     let format = Arc::new(NativeFormat::new(node.runtime().clone(), build::prober()?));
-    let config = CodeServerConfig { data, trusted, format, switch: SwitchLimits::default() };
+    let switch = SwitchLimits::default();
+    let config = CodeServerConfig { data, trusted, format, switch, mapped_max: MAPPED_MAX };
     let server = CodeServer::new(config, node.clone());
     server
         .serve()

@@ -2,6 +2,7 @@
 
 mod endpoint;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use midflight_dsu::code_server::CodeServer;
@@ -138,7 +139,6 @@ impl Scrape {
 
     fn versions(&self, say: &mut Say<'_>) -> fmt::Result {
         let versions = self.0.versions().all();
-        say.gauge("versions_mapped", "Versions of bundles in memory", versions.len() as u64)?;
         let rows = versions.iter().map(|(version, current)| {
             let labels = [
                 ("bundle", version.name.clone()),
@@ -148,7 +148,26 @@ impl Scrape {
             ];
             (labels, version.process_count() as u64)
         });
-        say.gauges("version_processes", "Processes that run in a version of a bundle", rows)
+        say.gauges("version_processes", "Processes that run in a version of a bundle", rows)?;
+        // How many libraries and bytes, by whether they are of a version that is retired, and why they stay.
+        let used: BTreeSet<_> = versions.iter().map(|(version, _)| version.code.id()).collect();
+        let mut mapped = BTreeMap::<_, (u64, u64)>::new();
+        for library in self.0.mapped() {
+            let of = if used.contains(&library.code) { "loaded" } else { "retired" };
+            let stays = library.stays.map(|why| why.to_string()).unwrap_or_default();
+            let (libraries, bytes) =
+                mapped.entry([("of", of.to_owned()), ("stays", stays)]).or_default();
+            *libraries += 1;
+            *bytes += library.bytes;
+        }
+        let libraries = mapped.iter().map(|(labels, (libraries, _))| (labels.clone(), *libraries));
+        say.gauges(
+            "libraries_mapped",
+            "Libraries in memory: of versions that are loaded or retired, and why they are never unloaded",
+            libraries,
+        )?;
+        let bytes = mapped.iter().map(|(labels, (_, bytes))| (labels.clone(), *bytes));
+        say.gauges("libraries_mapped_bytes", "The address space they take", bytes)
     }
 }
 

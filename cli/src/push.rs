@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::Deploy;
 use midflight_runtime::Handle;
 use serde_json::json;
@@ -17,8 +19,18 @@ use crate::{control, deployment};
 pub(crate) struct Args {
     /// The bundle, as `midflight build` makes it
     file: PathBuf,
+    /// What becomes of the processes that run other versions of the bundle: migrate switches all of them; keep
+    /// leaves each where it is until another push says otherwise; drain does so, and lets a version go when its
+    /// last process has ended; erlang leaves those of the version before, and kills those of earlier ones
+    #[arg(long, default_value_t, value_parser = policies())]
+    policy: Policy,
     #[command(flatten)]
     flags: Flags,
+}
+
+fn policies() -> impl TypedValueParser<Value = Policy> {
+    let named = PossibleValuesParser::new(Policy::ALL.map(Policy::name));
+    named.try_map(|name| name.parse::<Policy>())
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
@@ -37,8 +49,10 @@ async fn push(control: &control::Control, file: &BundleFile, args: &Args) -> Res
     let manifest = file.bundle.manifest();
     let about = json!({
         "name": manifest.name, "version": manifest.version, "address": address, "bytes_sent": sent,
+        "policy": args.policy.name(),
     });
-    let request = |watcher| Deploy { address, watcher };
+    let policy = args.policy;
+    let request = move |watcher| Deploy { address, watcher, policy };
     let deployed =
         deployment::deploy(control, request, args.flags.wait, |step| note(&step_line(step)));
     deployment::report(deployed.await?, &title, about, args.flags.json)

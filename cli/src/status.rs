@@ -1,6 +1,8 @@
 //! `midflight status`: how a node is.
 
-use midflight_dsu::protocol::{Status, StatusRequest, VersionDifference, VersionStatus};
+use midflight_dsu::protocol::{
+    HolderStatus, Status, StatusRequest, VersionDifference, VersionStatus,
+};
 use midflight_runtime::Handle;
 use serde_json::json;
 
@@ -37,7 +39,11 @@ fn as_json(status: &Status) -> serde_json::Value {
             json!({
                 "name": version.name, "version": version.version, "address": version.address,
                 "current": version.current, "processes": version.processes,
-                "returns": version.returns, "mapped": version.mapped,
+                "returns": version.returns, "mapped": version.mapped, "state": version.state,
+                "held": version.held, "stays": version.stays,
+                "holders": version.holders.iter().map(|holder| json!({
+                    "pid": holder.pid.map(|pid| pid.to_string()), "cause": holder.cause,
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -68,17 +74,21 @@ fn for_people(status: &Status) -> String {
     if status.versions.is_empty() {
         text.push_str("no bundles\n");
     } else {
-        let head = ["BUNDLE", "VERSION", "PROCESSES", "", "ADDRESS"].map(str::to_owned).to_vec();
+        let head =
+            ["BUNDLE", "VERSION", "PROCESSES", "STATE", "ADDRESS"].map(str::to_owned).to_vec();
         let rows = status.versions.iter().map(|version| {
             vec![
                 version.name.clone(),
                 format!("v{}", version.version),
                 version.processes.to_string(),
-                if version.current { "current".to_owned() } else { String::new() },
+                version.state.clone(),
                 output::short(&version.address).to_owned(),
             ]
         });
         text.push_str(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    }
+    for version in &status.versions {
+        text.push_str(&what_stays(version));
     }
     for version in status.versions.iter().filter(|version| version.returns > 0) {
         let VersionStatus { name, version, returns, .. } = version;
@@ -95,4 +105,27 @@ fn for_people(status: &Status) -> String {
         text.push_str(&format!("refused: {name} version {version}, {count} times\n"));
     }
     text
+}
+
+/// What keeps a version that is to be retired, and why a retired one is still in memory.
+fn what_stays(version: &VersionStatus) -> String {
+    let VersionStatus { name, version: number, state, holders, held, mapped, stays, .. } = version;
+    match (&**state, mapped, stays) {
+        ("retiring", ..) => {
+            let listed: Vec<_> = holders.iter().map(of_holder).collect();
+            let more = held.saturating_sub(listed.len() as u64);
+            let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+            format!(
+                "{name} v{number} is retired when these are over: {}{more}\n",
+                listed.join(", ")
+            )
+        }
+        ("retired", true, Some(why)) => format!("{name} v{number} stays in memory: {why}\n"),
+        _ => String::new(),
+    }
+}
+
+fn of_holder(holder: &HolderStatus) -> String {
+    let cause = &holder.cause;
+    holder.pid.map_or_else(|| cause.clone(), |pid| format!("{pid} ({cause})"))
 }

@@ -9,7 +9,7 @@ use crate::bundle::{Bundle, LibraryEntry, PanicStrategy};
 use crate::code::CodeFormat;
 use crate::signature::{PublicKey, SignatureError, TrustedKeys};
 
-pub(crate) use elf::table_offset;
+pub(crate) use elf::{mapped_size, table_offset};
 
 /// What a library's file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,6 +49,31 @@ pub trait CodeFormat: Debug + Send + Sync {
         library: &StoredLibrary,
         expected: &Description,
     ) -> Result<Arc<dyn Code>, LoadError>;
+
+    /// The libraries that are in this program's memory, whoever loaded them.
+    fn mapped(&self) -> Vec<Mapped> {
+        Vec::new()
+    }
+}
+
+/// A library in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its code.
+    pub code: CodeId,
+    /// How many bytes of the address space it takes.
+    pub bytes: u64,
+    /// Why it is never unloaded; `None`: it is, once nothing of it is in use.
+    pub stays: Option<Stays>,
+}
+
+/// Why a library is never unloaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stays {
+    /// Nobody has looked.
+    #[error("libraries are not unloaded by this node")]
+    Never,
 }
 
 /// Loaded code: any number of versions side by side.

@@ -7,6 +7,7 @@
 
 mod activate;
 mod error;
+mod retire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,9 +29,9 @@ use crate::history::{Change, History};
 use crate::hosted::{self, StartError};
 use crate::probe::{ProbeRequest, ProbeState, StateVerdict};
 use crate::signature::TrustedKeys;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredLibrary};
 use crate::switch::{SwitchLimits, Switcher, copy_state};
-use crate::versions::{Version, Versions};
+use crate::versions::{Cause, Version, Versions};
 use activate::Activation;
 pub(crate) use error::DeactivateError;
 pub(crate) use error::with_sources;
@@ -52,7 +53,14 @@ pub struct CodeServerConfig {
     pub format: Arc<dyn CodeFormat>,
     /// Bounds of switches.
     pub switch: SwitchLimits,
+    /// So many libraries may be in memory ([`MAPPED_MAX`] unless there is a reason): with as many no other
+    /// is staged.
+    pub mapped_max: usize,
 }
+
+/// How many libraries may be in a node's memory: each that stays takes some 25 KiB of it, four of the mappings
+/// that Linux gives a program (65,530), and address space.
+pub const MAPPED_MAX: usize = 1_024;
 
 /// The code server of one node. Clones are the same.
 #[derive(Debug, Clone)]
@@ -68,6 +76,7 @@ struct Inner {
     format: Arc<dyn CodeFormat>,
     versions: Arc<Versions>,
     switcher: Switcher,
+    mapped_max: usize,
     /// The bundle names at which something is being staged or activated.
     busy: Mutex<BTreeSet<String>>,
     /// What it takes to go back, for each bundle's name.
@@ -99,6 +108,7 @@ impl CodeServer {
             format: config.format,
             switcher: Switcher::new(node.clone(), versions.clone(), config.switch),
             versions,
+            mapped_max: config.mapped_max,
             node,
             busy: Mutex::default(),
             activations: Mutex::default(),
@@ -197,18 +207,37 @@ impl CodeServer {
         let probed_at = now();
         // One that was loaded before has been checked and tried all the same: what runs now, and
         // in which states, is another matter.
-        if inner.versions.get(address).is_none() {
-            let code = inner.format.load(&library, &manifest.description()).await?;
-            let (name, number) = (&manifest.name, manifest.version);
-            inner.versions.add(Version::new(&inner.node, name, number, address, code));
-            inner.versions.tell(&inner.node);
-            tracing::info!(bundle = %name, version = number, %address, "staged");
+        let loaded = match inner.versions.get(address) {
+            Some(loaded) => loaded,
+            None => self.load(&bundle, &library).await?,
+        };
+        if self.current(&manifest.name) != Some(address) {
+            loaded.mark(Cause::Staged, true);
         }
         Ok(StageTimes {
             check: checked_at.since(began),
             probe: probed_at.since(checked_at),
             load: now().since(probed_at),
         })
+    }
+
+    async fn load(
+        &self,
+        bundle: &Bundle,
+        library: &StoredLibrary,
+    ) -> Result<Arc<Version>, StageError> {
+        let (inner, manifest) = (&*self.inner, bundle.manifest());
+        let mapped = inner.format.mapped();
+        let known = mapped.iter().any(|mapped| mapped.code == library.id);
+        if !known && mapped.len() >= inner.mapped_max {
+            return Err(StageError::TooManyMapped { mapped: mapped.len() });
+        }
+        let code = inner.format.load(library, &manifest.description()).await?;
+        let (name, number, address) = (&manifest.name, manifest.version, bundle.address());
+        let loaded = inner.versions.add(Version::new(&inner.node, name, number, address, code));
+        inner.versions.tell(&inner.node);
+        tracing::info!(bundle = %name, version = number, %address, "staged");
+        Ok(loaded)
     }
 
     /// Copies of real states, in a form the new code says it restores.

@@ -13,6 +13,7 @@ mod lease;
 mod letters;
 mod numbers;
 mod traces;
+mod versions;
 
 use std::sync::Arc;
 
@@ -85,6 +86,7 @@ impl CodeServer {
             loop {
                 let request = next(&cx).await;
                 told.look(&control.server, cx.now());
+                control.let_go();
                 if let Some(request) = request.and_then(|request| control.allowed(request)) {
                     control.take(request).await;
                 }
@@ -155,7 +157,7 @@ impl Control {
                 reply(reply_to, self.claim(&message, from));
             }
             Request::Release(Received { message, reply_to, .. }) => {
-                self.leases.lock().release(&message.name, message.rollout);
+                self.release(&message);
                 reply(reply_to, ());
             }
             Request::Stage(Received { message, reply_to, .. }) => {

@@ -24,6 +24,7 @@ mod incoming;
 pub mod keys;
 pub mod library;
 mod native;
+pub mod policy;
 pub mod probe;
 pub mod protocol;
 pub mod signature;

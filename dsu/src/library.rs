@@ -1,7 +1,7 @@
 //! Native code from a file, by the system's loader.
 //!
 //! A library is loaded once and stays: unloading Rust libraries is not sound in general, and no
-//! guarantee depends on it. What stays is counted by [`libraries_loaded`].
+//! guarantee depends on it. What stays is listed by [`mapped`].
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -18,20 +18,20 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::bundle::LIBRARY_BYTES_MAX;
-use crate::check::{CheckError, Facts, TableHead, check_library, check_table};
-use crate::code::{Code, CodeError, CodeFormat};
+use crate::check::{CheckError, Facts, TableHead, check_library, check_table, mapped_size};
+use crate::code::{Code, CodeError, CodeFormat, Mapped, Stays};
 use crate::hash::CodeId;
 use crate::native::NativeCode;
 use crate::probe::{ProbeError, ProbeReport, ProbeRequest, Prober};
 use crate::store::StoredLibrary;
 
 /// Every library this program has loaded, by the address of its table.
-static LOADED: Mutex<BTreeMap<usize, CodeId>> = Mutex::new(BTreeMap::new());
+static LOADED: Mutex<BTreeMap<usize, Mapped>> = Mutex::new(BTreeMap::new());
 
-/// How many libraries this program has loaded. They all stay.
+/// The libraries in this program's memory.
 #[must_use]
-pub fn libraries_loaded() -> usize {
-    LOADED.lock().len()
+pub fn mapped() -> Vec<Mapped> {
+    LOADED.lock().values().cloned().collect()
 }
 
 /// Native code for this machine.
@@ -83,6 +83,10 @@ impl CodeFormat for NativeFormat {
         self.runtime.spawn_blocking("load a library", Box::new(work));
         loaded.await.map_err(|_dropped| LoadError::Stopped)?
     }
+
+    fn mapped(&self) -> Vec<Mapped> {
+        mapped()
+    }
 }
 
 fn expect(code: NativeCode, expected: &Description) -> Result<Arc<dyn Code>, LoadError> {
@@ -107,6 +111,7 @@ fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
     }
     // Once more, whoever calls: from the next step on it is too late.
     check_library(&bytes, TARGET).map_err(LoadError::Check)?;
+    let size = mapped_size(&bytes);
     drop(bytes);
     // Nobody writes to it from here on. On a file that is someone else's it stays as it is.
     let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o500));
@@ -122,7 +127,7 @@ fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
     // Never closed: code of it may be on any stack, and its thread-locals in any thread.
     std::mem::forget(library);
     let table: *const TableV1 = table.cast_const().cast();
-    check_fresh(table, id)?;
+    check_fresh(table, id, size)?;
     // SAFETY: the file's check found the table's first fields within a segment of this address.
     let head = unsafe { read_head(table) };
     check_table(&head).map_err(LoadError::Check)?;
@@ -132,8 +137,11 @@ fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
 }
 
 /// The loader answers with what it has when it thinks it knows a file: that must be the same code.
-fn check_fresh(table: *const TableV1, id: CodeId) -> Result<(), LoadError> {
-    let loaded = *LOADED.lock().entry(table.addr()).or_insert(id);
+fn check_fresh(table: *const TableV1, id: CodeId, bytes: u64) -> Result<(), LoadError> {
+    let stays = Some(Stays::Never);
+    let mut all = LOADED.lock();
+    let loaded = all.entry(table.addr()).or_insert(Mapped { code: id, bytes, stays }).code;
+    drop(all);
     if loaded == id { Ok(()) } else { Err(LoadError::Stale { wanted: id, loaded }) }
 }
 

@@ -7,14 +7,18 @@ mod history;
 mod letters;
 mod numbers;
 mod trace;
+mod versions;
 
 use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
+
+use crate::policy::Policy;
 
 pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
 pub use trace::{TraceReply, TraceRequest};
+pub use versions::{HolderStatus, VersionDifference, VersionStatus};
 
 /// The name of every node's control process.
 pub const CONTROL: &str = "midflight.control";
@@ -149,10 +153,13 @@ pub struct Release {
     pub name: String,
     /// Which deployment.
     pub rollout: u64,
+    /// Whether every member runs what was deployed: then there is no way back from it any more.
+    #[serde(default)]
+    pub done: bool,
 }
 
-/// Asks a node to run a staged bundle: new processes start in it, those of other versions are
-/// switched, with their state and mailbox. The reply is [`Activated`].
+/// Asks a node to run a staged bundle: new processes start in it, and the policy says what becomes of
+/// those of other versions. The reply is [`Activated`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
 #[message(name = "midflight.control.Activate", version = 1)]
 pub struct Activate {
@@ -160,6 +167,9 @@ pub struct Activate {
     pub address: Address,
     /// Which deployment it is part of; it has claimed the bundle's name.
     pub rollout: u64,
+    /// What becomes of the processes of other versions.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// Asks a node to take back what a deployment has activated, if it has: every process goes back to
@@ -204,6 +214,9 @@ pub struct Deploy {
     pub address: Address,
     /// Who wants to be told of each step, by [`Progress`] messages.
     pub watcher: Option<Pid>,
+    /// What becomes of the processes of other versions.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// A step of a deployment is done on a node.
@@ -295,39 +308,6 @@ pub struct Status {
     /// Where nodes that this one has a link to run other versions than it does.
     #[serde(default)]
     pub differences: Vec<VersionDifference>,
-}
-
-/// Another node runs another version of a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct VersionDifference {
-    /// The bundle's name.
-    pub bundle: String,
-    /// The other node's name.
-    pub node: String,
-    /// The version here; `None`: the bundle is not here.
-    pub here: Option<u32>,
-    /// The version there.
-    pub there: Option<u32>,
-}
-
-/// A version of a bundle on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
-pub struct VersionStatus {
-    /// The bundle's name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// Its content address.
-    pub address: Address,
-    /// Whether new processes start in it.
-    pub current: bool,
-    /// Processes that run in it.
-    pub processes: u64,
-    /// How many processes its code has failed while they were on probation, so that they went back.
-    #[serde(default)]
-    pub returns: u64,
-    /// Whether its library is in memory. Every version listed is: none is unloaded yet.
-    pub mapped: bool,
 }
 
 /// Asks for a node's processes. The reply is [`Processes`].

@@ -276,7 +276,7 @@ impl Switcher {
                 let body = Hosted::new(node, versions, new.clone(), behaviour, pid, instance);
                 let now = node.runtime().now();
                 let probation = how.probation.and_then(|limits| {
-                    Probation::new(&limits, old.clone(), new, body.behaviour(), saved, now)
+                    Probation::new(&limits, pid, &old, new, body.behaviour(), saved, now)
                 });
                 drop(frozen.thaw(Box::new(body.on_probation(probation))));
                 switched.done.push((pid, old));

@@ -2,6 +2,10 @@
 //!
 //! New processes of a behaviour start in its current version. Every process is listed with the
 //! version it runs in, so that the processes of a version are found without asking each (U11).
+//! A version that is not current is retired when nothing keeps it (U3).
+
+mod holds;
+mod retired;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +20,9 @@ use crate::code::Code;
 use crate::hash::ContentAddress;
 use crate::hosted::BehaviourTypes;
 use crate::unlike::{self, Current};
+pub use holds::{Cause, Holder};
+pub(crate) use holds::{Hold, WayBack};
+pub use retired::Retired;
 
 /// A loaded version of a bundle.
 #[derive(Debug)]
@@ -31,12 +38,25 @@ pub struct Version {
     /// The types of its behaviours, by their index.
     pub(crate) types: Vec<BehaviourTypes>,
     processes: Mutex<BTreeSet<Place>>,
+    /// What keeps it besides.
+    holds: Mutex<BTreeMap<(Cause, Option<Place>), holds::Held>>,
     returns: AtomicU64,
 }
 
 /// A pid in an order of its own: by place in its node's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(u32, u32, NodeId);
+
+impl Place {
+    const fn of(pid: Pid) -> Self {
+        Self(pid.index, pid.generation, pid.node)
+    }
+
+    const fn pid(self) -> Pid {
+        let Self(index, generation, node) = self;
+        Pid { node, index, generation }
+    }
+}
 
 impl Version {
     /// A version in which nothing runs yet.
@@ -51,8 +71,8 @@ impl Version {
         let name = name.into();
         let behaviours = &code.description().behaviours;
         let types = behaviours.iter().map(|b| BehaviourTypes::new(node, b)).collect();
-        let (processes, returns) = (Mutex::default(), AtomicU64::new(0));
-        Arc::new(Self { name, version, address, code, types, processes, returns })
+        let (processes, holds, returns) = Default::default();
+        Arc::new(Self { name, version, address, code, types, processes, holds, returns })
     }
 
     /// The index and description of a behaviour of it.
@@ -64,9 +84,7 @@ impl Version {
     /// The processes that run in it, by place.
     #[must_use]
     pub fn processes(&self) -> Vec<Pid> {
-        let processes = self.processes.lock();
-        let pid = |&Place(index, generation, node): &Place| Pid { node, index, generation };
-        processes.iter().map(pid).collect()
+        self.processes.lock().iter().map(|place| place.pid()).collect()
     }
 
     /// How many processes its code has failed while they were on probation, so that they went back.
@@ -95,7 +113,7 @@ pub(crate) struct Residence {
 
 impl Residence {
     pub(crate) fn new(version: Arc<Version>, pid: Pid) -> Self {
-        let place = Place(pid.index, pid.generation, pid.node);
+        let place = Place::of(pid);
         version.processes.lock().insert(place);
         Self { version, place }
     }
@@ -117,12 +135,15 @@ pub struct Versions {
 struct Inner {
     loaded: BTreeMap<ContentAddress, Arc<Version>>,
     current: BTreeMap<String, ContentAddress>,
+    retired: retired::Memory,
 }
 
 impl Versions {
     /// Enters a loaded version. One that is there already stays: its code is the same.
     pub fn add(&self, version: Arc<Version>) -> Arc<Version> {
-        self.inner.lock().loaded.entry(version.address).or_insert(version).clone()
+        let mut inner = self.inner.lock();
+        inner.retired.forget(version.address);
+        inner.loaded.entry(version.address).or_insert(version).clone()
     }
 
     /// The version of this address, if it is loaded.

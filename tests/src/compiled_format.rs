@@ -16,17 +16,21 @@ use midflight_dsu::signature::SigningKey;
 use midflight_dsu::store::StoredLibrary;
 use midflight_runtime::Runtime;
 
+use crate::renumbered::renumbered;
 use crate::teller::Teller;
 
 /// The target of compiled-in code.
 pub const TARGET: &str = "compiled-in";
 
-/// The code with this name.
+/// The code with this name; `counter-v2 as 3` is that of `counter-v2`, which then says it is version 3.
 ///
 /// # Panics
 /// When there is none: a mistake in a test.
 #[must_use]
 pub fn code(name: &str) -> Arc<dyn Code> {
+    if let Some((name, number)) = name.split_once(" as ") {
+        return renumbered(code(name), number.parse().expect("a version"));
+    }
     let code = match name {
         "counter-v1" => compiled::<(counter_v1::Counter,)>(),
         "counter-v2" => compiled::<(counter_v2::Counter,)>(),

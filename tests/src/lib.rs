@@ -3,6 +3,7 @@
 pub mod compiled_format;
 pub mod errands;
 pub mod real;
+mod renumbered;
 pub mod steps;
 pub mod teller;
 pub mod world;

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use midflight_dsu::code_server::{CodeServer, CodeServerConfig};
+use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::signature::{SigningKey, TrustedKeys};
 use midflight_dsu::switch::SwitchLimits;
 use midflight_process::Node;
@@ -59,6 +59,7 @@ impl World {
                 trusted: TrustedKeys::from_iter([self.key.public()]),
                 format: Arc::new(CompiledFormat { files }),
                 switch: SwitchLimits::default(),
+                mapped_max: MAPPED_MAX,
             },
             node.clone(),
         );

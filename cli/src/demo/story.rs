@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use counter_v2::{Add, Reset, Total};
+use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{Deploy, Deployed, Objection, Start, Started, Status, VersionStatus};
 use midflight_process::{CallError, Pid, Refusal};
 use midflight_runtime::{Handle, Instant};
@@ -217,7 +218,7 @@ impl Story<'_> {
         let view = self.view.clone();
         let tell = move |step: &_| view.say(step_line(step).trim_start());
         let address = file.address();
-        let request = |watcher| Deploy { address, watcher };
+        let request = |watcher| Deploy { address, watcher, policy: Policy::Migrate };
         match deployment::deploy(&first.control, request, true, tell).await? {
             Deployment::Over(deployed) => Ok(deployed),
             Deployment::UnderWay => Err(Error::Wrong("the deployment has no end".into())),

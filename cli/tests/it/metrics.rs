@@ -47,7 +47,7 @@ async fn prometheus_is_told_what_a_node_does() {
         "midflight_dead_letters 0",
         "midflight_mailbox_messages 0",
         "midflight_unreceived_total 0",
-        "midflight_versions_mapped 0",
+        "# TYPE midflight_libraries_mapped gauge",
     ] {
         assert!(page.lines().any(|found| found == line), "`{line}` is not in {page}");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use midflight_dsu::code_server::{CodeServer, CodeServerConfig};
+use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::probe::Prober;
 use midflight_dsu::signature::TrustedKeys;
@@ -26,6 +26,7 @@ async fn own_node(name: &str, limits: Limits, data: &TempDir) -> (Node, String) 
         trusted: TrustedKeys::default(),
         format: Arc::new(format),
         switch: SwitchLimits::default(),
+        mapped_max: MAPPED_MAX,
     };
     CodeServer::new(config, node.clone()).serve().unwrap();
     let address = node.address().unwrap().rest().to_owned();

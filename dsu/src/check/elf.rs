@@ -37,6 +37,15 @@ pub(crate) fn table_offset(library: &[u8], target: &str) -> Result<u64, CheckErr
     Err(not(format!("its symbol `{SYMBOL}` points outside of the file")))
 }
 
+/// How many bytes of the address space a library takes, that has been checked.
+pub(crate) fn mapped_size(library: &[u8]) -> u64 {
+    let Ok(file) = object::File::parse(library) else { return 0 };
+    file.segments()
+        .map(|segment| segment.address().saturating_add(segment.size()))
+        .max()
+        .unwrap_or(0)
+}
+
 fn check_target(file: &object::File<'_>, target: &str) -> Result<(), CheckError> {
     let ours = target.split('-').next().unwrap_or_default();
     let expected = match ours {

@@ -15,18 +15,31 @@ use super::error::{NotBack, with_sources};
 use super::{ActivateError, Busy, CodeServer, DeactivateError, refuse_conflicts};
 use crate::hash::ContentAddress;
 use crate::history::{Cause, Change};
+use crate::policy::Policy;
 use crate::switch::Switched;
-use crate::versions::Version;
+use crate::versions::{self, Hold, Version};
+
+/// The last activation of a bundle.
+#[derive(Debug)]
+pub(super) struct Activation {
+    pub(super) address: ContentAddress,
+    /// The deployment it was part of.
+    pub(super) rollout: Option<u64>,
+    pub(super) policy: Policy,
+    /// What was current before.
+    pub(super) before: Option<ContentAddress>,
+    /// What it takes to go back; none when it is over.
+    pub(super) way_back: Option<WayBack>,
+}
 
 /// What it takes to go back from the version that is current.
 #[derive(Debug)]
-pub(super) struct Activation {
-    address: ContentAddress,
-    /// The deployment it was part of.
-    rollout: Option<u64>,
-    before: Option<Arc<Version>>,
+pub(super) struct WayBack {
+    before: Option<Hold>,
     /// Processes that ran in yet another version than the one that was current.
-    strays: Vec<(Pid, Arc<Version>)>,
+    strays: Vec<(Pid, Hold)>,
+    /// The versions that were kept by their policy.
+    kept: Vec<Arc<Version>>,
 }
 
 impl CodeServer {
@@ -40,20 +53,40 @@ impl CodeServer {
     /// # Cancel safety
     /// A dropped future leaves the activation going on.
     pub async fn activate(&self, address: ContentAddress) -> Result<usize, ActivateError> {
-        self.activate_in(address, None).await
+        self.activate_by(address, Policy::Migrate).await
     }
 
-    /// As [`CodeServer::activate`], as part of a deployment to several nodes.
+    /// As [`CodeServer::activate`]; the policy says what becomes of the processes of other versions.
+    ///
+    /// # Errors
+    /// [`ActivateError`].
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves the activation going on.
+    pub async fn activate_by(
+        &self,
+        address: ContentAddress,
+        policy: Policy,
+    ) -> Result<usize, ActivateError> {
+        self.activate_in(address, policy, None).await
+    }
+
+    /// As [`CodeServer::activate_by`], as part of a deployment to several nodes.
     ///
     /// # Errors
     /// [`ActivateError`].
     pub(crate) async fn activate_in(
         &self,
         address: ContentAddress,
+        policy: Policy,
         rollout: Option<u64>,
     ) -> Result<usize, ActivateError> {
         let server = self.clone();
-        let work = async move { server.activate_here(address, rollout).await };
+        let work = async move {
+            let activated = server.activate_here(address, policy, rollout).await;
+            server.retire();
+            activated
+        };
         self.apart("activate", work).await.unwrap_or(Err(ActivateError::BrokenOff))
     }
 
@@ -69,7 +102,11 @@ impl CodeServer {
         rollout: u64,
     ) -> Result<(), DeactivateError> {
         let server = self.clone();
-        let work = async move { server.deactivate_here(address, rollout).await };
+        let work = async move {
+            let deactivated = server.deactivate_here(address, rollout).await;
+            server.retire();
+            deactivated
+        };
         self.apart("deactivate", work).await.unwrap_or(Err(DeactivateError::BrokenOff))
     }
 
@@ -95,6 +132,7 @@ impl CodeServer {
     async fn activate_here(
         &self,
         address: ContentAddress,
+        policy: Policy,
         rollout: Option<u64>,
     ) -> Result<usize, ActivateError> {
         let inner = &*self.inner;
@@ -105,19 +143,44 @@ impl CodeServer {
         let running = inner.versions.current(&new.name);
         refuse_conflicts(running.as_deref(), new.code.description())?;
         let before = inner.versions.make_current(&new);
-        let pids = self.processes_of_others(&new);
-        let Switched { done, failed } = inner.switcher.switch_all(&pids, &new).await;
+        let others = self.others(&new);
+        let Switched { done, failed } = match policy {
+            Policy::Migrate => {
+                let pids: Vec<_> = others.iter().flat_map(|version| version.processes()).collect();
+                inner.switcher.switch_all(&pids, &new).await
+            }
+            Policy::Keep | Policy::Drain | Policy::Erlang => Switched::default(),
+        };
         let before_address = before.as_ref().map(|before| before.address);
+        let hold = |version, pid| Hold::new(version, versions::Cause::Undo, pid);
         let strays = done.into_iter().filter(|(_, old)| Some(old.address) != before_address);
-        let activation = Activation { address, rollout, before, strays: strays.collect() };
+        let way_back = WayBack {
+            before: before.map(|before| hold(before, None)),
+            strays: strays.map(|(pid, old)| (pid, hold(old, Some(pid)))).collect(),
+            kept: self.kept(&new.name),
+        };
         let result = if failed.is_empty() {
             let processes = new.process_count();
-            tracing::info!(bundle = %new.name, version = new.version, processes, "activated");
+            tracing::info!(bundle = %new.name, version = new.version, %policy, processes, "activated");
+            new.mark(versions::Cause::Staged, false);
+            new.mark(versions::Cause::Kept, false);
+            for other in &others {
+                if policy != Policy::Keep {
+                    other.mark(versions::Cause::Kept, false);
+                } else if Some(other.address) == before_address || other.process_count() > 0 {
+                    other.mark(versions::Cause::Kept, true);
+                }
+            }
+            let (before, way_back) = (before_address, Some(way_back));
+            let activation = Activation { address, rollout, policy, before, way_back };
             inner.activations.lock().insert(new.name.clone(), activation);
             self.record(&new.name, Cause::Activated);
+            if rollout.is_none() {
+                self.settle(&new.name, None, true);
+            }
             Ok(processes)
         } else {
-            let not_back = self.go_back(&new, activation).await;
+            let not_back = self.go_back(&new, way_back).await;
             Err(ActivateError::Switch { failed, not_back })
         };
         inner.versions.tell(&inner.node);
@@ -133,8 +196,8 @@ impl CodeServer {
         let Some(new) = inner.versions.get(address) else { return Ok(()) };
         let busy = || DeactivateError::Busy(new.name.clone());
         let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
-        let Some(activation) = self.last_activation(&new, rollout)? else { return Ok(()) };
-        let not_back = self.go_back(&new, activation).await;
+        let Some(way_back) = self.last_activation(&new, rollout)? else { return Ok(()) };
+        let not_back = self.go_back(&new, way_back).await;
         inner.versions.tell(&inner.node);
         self.record(&new.name, Cause::TakenBack);
         tracing::info!(bundle = %new.name, version = new.version, "deactivated");
@@ -149,37 +212,48 @@ impl CodeServer {
         self.inner.history.lock().record(bundle, Change { current, at, cause });
     }
 
-    /// Takes what is known of the last activation, if it was of `new` by that deployment.
+    /// Takes the way back from the last activation, if it was of `new` by that deployment.
     fn last_activation(
         &self,
         new: &Version,
         rollout: u64,
-    ) -> Result<Option<Activation>, DeactivateError> {
+    ) -> Result<Option<WayBack>, DeactivateError> {
         let mut activations = self.inner.activations.lock();
         let Some(last) = activations.get(&new.name) else { return Ok(None) };
         if last.address == new.address && last.rollout == Some(rollout) {
-            return Ok(activations.remove(&new.name));
+            let last = activations.remove(&new.name);
+            let way_back = last.and_then(|last| last.way_back);
+            return way_back.map(Some).ok_or_else(|| DeactivateError::Over(new.name.clone()));
         }
-        let followed = last.before.as_ref().is_some_and(|before| before.address == new.address);
-        if followed && last.address != new.address {
+        if last.before == Some(new.address) && last.address != new.address {
             return Err(DeactivateError::Replaced(new.name.clone()));
         }
         Ok(None)
     }
 
-    fn processes_of_others(&self, new: &Version) -> Vec<Pid> {
-        let all = self.inner.versions.all();
-        let others = all.iter().map(|(version, _)| version);
-        let others = others.filter(|v| v.name == new.name && v.address != new.address);
-        others.flat_map(|version| version.processes()).collect()
+    /// The versions of a bundle that are kept by their policy.
+    fn kept(&self, bundle: &str) -> Vec<Arc<Version>> {
+        let all = self.inner.versions.all().into_iter().map(|(version, _)| version);
+        all.filter(|v| v.name == bundle && v.is_held_by(versions::Cause::Kept)).collect()
+    }
+
+    /// The other versions of the same bundle.
+    pub(super) fn others(&self, new: &Version) -> Vec<Arc<Version>> {
+        let all = self.inner.versions.all().into_iter().map(|(version, _)| version);
+        all.filter(|other| other.name == new.name && other.address != new.address).collect()
     }
 
     /// Makes what was current before `new` current again, and switches all that runs in `new` back:
     /// what was switched to it, and what was started in it meanwhile. Answers what runs in it still.
-    async fn go_back(&self, new: &Arc<Version>, activation: Activation) -> Vec<NotBack> {
-        let Activation { before, strays, .. } = activation;
+    async fn go_back(&self, new: &Arc<Version>, way_back: WayBack) -> Vec<NotBack> {
+        let WayBack { before, strays, kept } = way_back;
+        let before = before.as_ref().map(|hold| &hold.version);
         let inner = &*self.inner;
-        match &before {
+        for other in self.others(new) {
+            other.mark(versions::Cause::Kept, kept.iter().any(|k| k.address == other.address));
+        }
+        new.mark(versions::Cause::Kept, kept.iter().any(|kept| kept.address == new.address));
+        match before {
             // It was current already: what runs in it belongs there.
             Some(before) if before.address == new.address => {}
             Some(before) => drop(inner.versions.make_current(before)),
@@ -187,13 +261,13 @@ impl CodeServer {
         }
         let mut not_back = Vec::new();
         for (pid, old) in strays {
-            let switched = inner.switcher.switch_back(&[pid], &old).await;
+            let switched = inner.switcher.switch_back(&[pid], &old.version).await;
             not_back.extend(switched.failed.into_iter().map(NotBack::Switch));
         }
         match before {
             Some(before) if before.address == new.address => {}
             Some(before) => {
-                let switched = inner.switcher.switch_back(&new.processes(), &before).await;
+                let switched = inner.switcher.switch_back(&new.processes(), before).await;
                 not_back.extend(switched.failed.into_iter().map(NotBack::Switch));
             }
             None => not_back.extend(new.processes().into_iter().map(NotBack::Nowhere)),

@@ -61,6 +61,15 @@ pub enum StageError {
         /// Why.
         why: String,
     },
+    /// So many libraries are in memory that no other is loaded.
+    #[error(
+        "{mapped} libraries are in this node's memory, which is as many as may be: see `midflight status` for \
+         why they stay, and restart the node to take updates again"
+    )]
+    TooManyMapped {
+        /// How many are.
+        mapped: usize,
+    },
     /// The library cannot be loaded.
     #[error("{}", with_sources(.0))]
     Load(#[from] LoadError),
@@ -112,6 +121,9 @@ pub(crate) enum DeactivateError {
     /// Another version has taken its place since.
     #[error("another version of `{0}` has taken its place since")]
     Replaced(String),
+    /// The deployment has ended here, and with it the way back.
+    #[error("the deployment of `{0}` has ended here: `midflight rollback {0}` is the way back now")]
+    Over(String),
     /// New processes start in what was current before, but some still run in it.
     #[error("{} processes still run in it, the first: {}", .0.len(), first(.0))]
     NotBack(Vec<NotBack>),

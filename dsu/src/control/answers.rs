@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Control;
 use crate::code_server::with_sources;
-use crate::protocol::{Start, Started, Status, VersionStatus};
+use crate::protocol::{Start, Started, Status};
 
 /// Processes started or listed by one request.
 pub(super) const AT_ONCE_MAX: u32 = 100_000;
@@ -31,17 +31,6 @@ impl Control {
 
     pub(super) fn status(&self) -> Status {
         let node = self.server.node();
-        let versions = self.server.versions().all();
-        let version =
-            |(version, current): (std::sync::Arc<crate::versions::Version>, bool)| VersionStatus {
-                name: version.name.clone(),
-                version: version.version,
-                address: version.address.to_string(),
-                current,
-                processes: version.process_count() as u64,
-                returns: version.returns(),
-                mapped: true,
-            };
         let mut refused = BTreeMap::<_, u64>::new();
         for count in node.refused().into_iter().filter(|count| !count.at_send) {
             *refused.entry((count.type_name, count.from_version)).or_default() += count.times;
@@ -54,7 +43,7 @@ impl Control {
             processes: node.process_count() as u64,
             peers: node.peers().into_iter().map(|peer| peer.name).collect(),
             members: node.members().into_iter().map(|m| (m.name, m.address)).collect(),
-            versions: versions.into_iter().map(version).collect(),
+            versions: self.version_statuses(),
             refused: refused.map(|((name, version), times)| (name, version, times)).collect(),
             differences: self.server.differences(),
         }

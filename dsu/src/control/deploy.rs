@@ -14,6 +14,7 @@ use midflight_process::{Context, Member, Pid};
 use super::Control;
 use crate::code_server::{ActivateError, Conflicts, StageError};
 use crate::hash::ContentAddress;
+use crate::policy::Policy;
 use crate::protocol::{
     Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Deploy, Deployed,
     Objection, Progress, Release, Stage, Vote,
@@ -60,7 +61,7 @@ impl Control {
                 if let Some(undone) = self.not_claimed(address, activate.rollout) {
                     return Activated { switched: 0, undone: Some(undone), left: 0, millis: 0 };
                 }
-                self.server.activate_in(address, Some(activate.rollout)).await
+                self.server.activate_in(address, activate.policy, Some(activate.rollout)).await
             }
             Err(error) => {
                 let undone = Some(self.objection("switch", error.to_string()));
@@ -107,10 +108,11 @@ impl Control {
         // known to be gone has no say, one that is out of reach says no.
         let members = self.server.node().living_members().await;
         let rollout = self.server.node().runtime().random_u64();
-        let deployment =
-            Deployment { control: self, cx, name, address, rollout, watcher: deploy.watcher };
+        let Deploy { watcher, policy, .. } = deploy;
+        let deployment = Deployment { control: self, cx, name, address, rollout, watcher, policy };
         let deployed = deployment.run(&members).await;
-        deployment.release_everywhere(&members).await;
+        let done = matches!(deployed, Deployed::Everywhere { .. });
+        deployment.release_everywhere(&members, done).await;
         deployed
     }
 
@@ -189,6 +191,7 @@ struct Deployment<'a> {
     address: ContentAddress,
     rollout: u64,
     watcher: Option<Pid>,
+    policy: Policy,
 }
 
 impl Deployment<'_> {
@@ -225,9 +228,9 @@ impl Deployment<'_> {
 
     /// Gives the name free. A member that does not hear it does so by itself, with the link or the
     /// claim's deadline.
-    async fn release_everywhere(&self, members: &[Member]) {
+    async fn release_everywhere(&self, members: &[Member], done: bool) {
         let released = join_all(members.iter().map(|member| {
-            let release = Release { name: self.name.clone(), rollout: self.rollout };
+            let release = Release { name: self.name.clone(), rollout: self.rollout, done };
             self.ask::<_, ()>(member, release, CLAIM_TIMEOUT)
         }));
         for (member, released) in members.iter().zip(released.await) {
@@ -328,7 +331,7 @@ impl Deployment<'_> {
     async fn activate(&self, members: &[Member]) -> Vec<Result<Activated, String>> {
         join_all(members.iter().map(|member| async {
             let (address, rollout) = (self.address.to_string(), self.rollout);
-            let activate = Activate { address, rollout };
+            let activate = Activate { address, rollout, policy: self.policy };
             let result = self.ask::<_, Activated>(member, activate, ACTIVATE_TIMEOUT).await;
             if let Ok(Activated { switched, undone: None, millis, .. }) = &result {
                 let detail = format!("{switched} processes run in it, in {millis} ms");

@@ -4,6 +4,7 @@ use midflight_process::Context;
 
 use super::Control;
 use crate::history::{Cause, Change};
+use crate::policy::Policy;
 use crate::protocol::{ChangeStatus, Changes, Deploy, Deployed, HistoryRequest, Rollback};
 
 impl Control {
@@ -32,7 +33,8 @@ impl Control {
             );
             return Deployed::Refused(vec![self.objection("rollback", reason)]);
         };
-        self.deploy(cx, Deploy { address: address.to_string(), watcher }).await
+        let policy = Policy::Migrate;
+        self.deploy(cx, Deploy { address: address.to_string(), watcher, policy }).await
     }
 }
 

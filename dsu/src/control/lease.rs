@@ -57,11 +57,20 @@ impl Leases {
         self.claims.get(name).is_some_and(|claim| claim.rollout == rollout && now < claim.until)
     }
 
-    /// A deployment is over.
-    pub(super) fn release(&mut self, name: &str, rollout: u64) {
-        if self.claims.get(name).is_some_and(|claim| claim.rollout == rollout) {
+    /// A deployment is over. Answers whether it had the name.
+    pub(super) fn release(&mut self, name: &str, rollout: u64) -> bool {
+        let had = self.claims.get(name).is_some_and(|claim| claim.rollout == rollout);
+        if had {
             self.claims.remove(name);
         }
+        had
+    }
+
+    /// Takes away the claims whose deadline has passed, and answers them: of these deployments nobody will
+    /// say that they are over.
+    pub(super) fn take_void(&mut self, now: Instant) -> Vec<(String, u64)> {
+        let void = self.claims.extract_if(.., |_, claim| now >= claim.until);
+        void.map(|(name, claim)| (name, claim.rollout)).collect()
     }
 }
 
@@ -80,9 +89,9 @@ mod tests {
         assert_eq!(leases.claim("x", 2, B, NOW, |_| true), Err("a".to_owned()));
         assert_eq!(leases.claim("y", 2, B, NOW, |_| true), Ok(()), "another name is free");
         assert!(leases.holds("x", 1, NOW) && !leases.holds("x", 2, NOW));
-        leases.release("x", 2);
+        assert!(!leases.release("x", 2));
         assert!(leases.holds("x", 1, NOW), "only its own deployment ends a claim");
-        leases.release("x", 1);
+        assert!(leases.release("x", 1));
         assert_eq!(leases.claim("x", 2, B, NOW, |_| true), Ok(()));
     }
 
@@ -94,6 +103,9 @@ mod tests {
         assert!(!leases.holds("x", 1, NOW), "what was void may activate nothing");
         let late = NOW + CLAIM_MAX;
         assert!(!leases.holds("x", 2, late));
+        assert_eq!(leases.take_void(NOW), []);
+        assert_eq!(leases.take_void(late), [("x".to_owned(), 2)]);
+        assert_eq!(leases.take_void(late), []);
         assert_eq!(leases.claim("x", 3, A, late, |_| true), Ok(()));
     }
 }

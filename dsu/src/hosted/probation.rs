@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use midflight_message::Pid;
 use midflight_process::Turn;
 use midflight_runtime::Instant;
 
 use super::{Hosted, SavedState};
 use crate::code::{CodeError, Instance};
 use crate::convert::{Way, way};
-use crate::versions::{Residence, Version};
+use crate::versions::{Residence, Version, WayBack};
 
 /// Bounds of a probation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,8 @@ impl Default for ProbationLimits {
 /// A process's way back, while it is on probation.
 #[derive(Debug)]
 pub(crate) struct Probation {
-    old: Arc<Version>,
+    /// To the version it came from.
+    old: WayBack,
     /// The behaviour's index there.
     behaviour: u32,
     /// As the old code restores it.
@@ -57,7 +59,8 @@ impl Probation {
     /// is none.
     pub(crate) fn new(
         limits: &ProbationLimits,
-        old: Arc<Version>,
+        pid: Pid,
+        old: &Arc<Version>,
         new: &Version,
         behaviour: &str,
         kept: SavedState,
@@ -66,6 +69,7 @@ impl Probation {
         let (index, before) = old.behaviour(behaviour)?;
         let (_, after) = new.behaviour(behaviour)?;
         let way = way(after, before).ok();
+        let until = now + limits.time;
         (limits.messages > 0).then(|| {
             Box::new(Self {
                 behaviour: index,
@@ -73,9 +77,9 @@ impl Probation {
                 kept,
                 fresh: true,
                 left: limits.messages,
-                until: now + limits.time,
+                until,
                 state_bytes: limits.state_bytes,
-                old,
+                old: WayBack::new(old, pid, until),
             })
         })
     }
@@ -133,6 +137,8 @@ impl Hosted {
         let Some(probation) = self.probation.take() else { return false };
         let failed = self.version().clone();
         let Probation { old, behaviour, kept, .. } = *probation;
+        // Retired since: the while is over.
+        let Some(old) = old.version() else { return false };
         match old.code.restore(behaviour, kept.version, &kept.bytes) {
             Ok(instance) => {
                 let (from, to) = (failed.version, old.version);

@@ -4,7 +4,7 @@ use counter_v1::{Add, Get, Total};
 use counter_v2::Reset;
 use midflight_dsu::code::{CodeError, CodeFormat as _};
 use midflight_dsu::compiled::compiled;
-use midflight_dsu::library::{LoadError, libraries_loaded};
+use midflight_dsu::library::{LoadError, mapped};
 
 use crate::fixtures::{Process, bundle, library_of, load, native, stored};
 
@@ -55,7 +55,8 @@ async fn two_versions_answer_side_by_side() {
         assert_eq!((from_old.total, from_old.code_version), (seq as i64 + 1, 1));
         assert_eq!((from_new.total, from_new.code_version), (10 * (seq as i64 + 1), 2));
     }
-    assert!(libraries_loaded() >= 2);
+    let mapped: Vec<_> = mapped().into_iter().map(|mapped| mapped.code).collect();
+    assert!(mapped.contains(&v1.id()) && mapped.contains(&v2.id()));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use midflight_dsu::builder::{BuildOptions, build};
-use midflight_dsu::code_server::{CodeServer, CodeServerConfig};
+use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::keys::development_key;
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::probe::Prober;
@@ -33,7 +33,13 @@ impl LiveCrate {
         let trusted = [development_key(&**runtime, &data)?.public()].into_iter().collect();
         let format = Arc::new(NativeFormat::new(runtime.clone(), prober.clone()));
         let switch = SwitchLimits::default();
-        let config = CodeServerConfig { data: data.clone(), trusted, format, switch };
+        let config = CodeServerConfig {
+            data: data.clone(),
+            trusted,
+            format,
+            switch,
+            mapped_max: MAPPED_MAX,
+        };
         let mut options = BuildOptions::new(folder, &data, prober);
         options.output = Some(data.join("live.mfb"));
         Ok(Self { server: CodeServer::new(config, node.clone()), options })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::history::Cause;
+use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{
     CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Offer, Rollback, Wanted,
 };
@@ -46,7 +47,13 @@ async fn push_and_deploy(server: &CodeServer, name: &str, world: &World) -> Depl
     let control = server.node().whereis(CONTROL).unwrap();
     let deployed = server.node().run("operator", move |cx| async move {
         assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
-        cx.call::<_, Deployed>(control, Deploy { address, watcher: None }, MINUTE).await.unwrap()
+        cx.call::<_, Deployed>(
+            control,
+            Deploy { address, watcher: None, policy: Policy::Migrate },
+            MINUTE,
+        )
+        .await
+        .unwrap()
     });
     deployed.await.unwrap()
 }

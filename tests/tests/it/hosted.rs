@@ -1,6 +1,7 @@
 //! How a node hosts behaviours that wait, spawn and fail: nobody is left waiting, nothing leaks.
 
 mod calls;
+mod coexist;
 mod errands;
 mod exits;
 mod probation;

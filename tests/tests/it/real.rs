@@ -6,7 +6,7 @@ use std::time::Duration;
 use midflight_dsu::builder::Built;
 use midflight_dsu::bundle::Bundle;
 use midflight_dsu::code_server::{
-    AcceptError, CodeServer, CodeServerConfig, Conflicts, StageError,
+    AcceptError, CodeServer, CodeServerConfig, Conflicts, MAPPED_MAX, StageError,
 };
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::library::NativeFormat;
@@ -36,6 +36,7 @@ fn code_server(node: &Node, data: &std::path::Path, trusted: &Built) -> CodeServ
         trusted: TrustedKeys::from_iter([trusted.signed_by]),
         format: std::sync::Arc::new(NativeFormat::new(runtime, prober())),
         switch: SwitchLimits::default(),
+        mapped_max: MAPPED_MAX,
     };
     CodeServer::new(config, node.clone())
 }
@@ -89,6 +90,8 @@ async fn a_counter_goes_to_v2_and_back_and_never_to_what_is_incompatible() {
     node.run("client", move |cx| async move {
         let mut total = 0;
         for (address, version) in [(first, 1), (second, 2), (first, 1), (second, 2)] {
+            // What was left and runs nowhere may have been retired.
+            client.stage(address).await.unwrap();
             client.activate(address).await.unwrap();
             for _ in 0..100 {
                 total += 3;

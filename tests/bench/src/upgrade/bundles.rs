@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use midflight_dsu::builder::{BuildOptions, Built, build};
-use midflight_dsu::code_server::{CodeServer, CodeServerConfig, StageTimes};
+use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX, StageTimes};
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::probe::Prober;
@@ -50,6 +50,7 @@ impl Bundles {
             trusted: TrustedKeys::from_iter([v1.signed_by, v2.signed_by]),
             format: Arc::new(NativeFormat::new(node.runtime().clone(), prober)),
             switch: SwitchLimits::default(),
+            mapped_max: MAPPED_MAX,
         };
         let server = CodeServer::new(config, node.clone());
         Ok(Self { server, v1, v2, data })

@@ -10,6 +10,7 @@ use midflight_dsu::code_server::{ActivateError, CodeServer, Conflicts};
 use midflight_dsu::compare::{Conflict, compare};
 use midflight_dsu::convert::ConvertError;
 use midflight_dsu::hash::ContentAddress;
+use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{CONTROL, Deploy, Deployed};
 use midflight_dsu::switch::{SwitchError, SwitchLimits, Switcher};
 use midflight_dsu::versions::{Version, Versions};
@@ -171,16 +172,16 @@ fn after_one_nodes_no_each_goes_back_to_what_it_ran_itself() {
         let address = stage(&world, &a, "waiter-v2").await.to_string();
         let control = a.node().whereis(CONTROL).unwrap();
         let deployed = a.node().run("operator", move |cx| async move {
-            let deploy = Deploy { address, watcher: None };
+            let deploy = Deploy { address, watcher: None, policy: Policy::Migrate };
             cx.call::<_, Deployed>(control, deploy, MINUTE).await.unwrap()
         });
         let deployed = deployed.await.unwrap();
         let Deployed::Refused(objections) = deployed else { panic!("{deployed:?}") };
         assert_eq!(objections.len(), 1, "{objections:?}");
         assert_eq!((&*objections[0].node, &*objections[0].step), ("c", "switch"));
-        assert_eq!(versions(&a), [(2, false, 0)], "it ran none before");
-        assert_eq!(versions(&b), [(1, true, 1), (2, false, 0)]);
-        assert_eq!(versions(&c), [(1, true, 2), (2, false, 0)]);
+        assert_eq!(versions(&a), [], "it ran none before, and what was staged in vain is retired");
+        assert_eq!(versions(&b), [(1, true, 1)]);
+        assert_eq!(versions(&c), [(1, true, 2)]);
     });
 }
 
