@@ -36,15 +36,20 @@ impl Node {
     /// # Errors
     /// [`NotAllowed`].
     pub fn may(&self, asker: NodeId, role: Role) -> Result<(), NotAllowed> {
-        if asker == self.inner.id {
-            return Ok(());
-        }
-        let peer = self.inner.peer(asker);
-        peer.map_or(Err(NotAllowed { role, link: false }), |peer| peer.granted.check(role))
+        self.inner.may(asker, role)
     }
 }
 
 impl Inner {
+    /// See [`Node::may`].
+    pub(crate) fn may(&self, asker: NodeId, role: Role) -> Result<(), NotAllowed> {
+        if asker == self.id {
+            return Ok(());
+        }
+        let peer = self.peer(asker);
+        peer.map_or(Err(NotAllowed { role, link: false }), |peer| peer.granted.check(role))
+    }
+
     /// Looks up again what the peer of a link may do, and says so where that has changed; answers
     /// whether it has. Called with no lock in hand.
     pub(crate) fn judge(&self, peer: &Peer) -> bool {

@@ -7,10 +7,12 @@ use midflight_message::{Message, NodeId, Pid};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::mailbox::envelope::{CallRef, Content, Refusal, Sender};
+#[cfg(doc)]
+use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::receive::{Read, read, schema_missing};
-use crate::roles::NotAllowed;
+use crate::roles::{NotAllowed, Role};
 
 /// Who waits for a reply. It can be kept, and answered later. Dropped without a reply, it tells the
 /// caller so.
@@ -47,6 +49,14 @@ impl ReplyTo {
 }
 
 impl ReplyTo {
+    /// Whether the caller's node may do something on this one, as [`Node::may`].
+    ///
+    /// # Errors
+    /// [`NotAllowed`], to be told with [`ReplyTo::not_allowed`].
+    pub fn may(&self, role: Role) -> Result<(), NotAllowed> {
+        self.inner.may(self.inner.pid_node(self.caller), role)
+    }
+
     /// Tells the caller that its node may not have this done here.
     pub fn not_allowed(mut self, no: NotAllowed) {
         self.replied = true;

@@ -10,6 +10,7 @@ use super::protocol::{ChildRef, Request, Response};
 use super::spec::{ChildCounts, ChildInfo};
 use crate::context::Context;
 use crate::error::CallError;
+use crate::mailbox::envelope::Refusal;
 use crate::{Down, ExitReason, Received};
 
 /// How long a supervisor is waited for. Starts and stops of children are waited for by the
@@ -171,15 +172,25 @@ impl SupervisorRef {
     /// Answers the reason it ended with; that of one that had ended before is `NoProcess`.
     ///
     /// # Errors
-    /// Only `Call`: it was not told, or has not ended within 900 s. It may end later.
+    /// Only `Call`: it was not told, this node may not end it (`Role::Exit`), or it has not ended within 900 s. It may
+    /// end later.
     ///
     /// # Cancel safety
     /// Whoever drops the future may have told the supervisor to end, and still gets its `Down`.
     pub async fn shut_down(self, cx: &Context) -> Result<ExitReason, ChildError> {
         let monitor = cx.monitor(self.pid).await;
-        if let Err(error) = cx.send(self.pid, Request::ShutDown).await {
-            cx.demonitor(monitor);
-            return Err(CallError::NotSent(error).into());
+        let told = cx.call::<_, Response>(self.pid, Request::ShutDown, PATIENCE).await;
+        match told {
+            // One that has ended is told of by the monitor.
+            Ok(_) => {}
+            Err(CallError::Refused {
+                refusal: Refusal::Aborted { .. } | Refusal::NoProcess,
+                ..
+            }) => {}
+            Err(error) => {
+                cx.demonitor(monitor);
+                return Err(error.into());
+            }
         }
         let ours = |down: &Down| down.monitor == monitor;
         let down = cx.receive().on_if(ours, |down: Received<Down>| down.message.reason);

@@ -196,12 +196,12 @@ impl Process {
 
     fn request(&mut self, received: Received<Request>) -> Option<Event> {
         let ticket = Ticket(self.next_ticket);
-        let Some(caller) = received.reply_to else {
-            return match received.message {
-                Request::ShutDown => Some(Event::ShutDown(ExitReason::Shutdown)),
-                _ => None,
-            };
-        };
+        // Who asks without waiting for an answer is nobody that asks here.
+        let caller = received.reply_to?;
+        if let Err(no) = caller.may(received.message.role()) {
+            caller.not_allowed(no);
+            return None;
+        }
         let command = match received.message {
             Request::Add { child: None, .. } => Err(ChildProblem::NotLocal),
             Request::Add { start, child: Some(child) } => {

@@ -7,6 +7,7 @@ use super::child::Child;
 use super::error::ChildProblem;
 use super::kernel::{Answer, Success, Which};
 use super::spec::{ChildCounts, ChildInfo};
+use crate::roles::Role;
 
 /// Names a child: by its id, or by the process it has now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
@@ -68,6 +69,17 @@ pub(crate) enum Request {
     Count,
     /// End, with `Shutdown`.
     ShutDown,
+}
+
+impl Request {
+    /// What whoever asks from another node must be allowed: a supervisor ends and starts on others' behalf.
+    pub(crate) const fn role(&self) -> Role {
+        match self {
+            Self::List | Self::Look(_) | Self::Count => Role::Inspect,
+            Self::Add { .. } | Self::Dynamic { .. } | Self::Restart(_) => Role::Spawn,
+            Self::Terminate(_) | Self::Delete(_) | Self::ShutDown => Role::Exit,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, Message)]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use midflight_process::supervisor::{Child, ChildError, Strategy, Supervisor};
 use midflight_process::{
-    AskError, CallError, Context, ExitReason, Exited, Function, Node, NotAllowed, Refusal,
+    AskError, CallError, Context, Down, ExitReason, Exited, Function, Node, NotAllowed, Refusal,
     RefusalKind, Role, Roles, SpawnOnError, Undelivered,
 };
 
@@ -105,6 +106,39 @@ fn who_may_not_inspect_or_spawn_is_told_so() {
         assert_eq!(guarded.process_count(), 1);
         assert!(guarded.may(peer.id(), Role::Send).is_ok());
         assert_eq!(guarded.may(peer.id(), Role::Deploy), Err(no(Role::Deploy)));
+    });
+}
+
+#[test]
+fn a_supervisor_does_for_others_what_they_may_do_themselves() {
+    simulate(|world| async move {
+        let (guarded, peer) = pair(&world, &[Role::Send]).await;
+        let child = Child::new("child", |cx| idle(cx, ()));
+        let supervisor = Supervisor::new(Strategy::OneForOne).child(child);
+        let supervisor = supervisor.start(&guarded).await.unwrap();
+        peer.run("asker", move |cx| async move {
+            let refused = |error: ChildError, role| {
+                let ChildError::Call(CallError::Refused { refusal, .. }) = error else {
+                    panic!("{error}");
+                };
+                assert_eq!(refusal, Refusal::NotAllowed(no(role)));
+            };
+            refused(supervisor.which_children(&cx).await.unwrap_err(), Role::Inspect);
+            refused(supervisor.restart_child(&cx, "child").await.unwrap_err(), Role::Spawn);
+            refused(supervisor.terminate_child(&cx, "child").await.unwrap_err(), Role::Exit);
+            refused(supervisor.shut_down(&cx).await.unwrap_err(), Role::Exit);
+            assert_eq!(cx.expect_timeout::<Down>(QUIET).await, None, "not watched any more");
+        })
+        .await
+        .unwrap();
+        guarded
+            .run("owner", move |cx| async move {
+                assert_eq!(supervisor.which_children(&cx).await.unwrap().len(), 1);
+                assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
+                assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::NoProcess);
+            })
+            .await
+            .unwrap();
     });
 }
 
