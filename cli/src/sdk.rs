@@ -39,13 +39,14 @@ fn unpack(data: &Path) -> io::Result<PathBuf> {
     }
     let fresh = tempfile::Builder::new().prefix(".part-").tempdir_in(&all)?;
     tar::Archive::new(ARCHIVE).unpack(fresh.path())?;
-    if folder.exists() {
-        // Somebody has changed it: that stays beside, for its owner to look at.
-        let aside = tempfile::Builder::new().prefix("changed-").tempdir_in(&all)?.keep();
-        fs::rename(&folder, aside.join("sdk"))?;
+    if fs::rename(fresh.path(), &folder).is_ok() || is_whole(&folder)? {
+        // In its place by this run, or by one that was quicker.
+        return Ok(folder);
     }
+    // Somebody has changed it: that stays beside, for its owner to look at.
+    let aside = tempfile::Builder::new().prefix("changed-").tempdir_in(&all)?.keep();
+    fs::rename(&folder, aside.join("sdk"))?;
     match fs::rename(fresh.path(), &folder) {
-        // Another run was quicker.
         Err(_) if is_whole(&folder)? => Ok(folder),
         renamed => renamed.map(|()| folder),
     }
