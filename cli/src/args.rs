@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::network::HostPort;
 use crate::{
     build, certs, check, dead_letters, demo, history, inspect, new, node, ps, push, rollback,
-    start, status, top, trace,
+    start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Brings a bundle to a cluster and switches its processes to it
     Push(push::Args),
+    /// Builds a crate and brings it to a cluster, now and whenever it is saved
+    Watch(watch::Args),
     /// Has every node go back to what was current before
     Rollback(rollback::Args),
     /// Shows what was current on a node, and since when

@@ -39,6 +39,7 @@ mod trace;
 mod trust;
 mod upload;
 mod user_data;
+mod watch;
 mod watchdog;
 
 use std::process::ExitCode;
@@ -83,6 +84,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Inspect(args) => inspect::run(&runtime, args).await,
         Command::Check(args) => check::run(&runtime, args).await,
         Command::Push(args) => push::run(runtime, args).await,
+        Command::Watch(args) => watch::run(runtime, args).await,
         Command::Rollback(args) => rollback::run(runtime, args).await,
         Command::History(args) => history::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,

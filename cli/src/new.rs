@@ -53,7 +53,8 @@ pub(crate) fn run(args: Args) -> Result<(), Error> {
         let folder = folder.display();
         format!(
             "{folder} is a crate with the behaviour `{name}`, in src/lib.rs\n  \
-             midflight build {folder} -o {name}.mfb    makes a bundle of it\n"
+             midflight build {folder} -o {name}.mfb    makes a bundle of it\n  \
+             midflight watch {folder}    brings it to a running node, now and whenever you save\n"
         )
     })
 }

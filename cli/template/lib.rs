@@ -1,6 +1,7 @@
 //! A behaviour: a process whose code can be replaced while it runs.
 //!
-//! `midflight build` makes a bundle of this crate.
+//! `midflight build` makes a bundle of this crate, `midflight watch` brings it to a running node whenever
+//! you save.
 
 use midflight_abi::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@
 //! and with the same compiler, gives the same content address.
 
 mod cargo;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,13 @@ use midflight_abi::table::TARGET;
 use midflight_runtime::Handle;
 
 use crate::bundle::{Bundle, BundleError, LIBRARY_BYTES_MAX, LibraryEntry, Manifest};
-use crate::check::{CheckError, Facts, check_library};
+use crate::check::{CheckError, Facts};
 use crate::hash::CodeId;
-use crate::keys::{KeyFileError, development_key, signing_key};
+use crate::keys::KeyFileError;
 use crate::probe::{ProbeError, ProbeReport, ProbeRequest, Prober};
 use crate::signature::PublicKey;
+
+pub use workshop::Workshop;
 
 /// What to build, and how.
 #[derive(Debug, Clone)]
@@ -82,6 +85,15 @@ impl BuildOptions {
             cargo: None,
         }
     }
+
+    fn check_target(&self) -> Result<(), BuildError> {
+        match self.target.as_deref() {
+            Some(target) if target != TARGET => {
+                Err(BuildError::Target { ours: TARGET.to_owned(), wanted: target.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Builds a bundle. The compiler writes to standard error what it has to say.
@@ -89,27 +101,7 @@ impl BuildOptions {
 /// # Errors
 /// [`BuildError`].
 pub async fn build(runtime: &Handle, options: &BuildOptions) -> Result<Built, BuildError> {
-    if let Some(target) = options.target.as_deref().filter(|target| *target != TARGET) {
-        return Err(BuildError::Target { ours: TARGET.to_owned(), wanted: target.to_owned() });
-    }
-    let library = cargo::compile(options).await?;
-    let facts = check_library(&library, TARGET)?;
-    let report = describe(runtime, options, &library).await?;
-    let manifest = manifest(options, &library, facts, report)?;
-    let mut bundle = Bundle::new(manifest, vec![library])?;
-    let key = match &options.key {
-        Some(path) => signing_key(path)?,
-        None => development_key(&**runtime, &options.data)?,
-    };
-    bundle.sign(&key);
-    let bytes = bundle.write()?;
-    let size = bytes.len() as u64;
-    let path = options.output.clone().unwrap_or_else(|| {
-        let Manifest { name, version, .. } = bundle.manifest();
-        PathBuf::from(format!("{name}-{version}.mfb"))
-    });
-    runtime.files().write(path.clone(), bytes).await.map_err(|e| io(&path, e))?;
-    Ok(Built { path, bundle, signed_by: key.public(), size })
+    Workshop::open(runtime, options.clone()).await?.build_file(runtime).await
 }
 
 /// Has the library describe itself, in a child process and from a file of its own: cargo's may be

@@ -18,3 +18,4 @@ mod tls;
 mod tools;
 mod top;
 mod traces;
+mod watch;

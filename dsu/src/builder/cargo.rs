@@ -3,25 +3,43 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::SystemTime;
 
 use tokio::process::Command;
 
 use super::{BuildError, BuildOptions, Profile, io, read_library};
 
-/// The bytes of the library that the crate becomes.
-pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildError> {
-    let folder = &options.crate_folder;
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(BuildError::NoCrate { folder: folder.clone() });
-    }
-    let manifest = manifest.canonicalize().map_err(|e| io(&manifest, e))?;
-    std::fs::create_dir_all(&options.data).map_err(|e| io(&options.data, e))?;
-    let data = options.data.canonicalize().map_err(|e| io(&options.data, e))?;
-    let workspace = look_at(options, &manifest).await?;
+/// Where a crate is.
+#[derive(Debug)]
+pub(super) struct Source {
+    manifest: PathBuf,
+    /// When the manifest was written that all this was read from.
+    written: Option<SystemTime>,
+    workspace: PathBuf,
+    data: PathBuf,
+    /// The folders of the crate and of those that it has from paths.
+    pub(super) folders: Vec<PathBuf>,
+}
 
+impl Source {
+    /// Whether the manifest has been written since.
+    pub(super) fn is_out_of_date(&self) -> bool {
+        written(&self.manifest) != self.written
+    }
+}
+
+fn written(manifest: &Path) -> Option<SystemTime> {
+    manifest.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The bytes of the library that the crate becomes.
+pub(super) async fn compile(
+    options: &BuildOptions,
+    source: &Source,
+) -> Result<Vec<u8>, BuildError> {
+    let Source { manifest, workspace, data, .. } = source;
     let mut command = Command::new(cargo(options));
-    command.arg("rustc").arg("--manifest-path").arg(&manifest);
+    command.arg("rustc").arg("--manifest-path").arg(manifest);
     command.args(["--lib", "--crate-type", "cdylib"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(match options.profile {
@@ -29,7 +47,7 @@ pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildErro
         Profile::Dev => ["--profile", "dev"],
     });
     command.arg("--target-dir").arg(data.join("build"));
-    forget_folders(&mut command, &workspace, &data);
+    forget_folders(&mut command, workspace, data);
     command.args(["--", "--cfg", "midflight_bundle", "--check-cfg", "cfg(midflight_bundle)"]);
     command.args(match options.profile {
         Profile::Release => ["-C", "strip=symbols"],
@@ -41,15 +59,24 @@ pub(super) async fn compile(options: &BuildOptions) -> Result<Vec<u8>, BuildErro
     if !output.status.success() {
         return Err(BuildError::Compile { status: output.status });
     }
-    let artifact = artifact(&output.stdout, &manifest).ok_or(BuildError::NoArtifact)?;
+    let artifact = artifact(&output.stdout, manifest).ok_or(BuildError::NoArtifact)?;
     read_library(&artifact)
 }
 
-/// The root of the crate's workspace, once it is clear that the crate has a library.
-async fn look_at(options: &BuildOptions, manifest: &Path) -> Result<PathBuf, BuildError> {
+/// Finds out where the crate is, and that it has a library.
+pub(super) async fn look_at(options: &BuildOptions) -> Result<Source, BuildError> {
+    let folder = &options.crate_folder;
+    let manifest = folder.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(BuildError::NoCrate { folder: folder.clone() });
+    }
+    let manifest = manifest.canonicalize().map_err(|e| io(&manifest, e))?;
+    let written = written(&manifest);
+    std::fs::create_dir_all(&options.data).map_err(|e| io(&options.data, e))?;
+    let data = options.data.canonicalize().map_err(|e| io(&options.data, e))?;
     let mut command = Command::new(cargo(options));
     command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
-    command.arg(manifest).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.arg(&manifest).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let output = run(command).await?;
     let wrong = |why: String| BuildError::Metadata { folder: options.crate_folder.clone(), why };
     if !output.status.success() {
@@ -60,7 +87,7 @@ async fn look_at(options: &BuildOptions, manifest: &Path) -> Result<PathBuf, Bui
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let package = packages
         .iter()
-        .find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest))
+        .find(|package| package["manifest_path"].as_str().map(Path::new) == Some(&manifest))
         .ok_or_else(|| wrong("its Cargo.toml is no package's".into()))?;
     // A library is of kind lib, cdylib, …; what is not one is of kind bin, test, example or bench.
     let is_library = |target: &serde_json::Value| {
@@ -73,7 +100,33 @@ async fn look_at(options: &BuildOptions, manifest: &Path) -> Result<PathBuf, Bui
         return Err(BuildError::NoLibrary { package });
     }
     let root = metadata["workspace_root"].as_str();
-    root.map(PathBuf::from).ok_or_else(|| wrong("it has no workspace root".into()))
+    let workspace =
+        root.map(PathBuf::from).ok_or_else(|| wrong("it has no workspace root".into()))?;
+    let folders = folders(packages, &manifest, &data);
+    Ok(Source { manifest, written, workspace, data, folders })
+}
+
+/// The folder of the package, and those of packages that it has from paths, through others of its
+/// workspace, too. What was unpacked to the data folder is nobody's to change.
+fn folders(packages: &[serde_json::Value], manifest: &Path, data: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = manifest.parent().map(Path::to_owned).into_iter().collect();
+    let mut looked_at = 0;
+    while let Some(folder) = folders.get(looked_at).cloned() {
+        looked_at += 1;
+        let manifest = folder.join("Cargo.toml");
+        let package = packages
+            .iter()
+            .find(|package| package["manifest_path"].as_str().map(Path::new) == Some(&manifest));
+        let dependencies = package.and_then(|package| package["dependencies"].as_array());
+        for dependency in dependencies.into_iter().flatten() {
+            let Some(path) = dependency["path"].as_str().map(PathBuf::from) else { continue };
+            let needed = dependency["kind"] != "dev" && !path.starts_with(data);
+            if needed && !folders.contains(&path) {
+                folders.push(path);
+            }
+        }
+    }
+    folders
 }
 
 /// Keeps the folders of this machine out of the library, so that they make no difference to its hash.

@@ -1,0 +1,193 @@
+//! One time round: build, bring to the node, switch; and say what came of it.
+
+use std::time::Duration;
+
+use midflight_dsu::builder::{BuildError, Workshop};
+use midflight_dsu::bundle::Bundle;
+use midflight_dsu::protocol::{Deploy, Objection};
+use midflight_runtime::{Handle, Instant};
+use serde_json::json;
+
+use super::Tell;
+use crate::args::Reach;
+use crate::control::{self, Control};
+use crate::deployment::{self, Deployment, Everywhere, step_line};
+use crate::error::{Error, refused_field};
+use crate::output::{note, short};
+use crate::upload::{self, BundleFile};
+
+/// What lasts from one save to the next.
+pub(super) struct Cycle {
+    runtime: Handle,
+    reach: Reach,
+    tell: Tell,
+    /// None after something went wrong with it: the node is reached anew then.
+    control: Option<Control>,
+    /// The last bundle that every node took.
+    taken: Option<Bundle>,
+}
+
+/// When each step was done.
+struct Times {
+    began: Instant,
+    built: Instant,
+    pushed: Instant,
+    switched: Instant,
+}
+
+impl Cycle {
+    /// Reaches the node.
+    pub(super) async fn new(runtime: Handle, reach: Reach, tell: Tell) -> Result<Self, Error> {
+        let control = Some(control::reach(&runtime, &reach).await?);
+        Ok(Self { runtime, reach, tell, control, taken: None })
+    }
+
+    /// Takes leave of the node.
+    pub(super) async fn end(self) {
+        if let Some(control) = self.control {
+            control.through.shutdown().await;
+        }
+    }
+
+    /// From what the source is now to what runs. What does not go through is told, and changes nothing; an error
+    /// is one of telling.
+    pub(super) async fn run(&mut self, workshop: &mut Workshop) -> Result<(), Error> {
+        let began = self.runtime.now();
+        self.tell.event("building", "-- building", json!({}))?;
+        let bundle = match workshop.build(&self.runtime).await {
+            Ok(bundle) => bundle,
+            Err(error) => return self.not_built(error),
+        };
+        let built = self.runtime.now();
+        if self.taken.as_ref().is_some_and(|taken| taken.address() == bundle.address()) {
+            let line =
+                format!("-- the code is the same ({})", short(&bundle.address().to_string()));
+            return self.tell.event(
+                "same",
+                &line,
+                json!({ "address": bundle.address().to_string() }),
+            );
+        }
+        match self.bring(&bundle).await {
+            Ok((pushed, everywhere)) => {
+                let switched = self.runtime.now();
+                self.taken = Some(bundle.clone());
+                self.switched(&bundle, &everywhere, &Times { began, built, pushed, switched })
+            }
+            Err(Error::Objections(objections)) => self.refused(&bundle, &objections),
+            Err(error) => {
+                // Whatever it is, the next save begins anew.
+                self.drop_control().await;
+                let why = error.in_words();
+                let line = format!("-- all goes on as it was: {why}");
+                self.tell.event("failed", &line, json!({ "step": "push", "reason": why }))
+            }
+        }
+    }
+
+    /// Brings the bundle to the node, and the cluster to the bundle.
+    async fn bring(&mut self, bundle: &Bundle) -> Result<(Instant, Everywhere), Error> {
+        let bytes = bundle.write().map_err(|error| Error::Wrong(error.to_string()))?;
+        let file = BundleFile { bundle: bundle.clone(), bytes };
+        if self.control.is_none() {
+            self.control = Some(control::reach(&self.runtime, &self.reach).await?);
+        }
+        let Some(control) = &self.control else {
+            return Err(Error::Wrong("the node is not reached".into()));
+        };
+        upload::send(control, &file).await?;
+        let pushed = self.runtime.now();
+        let address = file.address();
+        let request = |watcher| Deploy { address, watcher };
+        let deployed =
+            deployment::deploy(control, request, true, |step| note(&step_line(step))).await?;
+        match deployed {
+            Deployment::Over(deployed) => Ok((pushed, deployment::judge(deployed)?)),
+            Deployment::UnderWay => Err(Error::Wrong("the deployment has not ended".into())),
+        }
+    }
+
+    async fn drop_control(&mut self) {
+        if let Some(control) = self.control.take() {
+            control.through.shutdown().await;
+        }
+    }
+
+    fn not_built(&self, error: BuildError) -> Result<(), Error> {
+        // The compiler has said itself what is wrong.
+        let reason = Error::Build(error).in_words();
+        let line = format!("-- all goes on as it was: {reason}");
+        self.tell.event("failed", &line, json!({ "step": "build", "reason": reason }))
+    }
+
+    fn refused(&self, bundle: &Bundle, objections: &[Objection]) -> Result<(), Error> {
+        let advice = objections.iter().find_map(|objection| self.advice(bundle, objection));
+        let mut line = String::from("-- refused, and all goes on as it was:");
+        for objection in objections {
+            line.push_str(&format!("\n     {}", crate::error::describe(objection)));
+        }
+        if let Some(advice) = &advice {
+            line.push_str(&format!("\n   help: {advice}"));
+        }
+        let objections: Vec<_> = objections
+            .iter()
+            .map(|o| {
+                json!({
+                    "node": o.node, "step": o.step, "reason": o.reason, "field": refused_field(o),
+                })
+            })
+            .collect();
+        self.tell.event("refused", &line, json!({ "objections": objections, "help": advice }))
+    }
+
+    /// What to do about a state that is another under the same version.
+    fn advice(&self, bundle: &Bundle, objection: &Objection) -> Option<String> {
+        let is_other = |name: &str| {
+            let taken = self.taken.as_ref()?;
+            let mut taken = taken.manifest().behaviours.iter();
+            taken.find(|behaviour| behaviour.name == name).map(|behaviour| &behaviour.state)
+        };
+        let mut behaviours = bundle.manifest().behaviours.iter();
+        let changed = behaviours.find(|behaviour| {
+            let named = objection.type_name.as_deref() == Some(behaviour.state.name());
+            let other = is_other(&behaviour.name).is_some_and(|old| {
+                old.version() == behaviour.state.version() && *old != behaviour.state
+            });
+            objection.step == "schemas" && (named || other)
+        })?;
+        let version = changed.state.version();
+        Some(format!(
+            "the form of the state `{}` has changed: raise it to #[state(version = {})], and say with \
+             #[convert_from({version})] how the old one becomes it",
+            changed.state.name(),
+            version + 1,
+        ))
+    }
+
+    fn switched(&self, bundle: &Bundle, news: &Everywhere, times: &Times) -> Result<(), Error> {
+        let Everywhere { name, version, switched, nodes } = news;
+        let address = bundle.address().to_string();
+        let [build, push, switch, all] = [
+            times.built.since(times.began),
+            times.pushed.since(times.built),
+            times.switched.since(times.pushed),
+            times.switched.since(times.began),
+        ]
+        .map(millis);
+        let line = format!(
+            "-- {name} v{version} ({}) runs on {}: {switched} processes switched · built in {build} ms, \
+             pushed in {push} ms, checked and switched in {switch} ms, in all {all} ms",
+            short(&address),
+            nodes.join(", "),
+        );
+        let about = json!({
+            "name": name, "version": version, "address": address, "nodes": nodes, "switched": switched,
+            "ms": { "build": build, "push": push, "switch": switch, "all": all },
+        });
+        self.tell.event("switched", &line, about)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

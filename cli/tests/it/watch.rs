@@ -1,0 +1,178 @@
+//! `midflight watch`: saved source runs, with the state kept; what is no good changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use midflight_process::Node;
+use midflight_process::message::Message;
+use midflight_runtime::timeout;
+use midflight_transport_tcp::{TcpConfig, TcpTransport};
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+
+use crate::tools::{LONG, NodeProcess, build_data, end, midflight, run, runtime, trusted_key};
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "greeter.Hello", version = 1)]
+struct Hello {
+    name: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "greeter.Greeting", version = 1)]
+struct Greeting {
+    text: String,
+}
+
+/// A new crate in the same folder as in every run, so that only what changed is compiled.
+async fn new_crate(folder: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut new = midflight(["new", "greeter"]);
+    new.current_dir(&folder).arg("--data").arg(build_data());
+    end(new).await.expect(0, &[]);
+    folder.join("greeter")
+}
+
+/// The program, watching.
+struct Watch {
+    child: Child,
+    events: Lines<BufReader<ChildStdout>>,
+    log: tempfile::NamedTempFile,
+}
+
+impl Watch {
+    fn start(folder: &Path, node: &NodeProcess) -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut watch = midflight(["watch", "--json", "--node", &node.address, "--data"]);
+        watch.arg(build_data()).arg(folder).stdout(Stdio::piped()).stderr(log.reopen().unwrap());
+        let mut child = watch.spawn().unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, events, log }
+    }
+
+    /// Waits for the next event that is not the beginning of a build.
+    async fn news(&mut self) -> Value {
+        loop {
+            let line = timeout(&*runtime(), 2 * LONG, self.events.next_line()).await;
+            let line = line.expect("in time").unwrap();
+            let line = line.unwrap_or_else(|| panic!("it ended: {}", self.log()));
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["event"] != "building" {
+                return event;
+            }
+        }
+    }
+
+    /// Waits until what was saved runs.
+    async fn switched(&mut self) -> Value {
+        let event = self.news().await;
+        assert_eq!(event["event"], "switched", "{event:#} {}", self.log());
+        event
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+}
+
+/// Who greets, and a node to ask from.
+struct Greeter {
+    from: Node,
+    pid: midflight_process::Pid,
+}
+
+impl Greeter {
+    async fn start(node: &NodeProcess) -> Self {
+        let started = run(&["start", "greeter", "--json", "--node", &node.address]).await;
+        let started = started.expect(0, &[]).json();
+        let transport = TcpTransport::new(TcpConfig::default(), runtime());
+        let from = Node::builder("asker").start(&transport, runtime()).await.unwrap();
+        from.connect(&format!("tcp:{}", node.address).parse().unwrap()).await.unwrap();
+        let pid = started["started"][0].as_str().unwrap().parse().unwrap();
+        Self { from, pid }
+    }
+
+    async fn greet(&self) -> String {
+        let hello = Hello { name: "Ada".into() };
+        self.from.call::<_, Greeting>(self.pid, hello, LONG).await.unwrap().text
+    }
+}
+
+#[tokio::test]
+async fn what_is_saved_runs_and_what_is_no_good_changes_nothing() {
+    let folder = new_crate("watched-crate").await;
+    let file = folder.join("src/lib.rs");
+    let source = std::fs::read_to_string(&file).unwrap();
+    let node = NodeProcess::start_with("a", &["--trust", &trusted_key()]).await;
+    let mut watch = Watch::start(&folder, &node);
+    let first = watch.switched().await;
+    let greeter = Greeter::start(&node).await;
+    assert_eq!(greeter.greet().await, "hello Ada, you are number 1");
+
+    // The version stays; the content tells them apart.
+    let edited = source.replace("hello {name}", "good day {name}");
+    std::fs::write(&file, &edited).unwrap();
+    let second = watch.switched().await;
+    assert_eq!((&second["version"], &second["switched"]), (&1.into(), &1.into()));
+    assert_ne!(first["address"], second["address"]);
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 2");
+
+    // The compiler's own words, and nothing else happens.
+    std::fs::write(&file, edited.replace("format!(", "no_such_macro!(")).unwrap();
+    let failed = watch.news().await;
+    assert_eq!((&failed["event"], &failed["step"]), (&"failed".into(), &"build".into()));
+    assert!(watch.log().contains("cannot find macro `no_such_macro`"), "{}", watch.log());
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 3");
+
+    // Another state under the same version is refused, and what to do is said.
+    let other = edited.replace("greeted: u64,", "greeted: u64,\n    last: String,");
+    let other = other.replace("greeted: 0 }", "greeted: 0, last: String::new() }");
+    assert_ne!(other, edited);
+    std::fs::write(&file, &other).unwrap();
+    let refused = watch.news().await;
+    assert_eq!(refused["event"], "refused", "{refused:#} {}", watch.log());
+    let help = refused["help"].as_str().unwrap();
+    assert!(
+        help.contains("#[state(version = 2)]") && help.contains("#[convert_from(1)]"),
+        "{help}"
+    );
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 4");
+
+    // Raised, and said how.
+    let raised = other.replace("#[state(version = 1)]", "#[state(version = 2)]");
+    let raised = raised.replace(
+        "    #[handle]",
+        "    #[convert_from(1)]\n    fn from_v1(old: GreeterV1) -> Self {\n        \
+         Greeter { greeted: old.greeted, last: String::new() }\n    }\n\n    #[handle]",
+    );
+    let before = "#[derive(Serialize, Deserialize, State)]\n#[state(version = 1)]\n\
+                  pub struct GreeterV1 { greeted: u64 }\n";
+    std::fs::write(&file, format!("{raised}\n{before}")).unwrap();
+    assert_eq!(watch.switched().await["switched"], 1);
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 5");
+
+    watch_ends_when_asked(watch).await;
+}
+
+async fn watch_ends_when_asked(mut watch: Watch) {
+    let id = i32::try_from(watch.child.id().unwrap()).unwrap();
+    let id = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(id, Signal::INT).unwrap();
+    let ended = timeout(&*runtime(), LONG, watch.child.wait()).await.unwrap().unwrap();
+    assert!(ended.success(), "{ended:?} {}", watch.log());
+}
+
+#[tokio::test]
+async fn what_cannot_be_watched_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().to_str().unwrap();
+    run(&["watch", empty, "--data", empty]).await.expect(5, &["it has no Cargo.toml"]);
+    let folder = crate::tools::examples().join("counter-v1");
+    let nobody = ["watch", folder.to_str().unwrap(), "--data", empty, "--node", "127.0.0.1:1"];
+    run(&nobody).await.expect(3, &["cannot be reached"]);
+}
