@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use midflight_dsu::builder::{BuildError, Workshop};
 use midflight_dsu::bundle::Bundle;
+use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{Deploy, Objection};
 use midflight_runtime::{Handle, Instant};
 use serde_json::json;
@@ -98,7 +99,8 @@ impl Cycle {
         upload::send(control, &file).await?;
         let pushed = self.runtime.now();
         let address = file.address();
-        let request = |watcher| Deploy { address, watcher };
+        let policy = Policy::Migrate;
+        let request = move |watcher| Deploy { address, watcher, policy };
         let deployed =
             deployment::deploy(control, request, true, |step| note(&step_line(step))).await?;
         match deployed {
