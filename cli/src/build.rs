@@ -42,6 +42,8 @@ pub(crate) enum ProfileName {
     Release,
     /// Quickly
     Dev,
+    /// As release, optimised as a whole: smaller, slower to build, and nodes can unload it
+    Lto,
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
@@ -52,6 +54,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     options.profile = match args.profile {
         ProfileName::Release => Profile::Release,
         ProfileName::Dev => Profile::Dev,
+        ProfileName::Lto => Profile::Lto,
     };
     let (built, took) = timed(&runtime, &options).await?;
     let manifest = built.bundle.manifest();

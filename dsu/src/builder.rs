@@ -54,6 +54,9 @@ pub enum Profile {
     Release,
     /// Quickly.
     Dev,
+    /// As `Release`, optimised as a whole: what is not used of std is gone, so that a node can see that nothing
+    /// keeps it from unloading the library.
+    Lto,
 }
 
 /// A bundle that was built.

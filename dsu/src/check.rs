@@ -2,6 +2,7 @@
 //! library is, read from the file's bytes.
 
 mod elf;
+mod stays;
 
 use midflight_abi::table::{ABI_MAJOR, ABI_MINOR, MAGIC, PANIC_UNWIND, SYMBOL, TableV1};
 
@@ -10,6 +11,7 @@ use crate::code::CodeFormat;
 use crate::signature::{PublicKey, SignatureError, TrustedKeys};
 
 pub(crate) use elf::{mapped_size, table_offset};
+pub(crate) use stays::why_it_stays;
 
 /// What a library's file says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

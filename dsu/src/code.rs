@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use midflight_abi::{Description, Level};
 use midflight_message::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckError, Facts};
 use crate::hash::CodeId;
@@ -68,12 +69,39 @@ pub struct Mapped {
 }
 
 /// Why a library is never unloaded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Stays {
-    /// Nobody has looked.
-    #[error("libraries are not unloaded by this node")]
-    Never,
+    /// It imports what a thread-local with a destructor needs: that ties it to every thread that ran its code.
+    #[error("it may have thread-locals with destructors")]
+    ThreadLocal,
+    /// It imports what starts threads.
+    #[error("it may start threads")]
+    Thread,
+    /// It imports what leaves a handler with the program.
+    #[error("it may leave a handler with the program, for its end or for signals")]
+    Handler,
+    /// It needs another library, which may do any of these.
+    #[error("it needs the library {0}, of which nothing is known")]
+    Library(String),
+    /// It imports something else that nobody has looked at.
+    #[error("it imports `{0}`, of which nothing is known")]
+    Import(String),
+    /// It says itself that it is not to be unloaded.
+    #[error("it is marked as one that is not unloaded")]
+    Marked,
+    /// Its file does not say what it needs.
+    #[error("its file does not say what it needs")]
+    Unread,
+    /// It was loaded without a try.
+    #[error("nobody has tried to unload it in a child process")]
+    Untried,
+    /// The try failed: this machine cannot, or not with this library.
+    #[error("unloading it in a child process has failed: {0}")]
+    Failed(String),
+    /// It was closed.
+    #[error("it was closed, and is still there")]
+    NotGone,
 }
 
 /// Loaded code: any number of versions side by side.

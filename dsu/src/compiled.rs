@@ -7,7 +7,7 @@ use midflight_abi::table::TableV1;
 
 use crate::code::{Code, CodeError};
 use crate::hash::CodeId;
-use crate::native::NativeCode;
+use crate::native::{NativeCode, Table};
 
 /// The behaviours of `L`, a tuple such as `(counter_v1::Counter,)`, as code.
 ///
@@ -19,6 +19,7 @@ use crate::native::NativeCode;
 /// [`CodeError`] when the list does not pass its own test, such as a name that is there twice.
 pub fn compiled<L: Behaviours>() -> Result<Arc<dyn Code>, CodeError> {
     let table: &'static TableV1 = const { &TableV1::of::<L>() };
+    let table = Table::compiled(table);
     let id = |description: &midflight_abi::Description| {
         CodeId::of(format!("compiled in\0{description:?}").as_bytes())
     };

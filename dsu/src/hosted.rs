@@ -39,9 +39,10 @@ use view::HostView;
 pub struct Hosted {
     node: Node,
     versions: Arc<Versions>,
+    /// Goes before its version.
+    instance: Box<dyn Instance>,
     residence: Residence,
     behaviour: u32,
-    instance: Box<dyn Instance>,
     effects: Effects,
     held: Option<Box<Held>>,
     suspended: Option<Box<Suspended>>,

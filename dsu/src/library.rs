@@ -1,10 +1,15 @@
 //! Native code from a file, by the system's loader.
 //!
-//! A library is loaded once and stays: unloading Rust libraries is not sound in general, and no
-//! guarantee depends on it. What stays is listed by [`mapped`].
+//! To unload a Rust library is not sound in general, and no guarantee depends on it: one is unloaded only where its
+//! file says that nothing ties it to the program, and a child process has tried it. All others stay. What is in
+//! memory is listed by [`mapped`], with the reason why it stays.
+
+mod mapping;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,34 +23,52 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::bundle::LIBRARY_BYTES_MAX;
-use crate::check::{CheckError, Facts, TableHead, check_library, check_table, mapped_size};
+use crate::check::{
+    CheckError, Facts, TableHead, check_library, check_table, mapped_size, why_it_stays,
+};
 use crate::code::{Code, CodeError, CodeFormat, Mapped, Stays};
+use crate::code_server::with_sources;
 use crate::hash::CodeId;
-use crate::native::NativeCode;
+use crate::native::{NativeCode, Table};
 use crate::probe::{ProbeError, ProbeReport, ProbeRequest, Prober};
 use crate::store::StoredLibrary;
+use mapping::Entered;
+pub(crate) use mapping::Mapping;
+pub use mapping::mapped;
+pub(crate) use trial::try_unloading;
 
-/// Every library this program has loaded, by the address of its table.
-static LOADED: Mutex<BTreeMap<usize, Mapped>> = Mutex::new(BTreeMap::new());
-
-/// The libraries in this program's memory.
-#[must_use]
-pub fn mapped() -> Vec<Mapped> {
-    LOADED.lock().values().cloned().collect()
-}
+/// Libraries that were tried and not loaded since: how many of these are remembered.
+const TRIED_MAX: usize = 64;
 
 /// Native code for this machine.
 #[derive(Debug)]
 pub struct NativeFormat {
     runtime: Handle,
     prober: Prober,
+    /// What came of trying to unload what was not loaded since; `None`: it can be.
+    tried: Mutex<BTreeMap<CodeId, Option<Stays>>>,
 }
 
 impl NativeFormat {
     /// Loads into this program, and probes with `prober`.
     #[must_use]
-    pub const fn new(runtime: Handle, prober: Prober) -> Self {
-        Self { runtime, prober }
+    pub fn new(runtime: Handle, prober: Prober) -> Self {
+        Self { runtime, prober, tried: Mutex::default() }
+    }
+
+    /// Has a child process load and unload a library whose file says that it can be.
+    async fn try_unloading(&self, library: &StoredLibrary) {
+        let trial = ProbeRequest { unload: true, ..ProbeRequest::default() };
+        let tried = self.prober.probe(&self.runtime, &library.path, &trial).await;
+        let stays = tried.err().map(|error| Stays::Failed(with_sources(&error)));
+        if let Some(why) = &stays {
+            tracing::warn!(library = %library.id, %why, "it will stay in memory");
+        }
+        let mut tried = self.tried.lock();
+        if tried.len() >= TRIED_MAX {
+            tried.pop_first();
+        }
+        tried.insert(library.id, stays);
     }
 }
 
@@ -64,7 +87,11 @@ impl CodeFormat for NativeFormat {
         library: &StoredLibrary,
         request: &ProbeRequest,
     ) -> Result<ProbeReport, ProbeError> {
-        self.prober.probe(&self.runtime, &library.path, request).await
+        let report = self.prober.probe(&self.runtime, &library.path, request).await?;
+        if report.stays.is_none() {
+            self.try_unloading(library).await;
+        }
+        Ok(report)
     }
 
     async fn load(
@@ -74,10 +101,11 @@ impl CodeFormat for NativeFormat {
     ) -> Result<Arc<dyn Code>, LoadError> {
         let (done, loaded) = oneshot::channel();
         let (library, expected) = (library.clone(), expected.clone());
+        let tried = self.tried.lock().remove(&library.id).unwrap_or(Some(Stays::Untried));
         // Constructors may do anything, so not on a thread that others wait for.
         let work = move || {
-            let result = load(&library).and_then(|code| expect(code, &expected));
-            // Nobody waits any more: the library stays loaded, as all do.
+            let result = load(&library, tried).and_then(|code| expect(code, &expected));
+            // Nobody waits any more: then nobody has it.
             let _ = done.send(result);
         };
         self.runtime.spawn_blocking("load a library", Box::new(work));
@@ -94,14 +122,15 @@ fn expect(code: NativeCode, expected: &Description) -> Result<Arc<dyn Code>, Loa
 }
 
 /// Checks, opens and installs a library. This is where code of others begins to run.
-pub(crate) fn load(library: &StoredLibrary) -> Result<NativeCode, LoadError> {
-    let table = open(&library.path, library.id)?;
-    // SAFETY: the table was checked and its library is never closed; that its functions keep the
+/// `tried` says why it could not be unloaded where that was tried, whatever its file says.
+pub(crate) fn load(library: &StoredLibrary, tried: Option<Stays>) -> Result<NativeCode, LoadError> {
+    let table = mapping::alone(|| open(&library.path, library.id, tried))?;
+    // SAFETY: the table was checked, and its library is there for as long as it is; that its functions keep the
     // contract is the trust that its signature stands for.
     unsafe { NativeCode::install(|_| library.id, table) }.map_err(LoadError::Install)
 }
 
-fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
+fn open(path: &Path, id: CodeId, tried: Option<Stays>) -> Result<Table, LoadError> {
     let io = |source| LoadError::Io { path: path.to_owned(), source };
     let path = path.canonicalize().map_err(io)?;
     let bytes = read(&path).map_err(io)?;
@@ -111,7 +140,8 @@ fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
     }
     // Once more, whoever calls: from the next step on it is too late.
     check_library(&bytes, TARGET).map_err(LoadError::Check)?;
-    let size = mapped_size(&bytes);
+    let stays = why_it_stays(&bytes).or(tried);
+    let new = Mapped { code: id, bytes: mapped_size(&bytes), stays };
     drop(bytes);
     // Nobody writes to it from here on. On a file that is someone else's it stays as it is.
     let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o500));
@@ -119,30 +149,26 @@ fn open(path: &Path, id: CodeId) -> Result<&'static TableV1, LoadError> {
     // SAFETY: the library's constructors run: its bytes are those that were checked, and its
     // signature is trusted.
     let library = unsafe { libloading::os::unix::Library::open(Some(&path), flags) };
-    let library = library.map_err(|e| LoadError::Open { why: e.to_string() })?;
+    // What goes wrong from here on leaves it in memory: its constructors have run.
+    let library = ManuallyDrop::new(library.map_err(|e| LoadError::Open { why: e.to_string() })?);
     // SAFETY: the symbol is a static, so its address is what is asked for; it is read only after
     // its first fields have been checked.
     let table = unsafe { library.get::<*const TableV1>(SYMBOL.as_bytes()) };
     let table = table.map_err(|_missing| LoadError::Check(CheckError::MissingSymbol))?.as_raw_ptr();
-    // Never closed: code of it may be on any stack, and its thread-locals in any thread.
-    std::mem::forget(library);
     let table: *const TableV1 = table.cast_const().cast();
-    check_fresh(table, id, size)?;
     // SAFETY: the file's check found the table's first fields within a segment of this address.
     let head = unsafe { read_head(table) };
     check_table(&head).map_err(LoadError::Check)?;
+    let library = ManuallyDrop::into_inner(library);
+    let mapping = match mapping::enter(library, path, table.addr(), new) {
+        Entered::Stays => None,
+        Entered::Closes(mapping) => Some(Arc::new(mapping)),
+        // The loader answers with what it has when it thinks it knows a file.
+        Entered::Other(loaded) => return Err(LoadError::Stale { wanted: id, loaded }),
+    };
     // SAFETY: magic, major and size say that it is a table of at least this size; it is a static of
-    // a library that stays.
-    Ok(unsafe { &*table })
-}
-
-/// The loader answers with what it has when it thinks it knows a file: that must be the same code.
-fn check_fresh(table: *const TableV1, id: CodeId, bytes: u64) -> Result<(), LoadError> {
-    let stays = Some(Stays::Never);
-    let mut all = LOADED.lock();
-    let loaded = all.entry(table.addr()).or_insert(Mapped { code: id, bytes, stays }).code;
-    drop(all);
-    if loaded == id { Ok(()) } else { Err(LoadError::Stale { wanted: id, loaded }) }
+    // a library that stays, or does until its mapping is dropped.
+    Ok(unsafe { Table::of_library(table, mapping) })
 }
 
 /// # Safety

@@ -2,23 +2,24 @@
 
 mod buffer;
 mod host;
+mod table;
 
 use std::fmt;
 use std::ptr::NonNull;
 
 use midflight_abi::raw::{Bytes, CallInfo, RawInstance, RawPid};
-use midflight_abi::table::TableV1;
 use midflight_abi::{Description, Outcome, Status};
 
 use crate::code::{Call, Code, CodeError, Instance, OpEnd, Progress};
 use crate::hash::CodeId;
 use buffer::Filled;
 use host::Borrowed;
+pub(crate) use table::Table;
 
-/// Code behind a table that stays for ever.
+/// Code behind a table.
 pub(crate) struct NativeCode {
     id: CodeId,
-    table: &'static TableV1,
+    table: Table,
     description: Description,
 }
 
@@ -26,11 +27,10 @@ impl NativeCode {
     /// Installs the host, has the code test itself and describe itself.
     ///
     /// # Safety
-    /// The table is one: its fields were checked, its functions keep the contract of [`TableV1`],
-    /// and its code is never unloaded.
+    /// The table is one: its fields were checked, and its functions keep the contract of [`TableV1`](midflight_abi::table::TableV1).
     pub(crate) unsafe fn install(
         id: impl FnOnce(&Description) -> CodeId,
-        table: &'static TableV1,
+        table: Table,
     ) -> Result<Self, CodeError> {
         // SAFETY: the caller promises the contract; the host's table is a static.
         let status = unsafe { (table.install)(&raw const host::TABLE) };
@@ -39,13 +39,19 @@ impl NativeCode {
             return Err(CodeError::Contract(text));
         }
         // SAFETY: the caller promises the contract.
-        Filled::by(table, |out| unsafe { (table.self_test)(out) })?;
+        Filled::by(&table, |out| unsafe { (table.self_test)(out) })?;
         // SAFETY: the caller promises the contract.
-        let (_, described) = Filled::by(table, |out| unsafe { (table.describe)(out) })?;
+        let (_, described) = Filled::by(&table, |out| unsafe { (table.describe)(out) })?;
         let description: Description = postcard::from_bytes(described.bytes())
             .map_err(|e| CodeError::Contract(format!("its description cannot be read: {e}")))?;
         described.keep();
         Ok(Self { id: id(&description), table, description })
+    }
+
+    /// Has it test itself once more.
+    pub(crate) fn test(&self) -> Result<(), CodeError> {
+        // SAFETY: `install`'s caller promised the contract.
+        Filled::by(&self.table, |out| unsafe { (self.table.self_test)(out) }).map(drop)
     }
 
     /// The compiler that made it.
@@ -57,7 +63,7 @@ impl NativeCode {
     fn instance(&self, raw: *mut RawInstance) -> Result<Box<dyn Instance>, CodeError> {
         let raw = NonNull::new(raw)
             .ok_or_else(|| CodeError::Contract("no instance came with a good status".into()))?;
-        Ok(Box::new(NativeInstance { table: self.table, raw }))
+        Ok(Box::new(NativeInstance { table: self.table.clone(), raw }))
     }
 }
 
@@ -82,7 +88,7 @@ impl Code for NativeCode {
         let info = info(call, &host);
         let mut raw = std::ptr::null_mut();
         // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
-        let (_, filled) = Filled::by(self.table, |out| unsafe {
+        let (_, filled) = Filled::by(&self.table, |out| unsafe {
             (self.table.create)(behaviour, Bytes::new(start), &raw const info, &raw mut raw, out)
         })?;
         effects.extend_from_slice(filled.bytes());
@@ -98,7 +104,7 @@ impl Code for NativeCode {
     ) -> Result<Box<dyn Instance>, CodeError> {
         let mut raw = std::ptr::null_mut();
         // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
-        let (_, filled) = Filled::by(self.table, |out| unsafe {
+        let (_, filled) = Filled::by(&self.table, |out| unsafe {
             (self.table.restore)(behaviour, state_version, Bytes::new(state), &raw mut raw, out)
         })?;
         filled.keep();
@@ -114,7 +120,7 @@ impl fmt::Debug for NativeCode {
 
 /// One process' behaviour, on the other side of the table.
 struct NativeInstance {
-    table: &'static TableV1,
+    table: Table,
     raw: NonNull<RawInstance>,
 }
 
@@ -129,7 +135,7 @@ impl NativeInstance {
         call: impl FnOnce(*mut midflight_abi::raw::Buffer) -> Status,
     ) -> Result<Progress, CodeError> {
         effects.clear();
-        let (status, filled) = Filled::by(self.table, call)?;
+        let (status, filled) = Filled::by(&self.table, call)?;
         effects.extend_from_slice(filled.bytes());
         filled.keep();
         match status {
@@ -186,7 +192,7 @@ impl Instance for NativeInstance {
 
     fn save(&self, state_version: u32) -> Result<Vec<u8>, CodeError> {
         // SAFETY: the table keeps its contract; this type is not Sync, so this is the only call.
-        let (_, filled) = Filled::by(self.table, |out| unsafe {
+        let (_, filled) = Filled::by(&self.table, |out| unsafe {
             (self.table.save)(self.raw.as_ptr(), state_version, out)
         })?;
         let state = filled.bytes().to_vec();

@@ -130,6 +130,7 @@ impl CodeFormat for CompiledFormat {
             description: code.description().clone(),
             rustc: String::from("compiled in"),
             states: request.states.iter().map(verdict).collect(),
+            stays: None,
         })
     }
 

@@ -43,14 +43,18 @@ pub(super) async fn compile(
     command.args(["--lib", "--crate-type", "cdylib"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(match options.profile {
-        Profile::Release => ["--profile", "release"],
+        Profile::Release | Profile::Lto => ["--profile", "release"],
         Profile::Dev => ["--profile", "dev"],
     });
+    if options.profile == Profile::Lto {
+        command.args(["--config", "profile.release.lto=\"fat\""]);
+        command.args(["--config", "profile.release.codegen-units=1"]);
+    }
     command.arg("--target-dir").arg(data.join("build"));
     forget_folders(&mut command, workspace, data);
     command.args(["--", "--cfg", "midflight_bundle", "--check-cfg", "cfg(midflight_bundle)"]);
     command.args(match options.profile {
-        Profile::Release => ["-C", "strip=symbols"],
+        Profile::Release | Profile::Lto => ["-C", "strip=symbols"],
         // Nine tenths of the file, which would be hashed and sent with every save. Names stay.
         Profile::Dev => ["-C", "strip=debuginfo"],
     });

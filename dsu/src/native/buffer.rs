@@ -1,11 +1,12 @@
-//! Buffers that the other side fills, owns and frees; one is kept per thread to be filled again.
+//! Buffers that the other side fills, owns and frees; one is kept per thread to be filled again, unless its owner may be
+//! unloaded: a thread that has nothing more to do would keep it.
 
 use std::cell::Cell;
 
 use midflight_abi::Status;
 use midflight_abi::raw::Buffer;
-use midflight_abi::table::TableV1;
 
+use super::Table;
 use crate::code::CodeError;
 
 /// A larger one goes back to its owner at once.
@@ -17,20 +18,20 @@ thread_local! {
 
 /// A buffer of the code behind `table`. Dropping it has that side free it.
 pub(super) struct Filled {
-    table: &'static TableV1,
+    table: Table,
     buffer: Buffer,
 }
 
 impl Filled {
     /// Has `call` fill a buffer. A status below zero becomes the error it means.
     pub(super) fn by(
-        table: &'static TableV1,
+        table: &Table,
         call: impl FnOnce(*mut Buffer) -> Status,
     ) -> Result<(Status, Self), CodeError> {
         let spare = SPARE.try_with(Cell::take).ok().flatten();
         let mut filled = spare
-            .filter(|spare| std::ptr::eq(spare.table, table))
-            .unwrap_or(Self { table, buffer: Buffer::EMPTY });
+            .filter(|spare| spare.table.is(table))
+            .unwrap_or_else(|| Self { table: table.clone(), buffer: Buffer::EMPTY });
         let status = call(&raw mut filled.buffer);
         if status.is_ok() { Ok((status, filled)) } else { Err(filled.into_error(status)) }
     }
@@ -42,7 +43,7 @@ impl Filled {
 
     /// Keeps it for this thread's next call.
     pub(super) fn keep(self) {
-        if self.buffer.capacity() <= KEPT_BYTES_MAX {
+        if self.buffer.capacity() <= KEPT_BYTES_MAX && !self.table.comes_and_goes() {
             // While the thread ends there is nowhere to keep it: then it is dropped.
             let _ = SPARE.try_with(|spare| spare.set(Some(self)));
         }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use super::limits;
 use super::wire::{Answer, ProbeReport, ProbeRequest, ProbeState, StateVerdict};
-use crate::code::{Code, CodeError};
+use crate::check::why_it_stays;
+use crate::code::{Code, CodeError, Stays};
 use crate::hash::CodeId;
 use crate::library;
 use crate::store::StoredLibrary;
@@ -61,11 +62,15 @@ fn run() -> Result<ProbeReport, String> {
         serde_json::from_slice(&request).map_err(|e| format!("the request is not one: {e}"))?;
     let bytes = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let stored = StoredLibrary { id: CodeId::of(&bytes), path };
+    let stays = why_it_stays(&bytes);
     drop(bytes);
     limits::set().map_err(|e| format!("the limits cannot be set: {e}"))?;
-    let code = library::load(&stored).map_err(|e| chain(&e))?;
+    if request.unload {
+        library::try_unloading(&stored)?;
+    }
+    let code = library::load(&stored, Some(Stays::Untried)).map_err(|e| chain(&e))?;
     let states = request.states.iter().map(|state| try_state(&code, state)).collect();
-    Ok(ProbeReport { description: code.description().clone(), rustc: code.rustc(), states })
+    Ok(ProbeReport { description: code.description().clone(), rustc: code.rustc(), states, stays })
 }
 
 fn library_argument() -> Option<PathBuf> {

@@ -3,11 +3,16 @@
 use midflight_abi::Description;
 use serde::{Deserialize, Serialize};
 
+use crate::code::Stays;
+
 /// What to try besides loading.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeRequest {
     /// Copies of states, to be converted.
     pub states: Vec<ProbeState>,
+    /// Whether to load and unload the library, instead of all else.
+    #[serde(default)]
+    pub unload: bool,
 }
 
 /// A state of a living process.
@@ -31,6 +36,8 @@ pub struct ProbeReport {
     pub rustc: String,
     /// What became of each state, in the order of the request.
     pub states: Vec<StateVerdict>,
+    /// Why the library's file says that it cannot be unloaded.
+    pub stays: Option<Stays>,
 }
 
 /// What became of a state.
