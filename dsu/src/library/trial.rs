@@ -1,7 +1,7 @@
 //! Trying to unload a library, in a child process: whether this machine can, and this library.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::{load, mapped};
 use crate::native::NativeCode;
@@ -11,13 +11,13 @@ use crate::store::StoredLibrary;
 const ROUNDS: u32 = 8;
 
 /// Code that another thread is to run, and whom to tell that it has.
-type Errand = (Arc<NativeCode>, Sender<Result<(), String>>);
+type Errand = (Arc<NativeCode>, SyncSender<Result<(), String>>);
 
 /// Loads, runs and unloads a library again and again, and looks each time whether it has gone. Another thread runs it
 /// too, in some rounds, and ends after it has gone for the last time: what it has of the library then would end this
 /// program, as would thread-locals that the system's loader mixes up when their place is used again.
 pub(crate) fn try_unloading(library: &StoredLibrary) -> Result<(), String> {
-    let (ask, asked) = channel::<Errand>();
+    let (ask, asked) = sync_channel::<Errand>(1);
     #[expect(clippy::disallowed_methods, reason = "a probe's child has no runtime")]
     let other = std::thread::spawn(move || {
         for (code, tell) in asked {
@@ -31,7 +31,7 @@ pub(crate) fn try_unloading(library: &StoredLibrary) -> Result<(), String> {
         let code = Arc::new(load(library, None).map_err(|error| error.to_string())?);
         code.test().map_err(|error| error.to_string())?;
         if round % 2 == 1 {
-            let (tell, told) = channel();
+            let (tell, told) = sync_channel(1);
             let gone = |_| String::from("the other thread has ended");
             ask.send((code.clone(), tell)).map_err(|e| gone(e.to_string()))?;
             told.recv().map_err(|e| gone(e.to_string()))??;
