@@ -214,7 +214,7 @@ impl Hosted {
     ) -> Option<View<'v>> {
         let View::Value(value) = &content else { return Some(content) };
         let info = value.type_info();
-        let any = (**value).as_any();
+        let any: &dyn Any = &**value;
         if let Some(undelivered) = any.downcast_ref::<Undelivered>()
             && caller.is_none()
         {

@@ -18,7 +18,6 @@ use crate::error::{CallError, SendError};
 use crate::mailbox::envelope::{CallRef, Content, Refusal};
 use crate::peer::ask::AskError;
 use crate::receive::{Read, read};
-use crate::scheduler::function::Arrived;
 use crate::send::NotSent;
 use crate::send::reply_to::read_reply;
 use crate::timers::deadline::Deadline;
@@ -116,7 +115,7 @@ impl<R: Message> PendingReply<R> {
 
     /// Nobody waits for it for the time being.
     pub(crate) fn is_left(&self) {
-        let mut arrived = self.context().shared.arrived.lock();
+        let mut arrived = self.context().shared.lock();
         if let Some(asked) = arrived.calls.get_mut(&self.awaited.guard.call) {
             asked.polled = Polled::Never;
         }
@@ -263,9 +262,9 @@ enum Polled {
 }
 
 impl Asked {
-    /// Whether the reply is waited for, and has not come.
-    pub(crate) fn is_awaited(&self, arrived: &Arrived) -> bool {
-        let last = Polled::In(arrived.polls);
+    /// Whether the reply is waited for, and has not come, when its process was polled so often.
+    pub(crate) fn is_awaited(&self, polls: u32) -> bool {
+        let last = Polled::In(polls);
         self.reply.is_none() && (self.polled == last || self.polled == Polled::Apart)
     }
 }
@@ -289,7 +288,7 @@ impl<C: Borrow<Context>> CallGuard<C> {
         let Context { node, shared, .. } = context.borrow();
         let call = node.inner.next_call();
         let asked = Asked { to, since: now, polled: Polled::Never, reply: None };
-        shared.arrived.lock().calls.insert(call, asked);
+        shared.lock().calls.insert(call, asked);
         Self { context, to, call }
     }
 
@@ -309,8 +308,8 @@ impl<C: Borrow<Context>> CallGuard<C> {
         shared.wait(cx);
         let is_own = shared.is_own(cx);
         let reply = {
-            let mut arrived = shared.arrived.lock();
-            let polled = if is_own { Polled::In(arrived.polls) } else { Polled::Apart };
+            let mut arrived = shared.lock();
+            let polled = if is_own { Polled::In(shared.polls()) } else { Polled::Apart };
             arrived.calls.get_mut(&self.call).and_then(|asked| {
                 asked.polled = polled;
                 asked.reply.take()
@@ -326,7 +325,7 @@ impl<C: Borrow<Context>> CallGuard<C> {
 impl<C: Borrow<Context>> Drop for CallGuard<C> {
     fn drop(&mut self) {
         let Context { node, shared, .. } = self.context.borrow();
-        shared.arrived.lock().calls.remove(&self.call);
+        shared.lock().calls.remove(&self.call);
         node.forget_call(self.to, self.call);
     }
 }

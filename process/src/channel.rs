@@ -47,7 +47,7 @@ impl Context {
 
     /// Opens a port; answers its number.
     pub(crate) fn open_port(&self) -> u32 {
-        let number = self.shared.arrived.lock().aside().ports.open();
+        let number = self.shared.lock().aside().ports.open();
         let number = number.expect("a process has made as many channels as it may: 2³² − 1");
         self.node.inner.relate(self.place, |relations| relations.monitors.open_port(number));
         number

@@ -92,11 +92,13 @@ impl Context {
     #[inline]
     fn try_send_to<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
         let inner = &self.node.inner;
-        if let Route::Remote(peer, place) = inner.route(to) {
-            return inner.send_remote_ref(self.place, &peer, place, None, message);
+        let route = inner.route(to);
+        if let Route::Remote(peer, place) = &route {
+            return inner.send_remote_ref(self.place, peer, *place, None, message);
         }
         let content = Content::Value(Box::new(message));
-        inner.try_send(self.place, to, None, content).map_err(TrySendError::from_not_sent)
+        let sent = inner.send_by(route, self.place, Kind::Message, content);
+        sent.map_err(TrySendError::from_not_sent)
     }
 
     /// Sends `message` to `to`; waits for room, and for a link to its node, within the node's
@@ -131,7 +133,10 @@ impl Context {
         to: impl Destination<M>,
         message: M,
     ) -> Result<(), SendError> {
-        let to = self.node.find(to.address()).await?;
+        let to = match to.address() {
+            Address::Pid(pid) => pid,
+            name => self.node.find(name).await?,
+        };
         match self.try_send_to(to, message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(message) | TrySendError::NotConnected(message)) => {

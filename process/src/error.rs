@@ -5,7 +5,7 @@ use std::time::Duration;
 use midflight_message::{EncodeError, Mismatch, NodeId, Pid};
 
 use crate::mailbox::envelope::{Content, Refusal};
-use crate::mailbox::value::Ported;
+use crate::mailbox::value::{Ported, downcast};
 use crate::peer::ask::AskError;
 use crate::send::NotSent;
 
@@ -163,9 +163,9 @@ impl<M: 'static> TrySendError<M> {
     /// From the reason for which a moved `M` was not sent.
     pub(crate) fn from_not_sent(not_sent: NotSent) -> Self {
         not_sent.unsent(|content| match content {
-            Content::Value(value) => match value.into_any().downcast::<M>() {
+            Content::Value(value) => match downcast::<M>(value) {
                 Ok(message) => *message,
-                Err(other) => match other.downcast::<Ported<M>>() {
+                Err(other) => match downcast::<Ported<M>>(other) {
                     Ok(ported) => ported.value,
                     Err(_) => unreachable!("it was moved in as an M"),
                 },

@@ -5,6 +5,7 @@
 //! whole-buffer swap beat every lock-free queue, and the entry in the cell spares an allocation in
 //! request and reply.
 
+pub(crate) mod came;
 pub(crate) mod envelope;
 pub(crate) mod value;
 
@@ -13,6 +14,7 @@ use std::collections::VecDeque;
 use midflight_message::Pid;
 use parking_lot::Mutex;
 
+use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{Envelope, NOTICE_WEIGHT, Parcel, SMALL_OVERHEAD, Sender};
 use crate::scheduler::turn::Handled;
 use crate::trace::TraceContext;
@@ -156,6 +158,7 @@ impl Mailbox {
         usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.entries.len())
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, entry: Envelope, pool: &InboxPool) {
         let (messages, bytes) = entry.weight();
         self.messages += messages;
@@ -199,14 +202,10 @@ impl Mailbox {
         }
     }
 
-    /// Takes everything, oldest first; into a `spare` buffer when there is only one entry. What was
-    /// taken goes on counting until it has been handled.
-    pub(crate) fn take(&mut self, spare: impl FnOnce() -> Box<Inbox>) -> Box<Inbox> {
-        let mut inbox = self.rest.take().unwrap_or_else(spare);
-        if let Some(head) = self.head.take() {
-            inbox.entries.push_front(head);
-        }
-        inbox
+    /// Takes everything. What was taken goes on counting until it has been handled.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Came {
+        Came { first: self.head.take(), rest: self.rest.take() }
     }
 
     /// Takes the oldest entry alone, and the context that lies before it.
@@ -330,15 +329,13 @@ mod tests {
         small(&mut mailbox, &pool, b"second");
         small(&mut mailbox, &pool, b"third");
         assert_eq!(mailbox.len(), 3);
-        let inbox = mailbox.take(|| pool.take());
+        let came = mailbox.take();
         assert!(mailbox.is_empty());
-        let texts: Vec<_> = inbox
-            .entries
+        let texts: Vec<_> = came
             .iter()
             .map(|entry| match entry {
                 Envelope::Small { start, len, .. } => {
-                    let range = *start as usize..(*start + *len) as usize;
-                    String::from_utf8(inbox.segment[range].to_vec()).unwrap()
+                    String::from_utf8(came.small(*start, *len).to_vec()).unwrap()
                 }
                 _ => "value".into(),
             })

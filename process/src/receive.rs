@@ -26,7 +26,7 @@ use midflight_message::{Message, Pid};
 
 pub use any::{AnyMessage, ReadError};
 use clause::any::{OnAny, OnDecided};
-use clause::{And, Clauses, NoClause, On, OnIf, Span, Taken};
+use clause::{And, Clauses, Glance, NoClause, On, OnIf, Span, Taken};
 pub(crate) use held::Held;
 pub(crate) use letter::{Letter, Read, Unread, encoded, read, schema_missing};
 use next::{Found, What};
@@ -37,7 +37,7 @@ use crate::context::Context;
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{Content, Sender, encoded_weight};
 use crate::receive::shelf::Arrival;
-use crate::scheduler::polling::receives;
+use crate::scheduler::polling::{Fresh, receives};
 use crate::send::reply_to::ReplyTo;
 use crate::timers::deadline::Deadline;
 use crate::types::TypeNo;
@@ -171,7 +171,31 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
         })
     }
 
+    #[inline]
     fn poll(&mut self, cx: &mut TaskContext<'_>, held: &mut Option<Box<Held>>) -> Poll<T> {
+        if C::PORTS == 0 && !C::LOOKS && held.is_none() {
+            // Most find a message on top that is seen at once to be theirs, or nothing.
+            match self.context.shared.take_fresh() {
+                Fresh::Value(from, value) => {
+                    match self.clauses.glance(Span::ALL, self.context, from, value) {
+                        Glance::Received(taken) => return Poll::Ready(taken),
+                        Glance::Passed(value) | Glance::Unsure(value) => {
+                            self.context.shared.put_fresh_back(from, value);
+                        }
+                    }
+                }
+                Fresh::Nothing => {
+                    self.context.shared.wait(cx);
+                    return Poll::Pending;
+                }
+                Fresh::Unsure => {}
+            }
+        }
+        self.poll_all(cx, held)
+    }
+
+    #[inline(never)]
+    fn poll_all(&mut self, cx: &mut TaskContext<'_>, held: &mut Option<Box<Held>>) -> Poll<T> {
         loop {
             let inner = &self.context.node.inner;
             if let Some(decided) = held.take_if(|held| held.is_decided(inner)) {
@@ -233,9 +257,12 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     fn take_at_once(&mut self, clause: usize, arrival: Arrival, what: What) -> Result<T, Letter> {
         let (from, content, weight) = match what {
             What::Value { from, value, weight } => {
-                match self.clauses.take_value(clause, self.context, from, value) {
-                    Ok(taken) => return Ok(taken),
-                    Err(value) => (from, Content::Value(value), weight),
+                let of = Span { first: clause, end: clause + 1 };
+                match self.clauses.glance(of, self.context, from, value) {
+                    Glance::Received(taken) => return Ok(taken),
+                    Glance::Passed(value) | Glance::Unsure(value) => {
+                        (from, Content::Value(value), weight)
+                    }
                 }
             }
             What::Small { from, ty, bytes } => {

@@ -90,12 +90,17 @@ pub(crate) enum Route {
 
 impl Inner {
     /// The way to `pid`, through the location table.
+    #[inline]
     pub(crate) fn route(&self, pid: Pid) -> Route {
         let place = Place::of(pid);
         let node = self.locations.find(pid);
         if node == self.id {
             return Route::Local(place);
         }
+        self.route_to_peer(node, place)
+    }
+
+    fn route_to_peer(&self, node: NodeId, place: Place) -> Route {
         match self.peer(node) {
             Some(peer) => Route::Remote(peer, place),
             None => Route::NotConnected(node),
@@ -104,6 +109,7 @@ impl Inner {
 
     /// Puts an entry into a local mailbox and sees that the process runs. A dead process's
     /// messages go nowhere, as in Erlang; its calls are refused.
+    #[inline]
     pub(crate) fn deliver(
         self: &Arc<Self>,
         to: Place,
@@ -118,6 +124,7 @@ impl Inner {
     }
 
     /// As [`Inner::deliver`], with the context it is sent under, if there is one.
+    #[inline]
     pub(crate) fn deliver_under(
         self: &Arc<Self>,
         context: Option<TraceContext>,
@@ -381,6 +388,7 @@ impl Inner {
 }
 
 /// A local process, or nobody, as a sender.
+#[inline]
 pub(crate) const fn local(place: Place) -> Sender {
     if place.index == Place::NOBODY.index {
         return Sender::NOBODY;
@@ -389,6 +397,7 @@ pub(crate) const fn local(place: Place) -> Sender {
 }
 
 /// The mailbox entry for a content.
+#[inline]
 pub(crate) fn entry(from: Sender, kind: impl Into<Kind>, content: Content) -> Envelope {
     let parcel = |parcel| Envelope::Parcel { from, parcel: Box::new(parcel) };
     match (kind.into(), content) {

@@ -81,6 +81,7 @@ impl Table {
     }
 
     /// The cell at `index`, if there has ever been one.
+    #[inline]
     pub(crate) fn slot(&self, index: u32) -> Option<&Mutex<Slot>> {
         let index = index as usize;
         self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
@@ -182,6 +183,7 @@ impl Table {
     }
 
     /// Puts `entry` into a mailbox. Answers whether the process must be put on a run queue.
+    #[inline]
     pub(crate) fn deliver(
         &self,
         index: u32,
@@ -353,6 +355,7 @@ fn wake(slot: &mut Slot) -> bool {
 }
 
 /// For a message. Answers whether the process must be put on a run queue.
+#[inline]
 fn queue(slot: &mut Slot) -> bool {
     let idle = slot.run == Run::Idle;
     if idle {

@@ -95,14 +95,14 @@ impl<'a> Waiting<'a> {
         let inner = &context.node.inner;
         let (number, since) = (inner.next(), inner.runtime.now());
         let begun = Begun { number, kind, on, since };
-        context.shared.arrived.lock().aside().waits.push(begun);
+        context.shared.lock().aside().waits.push(begun);
         Self { context, number }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut arrived = self.context.shared.arrived.lock();
+        let mut arrived = self.context.shared.lock();
         if let Some(aside) = &mut arrived.aside {
             aside.waits.retain(|begun| begun.number != self.number);
         }
@@ -110,21 +110,18 @@ impl Drop for Waiting<'_> {
 }
 
 impl Arrived {
-    /// What the process waits for, in order.
-    pub(crate) fn waits(&self, now: Instant) -> Vec<Wait> {
+    /// What the process waits for of others, in order, when it was polled so often.
+    pub(crate) fn waits(&self, now: Instant, polls: u32) -> Vec<Wait> {
         let begun = self.aside.iter().flat_map(|aside| &aside.waits);
         let begun =
             begun.map(|begun| Wait::new(begun.kind, Some(begun.on), Some(now.since(begun.since))));
-        let asked = self.calls.values().filter(|asked| asked.is_awaited(self));
+        let asked = self.calls.values().filter(|asked| asked.is_awaited(polls));
         let asked = asked.map(|asked| {
             // Who works for a call by a function's name is known to its node alone.
             let on = Some(asked.to).filter(|to| Place::of(*to) != Place::NOBODY);
             Wait::new(WaitKind::Reply, on, Some(now.since(asked.since)))
         });
-        let message = self
-            .receives
-            .then(|| Wait::new(WaitKind::Message, None, Some(now.since(self.received))));
-        let mut waits: Vec<_> = begun.chain(asked).chain(message).collect();
+        let mut waits: Vec<_> = begun.chain(asked).collect();
         waits.sort_unstable();
         waits
     }

@@ -35,7 +35,7 @@ fn a_call_that_is_given_up_or_too_late_leaves_nothing() {
             for call in [given_up, late] {
                 assert!(peer.pending.take_call(call).is_none(), "the node waits for it still");
             }
-            assert!(cx.shared.arrived.lock().calls.is_empty(), "a place for a reply is kept");
+            assert!(cx.shared.lock().calls.is_empty(), "a place for a reply is kept");
         });
         asks.await.unwrap();
     })

@@ -61,6 +61,10 @@ impl Ports {
         inbox.entries.into_iter().filter_map(|entry| stray(port, entry, &segment)).collect()
     }
 
+    pub(crate) fn is_none_open(&self) -> bool {
+        self.queues.is_empty()
+    }
+
     pub(crate) fn is_open(&self, port: u32) -> bool {
         self.queues.contains_key(&port)
     }

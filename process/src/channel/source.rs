@@ -9,7 +9,7 @@ use midflight_message::{Message, decode};
 use crate::channel::ports::{Order, Stray};
 use crate::letters::unread::refuse;
 use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal, Sender};
-use crate::mailbox::value::Ported;
+use crate::mailbox::value::{Ported, downcast};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::receive::{Held, Read, SCRATCH, Unread, read, schema_missing};
@@ -66,7 +66,7 @@ impl<M: Message> Port<M> {
     /// Takes the oldest value that is not held; undecoded, unless it is known to be an `M`.
     fn take(&self) -> Option<Result<M, Taken>> {
         let mut bytes = SCRATCH.take();
-        let mut arrived = self.shared.arrived.lock();
+        let mut arrived = self.shared.lock();
         let is_open = |aside: &&mut Box<Aside>| aside.ports.is_open(self.number);
         let Some(aside) = arrived.aside.as_mut().filter(is_open) else {
             drop(arrived);
@@ -85,12 +85,9 @@ impl<M: Message> Port<M> {
             | Envelope::Value { value, .. }
             | Envelope::Told { value, .. } => {
                 SCRATCH.set(bytes);
-                if !(*value).as_any().is::<Ported<M>>() {
-                    Content::Value(value)
-                } else if let Ok(ported) = value.into_any().downcast::<Ported<M>>() {
-                    return Some(Ok(ported.value));
-                } else {
-                    unreachable!("its type has just been asked for")
+                match downcast::<Ported<M>>(value) {
+                    Ok(ported) => return Some(Ok(ported.value)),
+                    Err(value) => Content::Value(value),
                 }
             }
             Envelope::Small { ty, .. } => {
@@ -120,7 +117,7 @@ impl<M: Message> Port<M> {
                 if self.inner.request_schema(from, ty) || self.inner.types.is_known(ty) =>
             {
                 self.held.get_or_insert_default().hold(0, from, ty);
-                let mut arrived = self.shared.arrived.lock();
+                let mut arrived = self.shared.lock();
                 arrived.handled.undo(from, weight);
                 arrived.aside().ports.put_back(self.number, order, from, content);
                 return None;
@@ -179,7 +176,7 @@ impl<M: Message> Source<M> for Port<M> {
 impl<M> Drop for Port<M> {
     fn drop(&mut self) {
         let left = {
-            let mut arrived = self.shared.arrived.lock();
+            let mut arrived = self.shared.lock();
             let Some(aside) = &mut arrived.aside else { return };
             let left = aside.ports.close(self.number);
             for stray in &left {

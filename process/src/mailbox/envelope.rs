@@ -263,6 +263,7 @@ impl Envelope {
 
     /// What it counts against the bounds of a mailbox. Signals and replies count nothing: they
     /// must never wait (P6). Notices have a bound of their own.
+    #[inline]
     pub(crate) fn weight(&self) -> (u32, u32) {
         match self {
             Self::Value { .. } | Self::Port { .. } => MOVED_WEIGHT,

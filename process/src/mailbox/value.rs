@@ -21,12 +21,23 @@ pub trait Value: Any + Send {
     fn port(&self) -> Option<u32> {
         None
     }
+}
 
-    /// The value, to be downcast.
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+/// Whether the value is an `M`.
+#[inline]
+pub(crate) fn is<M: Any>(value: &dyn Value) -> bool {
+    let value: &dyn Any = value;
+    value.is::<M>()
+}
 
-    /// The value, to be looked at.
-    fn as_any(&self) -> &dyn Any;
+/// The value as an `M`, if it is one; else it is given back.
+#[inline]
+pub(crate) fn downcast<M: Any>(value: Box<dyn Value>) -> Result<Box<M>, Box<dyn Value>> {
+    if !is::<M>(&*value) {
+        return Err(value);
+    }
+    let any: Box<dyn Any> = value;
+    any.downcast().map_err(|_| unreachable!("its type has just been asked for"))
 }
 
 impl<M: Message> Value for M {
@@ -36,14 +47,6 @@ impl<M: Message> Value for M {
 
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
         encode(self, into)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
-        self
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 
@@ -64,14 +67,6 @@ impl<M: Message> Value for Ported<M> {
 
     fn port(&self) -> Option<u32> {
         Some(self.port)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
-        self
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 

@@ -237,7 +237,7 @@ impl<'a> Relay<'a> {
     /// Enters the caller; `None` when too many wait already.
     fn begin(cx: &'a Context, caller: ReplyTo) -> Option<Self> {
         let call = cx.node.inner.next_call();
-        let mut arrived = cx.shared.arrived.lock();
+        let mut arrived = cx.shared.lock();
         let relays = &mut arrived.aside().relays;
         if relays.len() >= RELAYS_MAX {
             drop(arrived);
@@ -256,7 +256,7 @@ impl<'a> Relay<'a> {
 
 impl Drop for Relay<'_> {
     fn drop(&mut self) {
-        let caller = self.cx.shared.arrived.lock().aside().relays.remove(&self.call);
+        let caller = self.cx.shared.lock().aside().relays.remove(&self.call);
         // Outside the lock: it tells the caller.
         drop(caller);
     }

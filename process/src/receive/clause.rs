@@ -12,7 +12,7 @@ use super::letter::{Letter, Looked, Read, read_written};
 use crate::channel::ports::Order;
 use crate::context::Context;
 use crate::mailbox::envelope::{Refusal, Sender, Subject};
-use crate::mailbox::value::Value;
+use crate::mailbox::value::{Value, downcast, is};
 use crate::node::inner::Inner;
 use crate::scheduler::function::Arrived;
 use crate::send::reply_to::ReplyTo;
@@ -28,6 +28,15 @@ pub(super) enum Taken<T> {
     /// It may be this clause's, whose type has this version if it has one: the writer's schema is to be
     /// had first.
     Undecided(Letter, TypeNo, Option<u32>),
+}
+
+/// What clauses make of a moved message at the first glance.
+pub(super) enum Glance<T> {
+    Received(T),
+    /// None of them may take it.
+    Passed(Box<dyn Value>),
+    /// One of them may: it has to look closer.
+    Unsure(Box<dyn Value>),
 }
 
 /// Which messages a clause may take.
@@ -71,14 +80,14 @@ pub(super) trait Clauses<T> {
     /// Reads a letter as the clause's type.
     fn take(&mut self, clause: usize, context: &Context, letter: Letter) -> Taken<T>;
 
-    /// Takes a moved message if it is known to be the clause's.
-    fn take_value(
+    /// Takes a moved message if it is seen at once to be one of these clauses'.
+    fn glance(
         &mut self,
-        clause: usize,
+        of: Span,
         context: &Context,
         from: Sender,
         value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>>;
+    ) -> Glance<T>;
 
     /// Reads a small message if its type is known to be the clause's; `None` says nothing.
     fn take_small(
@@ -130,14 +139,9 @@ impl<T> Clauses<T> for NoClause {
         unreachable!("`find` finds nothing")
     }
 
-    fn take_value(
-        &mut self,
-        _: usize,
-        _: &Context,
-        _: Sender,
-        value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        Err(value)
+    #[inline]
+    fn glance(&mut self, _: Span, _: &Context, _: Sender, value: Box<dyn Value>) -> Glance<T> {
+        Glance::Passed(value)
     }
 
     fn take_small(&mut self, _: usize, _: &Context, _: Sender, _: (TypeNo, &[u8])) -> Option<T> {
@@ -161,14 +165,12 @@ pub(super) trait Clause<T> {
     /// See [`Clauses::take`].
     fn take(&mut self, context: &Context, letter: Letter) -> Taken<T>;
 
-    /// See [`Clauses::take_value`].
-    fn take_value(
-        &mut self,
-        _: &Context,
-        _: Sender,
-        value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        Err(value)
+    /// See [`Clauses::glance`].
+    fn glance(&mut self, context: &Context, _: Sender, value: Box<dyn Value>) -> Glance<T> {
+        if self.may_take(&context.node.inner, Subject::Value(&*value)) {
+            return Glance::Unsure(value);
+        }
+        Glance::Passed(value)
     }
 
     /// See [`Clauses::take_small`].
@@ -223,17 +225,17 @@ impl<T, C: Clauses<T>, K: Clause<T>> Clauses<T> for And<C, K> {
     }
 
     #[inline]
-    fn take_value(
+    fn glance(
         &mut self,
-        clause: usize,
+        of: Span,
         context: &Context,
         from: Sender,
         value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        if clause < C::COUNT {
-            return self.before.take_value(clause, context, from, value);
+    ) -> Glance<T> {
+        match self.before.glance(of, context, from, value) {
+            Glance::Passed(value) if of.has(C::COUNT) => self.clause.glance(context, from, value),
+            glance => glance,
         }
-        self.clause.take_value(context, from, value)
     }
 
     fn take_small(
@@ -293,7 +295,7 @@ impl<M: Message, P, F> std::fmt::Debug for OnIf<M, P, F> {
 
 fn is_called<M: Message>(inner: &Inner, subject: Subject<'_>) -> bool {
     match subject {
-        Subject::Value(value) => value.as_any().is::<M>() || value.type_info().name() == M::NAME,
+        Subject::Value(value) => is::<M>(value) || value.type_info().name() == M::NAME,
         Subject::Type(ty) => inner.types.is_same::<M>(ty) || inner.types.is_called(ty, M::NAME),
     }
 }
@@ -334,20 +336,16 @@ impl<T, M: Message, F: FnMut(Received<M>) -> T> Clause<T> for On<M, F> {
     }
 
     #[inline]
-    fn take_value(
-        &mut self,
-        context: &Context,
-        from: Sender,
-        value: Box<dyn Value>,
-    ) -> Result<T, Box<dyn Value>> {
-        if !(*value).as_any().is::<M>() {
-            return Err(value);
+    fn glance(&mut self, context: &Context, from: Sender, value: Box<dyn Value>) -> Glance<T> {
+        match downcast::<M>(value) {
+            Ok(message) => {
+                let (from, again) = (context.node.inner.pid(from), from.letter());
+                let received = Received { message: *message, from, reply_to: None, again };
+                Glance::Received((self.then)(received))
+            }
+            Err(value) if value.type_info().name() == M::NAME => Glance::Unsure(value),
+            Err(value) => Glance::Passed(value),
         }
-        let Ok(message) = value.into_any().downcast::<M>() else {
-            unreachable!("its type has just been asked for")
-        };
-        let (from, again) = (context.node.inner.pid(from), from.letter());
-        Ok((self.then)(Received { message: *message, from, reply_to: None, again }))
     }
 
     fn take_small(

@@ -1,5 +1,6 @@
 //! A message that was taken out of the inbox to be read, and reading it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use midflight_message::{Message, Resolution, decode_resolved};
@@ -7,7 +8,7 @@ use midflight_message::{Message, Resolution, decode_resolved};
 use crate::mailbox::envelope::{
     CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, TOLD_WEIGHT, Written,
 };
-use crate::mailbox::value::Value;
+use crate::mailbox::value::{Value, downcast, is};
 use crate::node::inner::Inner;
 use crate::receive::shelf::Arrival;
 use crate::types::{Reading, TypeNo};
@@ -66,7 +67,7 @@ impl Letter {
         let Self { arrival, from, call, content, weight, written } = self;
         let rest = |content, written| Self { arrival, from, call, content, weight, written };
         let before = match &content {
-            Content::Value(value) if (**value).as_any().is::<M>() => {
+            Content::Value(value) if is::<M>(&**value) => {
                 return Looked::At(rest(content, written));
             }
             Content::Value(_) => None,
@@ -85,7 +86,7 @@ impl Letter {
     /// The message, when it is there as an `M`.
     pub(crate) fn message<M: Message>(&self) -> Option<&M> {
         match &self.content {
-            Content::Value(value) => (**value).as_any().downcast_ref(),
+            Content::Value(value) => (&**value as &dyn Any).downcast_ref(),
             Content::Bytes { .. } => None,
         }
     }
@@ -118,13 +119,10 @@ pub(crate) fn read_written<M: Message>(
     written: Option<Written>,
 ) -> Read<M> {
     let content = match content {
-        Content::Value(value) if (*value).as_any().is::<M>() => match value.into_any().downcast() {
-            Ok(message) => return Read::Message(*message),
-            Err(_) => unreachable!("its type has just been asked for"),
-        },
-        Content::Value(value) => match written {
-            Some(written) => Content::Bytes { ty: written.0, bytes: written.1 },
-            None => match encoded(inner, &*value) {
+        Content::Value(value) => match (downcast::<M>(value), written) {
+            (Ok(message), _) => return Read::Message(*message),
+            (Err(_), Some(written)) => Content::Bytes { ty: written.0, bytes: written.1 },
+            (Err(value), None) => match encoded(inner, &*value) {
                 Some(content) => content,
                 None => return unreadable(Content::Value(value), "it does not encode".into()),
             },

@@ -53,7 +53,7 @@ impl Inner {
         let key = self.timers.change(place, at, |state| Some(state.wheel.insert(at, look)));
         let key = key.unwrap_or(Key::NONE);
         let watch = Watch { inner: self.clone(), place, key };
-        let before = shared.arrived.lock().aside().shelf.watch.replace(watch);
+        let before = shared.lock().aside().shelf.watch.replace(watch);
         drop(before);
     }
 
@@ -62,7 +62,7 @@ impl Inner {
         let Some(shared) = shared.upgrade() else { return };
         let Some(after) = self.limits.unreceived_after else { return };
         let look = {
-            let mut arrived = shared.arrived.lock();
+            let mut arrived = shared.lock();
             let Some(aside) = &mut arrived.aside else { return };
             let look = aside.shelf.look(self.runtime.now(), after);
             // Its entry has gone: what is passed over from now on is looked after by another.

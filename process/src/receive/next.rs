@@ -56,7 +56,7 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
     ) -> Option<Found> {
         let inner = &self.context.node.inner;
         let passes = |from| held.is_none_or(|held| !held.holds(from));
-        let mut arrived = self.context.shared.arrived.lock();
+        let mut arrived = self.context.shared.lock_all();
         let Arrived { inbox, front, aside, handled, .. } = &mut *arrived;
         if *front > *seen
             && let Some(aside) = aside
@@ -176,7 +176,7 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
         }
         let (arrival, from, weight) = (letter.arrival, letter.from, letter.weight);
         let entry = letter.into_entry();
-        let mut arrived = self.context.shared.arrived.lock();
+        let mut arrived = self.context.shared.lock();
         arrived.handled.undo(from, weight);
         let shelf = &mut arrived.aside().shelf;
         let unwatched = match lifted {
@@ -195,7 +195,7 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
     /// What was lifted off the shelf is taken for good.
     pub(super) fn forget_lifted(&self, lifted: Option<Arc<str>>, number: u64) {
         if let Some(name) = lifted {
-            let mut arrived = self.context.shared.arrived.lock();
+            let mut arrived = self.context.shared.lock();
             let taken = arrived.aside().shelf.take(&name, number, &mut Vec::new());
             drop(arrived);
             drop(taken);

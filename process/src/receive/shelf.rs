@@ -103,6 +103,10 @@ impl Shelf {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.values().all(|queue| queue.arrivals.is_empty())
+    }
+
     /// The oldest entry of a type that came with this number or later.
     pub(crate) fn first(&self, name: &str, least: u64) -> Option<(u64, Arc<str>)> {
         let (name, queue) = self.queues.get_key_value(name)?;

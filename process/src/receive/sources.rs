@@ -99,7 +99,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             return self.poll_oldest(cx, held);
         }
         let first = match self.choice {
-            Choice::InTurns => self.context.shared.arrived.lock().aside().turn,
+            Choice::InTurns => self.context.shared.lock().aside().turn,
             _ => 0,
         };
         let sources = Self::sources();
@@ -117,7 +117,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
             };
             if polled.is_ready() {
                 if self.choice == Choice::InTurns {
-                    self.context.shared.arrived.lock().aside().turn = at + 1;
+                    self.context.shared.lock().aside().turn = at + 1;
                 }
                 return polled;
             }
@@ -129,7 +129,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
     }
 
     fn poll_oldest(&mut self, cx: &mut TaskContext<'_>, held: &mut Option<Box<Held>>) -> Poll<T> {
-        let value = self.clauses.oldest_value(&self.context.shared.arrived.lock());
+        let value = self.clauses.oldest_value(&self.context.shared.lock());
         let before = value.map_or(u64::MAX, |(order, _)| order.message);
         let mut cursor = self.seen;
         let polled = self.poll_messages(cx, held, (Span::ALL, before), &mut cursor);

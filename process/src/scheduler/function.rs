@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use midflight_runtime::Instant;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 
 use crate::ExitReason;
@@ -17,6 +19,7 @@ use crate::channel::ports::{Ports, Stray};
 use crate::channel::refuse_strays;
 use crate::info::Unreceived;
 use crate::mailbox::Inbox;
+use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
@@ -26,12 +29,61 @@ use crate::scheduler::contain::discard;
 use crate::scheduler::runner::panic_text;
 use crate::scheduler::turn::{Batch, Handled, Turn};
 use crate::send::reply_to::ReplyTo;
-use crate::waits::{Begun, Wait};
+use crate::waits::{Begun, Wait, WaitKind};
 
 /// What a function process and its [`Context`](crate::Context) share.
+///
+/// Mostly each message is received in the turn with which it came. Such a one never gets here: it lies with the
+/// thread that polls the process, which takes no lock for it; see [`polling`](crate::scheduler::polling).
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    pub(crate) arrived: Mutex<Arrived>,
+    arrived: Mutex<Arrived>,
+    /// Whether [`Arrived::keeps`] anything, as whoever had it in hand last has left it.
+    keeps: AtomicBool,
+    /// How often it was polled, over and over. Only its turns write it.
+    polls: AtomicU32,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> InHand<'_> {
+        InHand { keeps: &self.keeps, arrived: self.arrived.lock() }
+    }
+
+    /// Whether a turn must see to what arrived before it.
+    #[inline]
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.load(Ordering::Relaxed)
+    }
+}
+
+/// What arrived, under its lock.
+pub(crate) struct InHand<'a> {
+    keeps: &'a AtomicBool,
+    arrived: MutexGuard<'a, Arrived>,
+}
+
+impl Deref for InHand<'_> {
+    type Target = Arrived;
+
+    fn deref(&self) -> &Arrived {
+        &self.arrived
+    }
+}
+
+impl DerefMut for InHand<'_> {
+    fn deref_mut(&mut self) -> &mut Arrived {
+        &mut self.arrived
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.keeps.store(self.arrived.keeps(), Ordering::Release);
+    }
 }
 
 /// What has come and has not been received.
@@ -47,11 +99,6 @@ pub(crate) struct Arrived {
     /// Calls that wait for their reply, and replies that wait for their caller.
     pub(crate) calls: FxHashMap<CallRef, Asked>,
     pub(crate) handled: Handled,
-    /// How often it was polled, over and over.
-    pub(crate) polls: u32,
-    /// Whether it waited in a receive, or for a value, as its last turn ended, and since when it does.
-    pub(crate) receives: bool,
-    pub(crate) received: Instant,
 }
 
 /// What most processes never have of what arrived.
@@ -72,6 +119,18 @@ pub(crate) struct Aside {
     pub(crate) relays: FxHashMap<CallRef, ReplyTo>,
     /// Replies to such calls that have come.
     relayed: Vec<(ReplyTo, Result<Content, Refusal>)>,
+}
+
+impl Aside {
+    /// Whether there is something that goes before what comes next, or waits for it. (Ports count while they are
+    /// open: their values are numbered among the messages.)
+    fn keeps(&self) -> bool {
+        !self.shelf.is_empty()
+            || !self.ports.is_none_open()
+            || !self.waiting.is_empty()
+            || !self.strays.is_empty()
+            || !self.relayed.is_empty()
+    }
 }
 
 /// What is to be done, outside the lock, about what has just arrived.
@@ -97,6 +156,13 @@ impl Arrived {
         self.aside.get_or_insert_default()
     }
 
+    /// Whether there is something that must be seen to before, or after, what comes next.
+    fn keeps(&self) -> bool {
+        self.inbox.is_some()
+            || !self.handled.is_nothing()
+            || self.aside.as_ref().is_some_and(|aside| aside.keeps())
+    }
+
     fn errands(&mut self) -> Errands {
         let Some(aside) = &mut self.aside else { return Errands::default() };
         Errands {
@@ -106,20 +172,20 @@ impl Arrived {
         }
     }
 
-    /// Takes over a turn's batch. Answers why the process is to end, if it is.
-    fn take(&mut self, batch: &mut Batch) -> Option<ExitReason> {
-        let mut came = batch.inbox.take()?;
-        let reason = if came.entries.iter().any(Envelope::is_apart) {
-            self.take_apart(&mut came)
+    /// Takes over what has come. Answers why the process is to end, if it is.
+    pub(super) fn take(&mut self, came: &mut Came) -> Option<ExitReason> {
+        let mut newer = std::mem::take(came).gather(Box::default)?;
+        let reason = if newer.entries.iter().any(Envelope::is_apart) {
+            self.take_apart(&mut newer)
         } else {
             None
         };
         match &mut self.inbox {
             Some(inbox) => {
-                inbox.append(&mut came);
-                batch.inbox = Some(came);
+                inbox.append(&mut newer);
+                *came = Some(newer).into();
             }
-            none => *none = Some(came),
+            none => *none = Some(newer),
         }
         reason
     }
@@ -172,19 +238,23 @@ impl Arrived {
     /// Gives the buffer back when nothing is left in it: an idle process has none.
     fn give_back_empty(&mut self, batch: &mut Batch) {
         if self.inbox.as_ref().is_some_and(|inbox| inbox.entries.is_empty()) {
-            batch.inbox = self.inbox.take();
+            batch.came = self.inbox.take().into();
         }
     }
 
     /// Gives back what has not been received, for the runner to refuse: the process has ended.
     /// Answers the rest, to be dropped outside the lock.
     fn give_back(&mut self, batch: &mut Batch) -> Option<Box<Aside>> {
-        batch.inbox = self.inbox.take();
-        let mut aside = self.aside.take()?;
+        let inbox = self.inbox.take();
+        let Some(mut aside) = self.aside.take() else {
+            batch.came = inbox.into();
+            return None;
+        };
         let mut entries = std::mem::take(&mut aside.shelf).into_entries();
-        let inbox = batch.inbox.get_or_insert_default();
+        let mut inbox = inbox.unwrap_or_default();
         entries.append(&mut inbox.entries);
         inbox.entries = entries;
+        batch.came = Some(inbox).into();
         Some(aside)
     }
 }
@@ -197,6 +267,9 @@ pub(crate) struct FunctionBody {
     future: Option<ProcessFuture>,
     shared: Arc<Shared>,
     name: &'static str,
+    /// Whether it waited in a receive, or for a value, as its last turn ended, and since when it does.
+    receives: bool,
+    received: Instant,
 }
 
 impl FunctionBody {
@@ -205,7 +278,8 @@ impl FunctionBody {
         future: ProcessFuture,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { future: Some(future), shared, name }
+        let received = Instant::from_nanos(0);
+        Self { future: Some(future), shared, name, receives: false, received }
     }
 
     /// Polls the process; `came`: with something that has come.
@@ -214,44 +288,67 @@ impl FunctionBody {
         let Some(future) = &mut self.future else { return Poll::Ready(ExitReason::Normal) };
         let waker = turn.lend_waker();
         // The future is dropped after a panic: nobody sees what it left half done.
-        let (polled, receives) = self.shared.polled(waker, || {
+        let (polled, receives) = self.shared.polled(waker, batch, || {
             let mut cx = TaskContext::from_waker(waker);
             catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
         });
-        let mut arrived = self.shared.arrived.lock();
+        if came || !self.receives {
+            self.received = now;
+        }
+        self.receives = receives;
+        polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Panic(panic_text(&*panic))))
+    }
+
+    /// Hands what has come to what arrived before. Answers why the process is to end, if it is.
+    #[inline(never)]
+    fn arrives(&self, batch: &mut Batch, turn: &Turn<'_>) -> Option<ExitReason> {
+        let came = !batch.is_empty();
+        let (told_to_end, errands) = {
+            let mut arrived = self.shared.lock();
+            let told_to_end = arrived.take(&mut batch.came);
+            // Whoever is woken for nothing would have the process woken once more, and so on.
+            (told_to_end, if came { arrived.errands() } else { Errands::default() })
+        };
+        errands.run(&turn.node.inner, turn.place);
+        told_to_end
+    }
+
+    /// Books what has been handled of it, and gives back the buffer where nothing is left.
+    #[inline(never)]
+    fn settle(&self, batch: &mut Batch) {
+        let mut arrived = self.shared.lock();
         batch.handled.merge(&mut arrived.handled);
         arrived.give_back_empty(batch);
-        if came || !arrived.receives {
-            arrived.received = now;
-        }
-        arrived.receives = receives;
-        drop(arrived);
-        polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Panic(panic_text(&*panic))))
     }
 }
 
 impl Body for FunctionBody {
     fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
-        let came = batch.inbox.is_some();
-        let (told_to_end, errands) = {
-            let mut arrived = self.shared.arrived.lock();
-            let told_to_end = arrived.take(batch);
-            arrived.polls = arrived.polls.wrapping_add(1);
-            // Whoever is woken for nothing would have the process woken once more, and so on.
-            (told_to_end, if came { arrived.errands() } else { Errands::default() })
+        let came = !batch.is_empty();
+        self.shared.polls.store(self.shared.polls().wrapping_add(1), Ordering::Relaxed);
+        let mut told_to_end = None;
+        if self.shared.keeps() || batch.came.iter().any(Envelope::is_apart) {
+            told_to_end = self.arrives(batch, turn);
+        }
+        let polled = match told_to_end {
+            Some(reason) => Poll::Ready(reason),
+            None => {
+                let polled = self.poll(came, batch, turn);
+                if !batch.is_empty() {
+                    // What nobody has received is kept, and told to those who have begun to wait meanwhile.
+                    self.arrives(batch, turn);
+                }
+                polled
+            }
         };
-        errands.run(&turn.node.inner, turn.place);
-        let reason = match told_to_end {
-            Some(reason) => reason,
-            None => match self.poll(came, batch, turn) {
-                Poll::Pending => return Flow::Wait,
-                Poll::Ready(reason) => reason,
-            },
-        };
+        if self.shared.keeps() {
+            self.settle(batch);
+        }
+        let Poll::Ready(reason) = polled else { return Flow::Wait };
         // The future may hold callers to be answered: it goes before what nobody received.
         discard(self.future.take());
         let (aside, calls) = {
-            let mut arrived = self.shared.arrived.lock();
+            let mut arrived = self.shared.lock();
             // What its ports had when they were closed has been handled.
             batch.handled.merge(&mut arrived.handled);
             (arrived.give_back(batch), std::mem::take(&mut arrived.calls))
@@ -275,12 +372,18 @@ impl Body for FunctionBody {
     }
 
     fn unreceived(&self, is_old: &dyn Fn(Instant) -> bool) -> Vec<Unreceived> {
-        let arrived = self.shared.arrived.lock();
+        let arrived = self.shared.lock();
         arrived.aside.as_ref().map(|aside| aside.shelf.lying(is_old)).unwrap_or_default()
     }
 
     fn waits(&self, now: Instant) -> Vec<Wait> {
-        self.shared.arrived.lock().waits(now)
+        let mut waits = self.shared.lock().waits(now, self.shared.polls());
+        if self.receives {
+            let waited = Some(now.since(self.received));
+            waits.push(Wait::new(WaitKind::Message, None, waited));
+            waits.sort_unstable();
+        }
+        waits
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -35,6 +35,7 @@ pub(crate) struct Queues {
 /// Padded: each is written by its own runner all the time.
 #[repr(align(128))]
 struct Runner {
+    /// The process woken last. The runner itself alone changes it, so that no change takes a locked instruction.
     last_woken: AtomicU64,
     queue: Mutex<VecDeque<u32>>,
     asleep: AtomicBool,
@@ -123,7 +124,8 @@ impl Queues {
             return;
         };
         let runner = &self.runners[number];
-        let before = runner.last_woken.swap(u64::from(index), Ordering::AcqRel);
+        let before = runner.last_woken.load(Ordering::Relaxed);
+        runner.last_woken.store(u64::from(index), Ordering::Relaxed);
         if let Ok(before) = u32::try_from(before) {
             runner.queue.lock().push_back(before);
             if self.idle.load(Ordering::Relaxed) > 0 {
@@ -190,7 +192,7 @@ impl Queues {
 
     /// Whether any queue has something for runner `number`.
     fn has_work(&self, number: usize) -> bool {
-        self.runners[number].last_woken.load(Ordering::Acquire) != NONE
+        self.runners[number].last_woken.load(Ordering::Relaxed) != NONE
             || !self.shared.lock().is_empty()
             || self.runners.iter().any(|runner| !runner.queue.lock().is_empty())
     }
@@ -237,7 +239,9 @@ impl Queues {
 }
 
 fn take_last_woken(runner: &Runner) -> Option<u32> {
-    u32::try_from(runner.last_woken.swap(NONE, Ordering::AcqRel)).ok()
+    let last = u32::try_from(runner.last_woken.load(Ordering::Relaxed)).ok()?;
+    runner.last_woken.store(NONE, Ordering::Relaxed);
+    Some(last)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use futures_channel::oneshot;
 use midflight_runtime::Instant;
 
 use crate::events::{EventKinds, Happened};
+use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{Envelope, Parcel, Refusal, Sender};
 use crate::mailbox::{Inbox, InboxPool};
 use crate::metrics::count;
@@ -118,19 +119,19 @@ impl Spare {
 struct Begun {
     generation: u32,
     body: Box<dyn Body>,
-    inbox: Option<Box<Inbox>>,
+    came: Came,
     trace: Option<Box<trace::Active>>,
 }
 
 fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let inner = &node.inner;
-    let Some(Begun { generation, mut body, inbox, trace }) = begin(inner, index, spare) else {
+    let Some(Begun { generation, mut body, came, trace }) = begin(inner, index, spare) else {
         return;
     };
     let place = Place { index, generation };
-    let mut batch = Batch { inbox, handled: Handled::default() };
+    let mut batch = Batch { came, handled: Handled::default() };
     let flow = stage::turn(inner, || {
-        let _traced = trace.map(|active| trace::enter(inner, active, batch.inbox.as_deref()));
+        let _traced = trace.map(|active| trace::enter(inner, active, batch.came.last()));
         let (waker, now) = (&mut spare.waker, spare.looked);
         let mut turn = Turn { node, place, waker, spent: Spent::default(), now };
         // The body is dropped after a panic: nobody sees what it left half done.
@@ -160,24 +161,19 @@ fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
     let body = slot.body.take()?;
     slot.run = Run::Running;
     slot.woken = false;
-    let mut inbox = slot.front.take();
-    let (came, trace) = if slot.traced {
+    let (mut came, trace) = if slot.traced {
         trace::begin(inner, index, &mut slot, || spare.take(inner))
-    } else if slot.mailbox.is_empty() {
-        (None, None)
     } else {
-        (Some(slot.mailbox.take(|| spare.take(inner))), None)
+        (slot.mailbox.take(), None)
     };
-    if let Some(mut came) = came {
-        match &mut inbox {
-            Some(inbox) => {
-                inbox.append(&mut came);
-                spare.give(inner, came);
-            }
-            none => *none = Some(came),
+    if let Some(mut front) = slot.front.take() {
+        if let Some(mut newer) = came.gather(|| spare.take(inner)) {
+            front.append(&mut newer);
+            spare.give(inner, newer);
         }
+        came = Some(front).into();
     }
-    Some(Begun { generation: slot.generation, body, inbox, trace })
+    Some(Begun { generation: slot.generation, body, came, trace })
 }
 
 /// Puts the body back after a turn.
@@ -189,10 +185,10 @@ fn rest(
     flow: &Flow,
     spare: &mut Spare,
 ) {
-    let Batch { mut inbox, mut handled } = batch;
+    let Batch { came, mut handled } = batch;
+    let mut inbox = came.gather(|| spare.take(inner));
     handled.remote.iter().for_each(|owed| spare.handled.add(owed.node, owed.bytes));
-    let mut room = Vec::new();
-    let mut owed = Vec::new();
+    let (mut room, mut owed) = (Vec::new(), Vec::new());
     let after = {
         let Some(slot) = inner.table.slot(place.index) else { return };
         let mut slot = slot.lock();
@@ -323,7 +319,7 @@ fn end(
     match inner.table.remove(place.index, place.generation) {
         Some(slot) => bury(inner, place, slot, batch, reason),
         // The node was closed under its turn, and has told whom it concerns.
-        None => batch.inbox.into_iter().flat_map(|inbox| inbox.entries).for_each(discard),
+        None => batch.came.into_entries().for_each(discard),
     }
 }
 
@@ -352,8 +348,7 @@ impl Inner {
     fn end_removed(self: &Arc<Self>, place: Place, mut slot: Slot) {
         // Bodies hold the node: dropping them here ends the circle.
         discard(slot.body.take());
-        let nothing = Batch { inbox: None, handled: Handled::default() };
-        bury(self, place, slot, nothing, ExitReason::Shutdown);
+        bury(self, place, slot, Batch::default(), ExitReason::Shutdown);
     }
 }
 
@@ -369,8 +364,7 @@ pub(crate) fn bury(inner: &Arc<Inner>, place: Place, slot: Slot, batch: Batch, r
 
 /// As [`bury`], for a pid that was reserved for a process which is not to come.
 pub(crate) fn bury_unborn(inner: &Arc<Inner>, place: Place, slot: Slot) {
-    let nothing = Batch { inbox: None, handled: Handled::default() };
-    wind_up(inner, place, slot, nothing, &ExitReason::NoProcess);
+    wind_up(inner, place, slot, Batch::default(), &ExitReason::NoProcess);
     inner.ending.process_ended();
 }
 
@@ -382,9 +376,8 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
     trace::exited(inner, place, &slot, reason);
     let mut handled = HandledBytes::default();
     batch.handled.remote.iter().for_each(|owed| handled.add(owed.node, owed.bytes));
-    let rest = (!slot.mailbox.is_empty()).then(|| slot.mailbox.take(Box::default));
-    let left = [batch.inbox, slot.front.take(), rest];
-    for entry in left.into_iter().flatten().flat_map(|inbox| inbox.entries) {
+    let left = [batch.came, slot.front.take().into(), slot.mailbox.take()];
+    for entry in left.into_iter().flat_map(Came::into_entries) {
         let from = entry.from();
         if from.is_remote() {
             handled.add(from.node, entry.weight().1);

@@ -9,7 +9,7 @@ use midflight_message::Pid;
 use midflight_runtime::Instant;
 
 use crate::ExitReason;
-use crate::mailbox::Inbox;
+use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{
     CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, TOLD_WEIGHT,
 };
@@ -22,10 +22,9 @@ use crate::table::slot::Owed;
 use crate::types::TypeNo;
 
 /// What a process has before it in one turn.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Batch {
-    /// `None`: nothing has come.
-    pub(crate) inbox: Option<Box<Inbox>>,
+    pub(crate) came: Came,
     pub(crate) handled: Handled,
 }
 
@@ -39,6 +38,7 @@ pub(crate) struct Handled {
 }
 
 impl Handled {
+    #[inline]
     pub(crate) fn add(&mut self, from: Sender, (messages, bytes): (u32, u32)) {
         self.messages += messages;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -47,12 +47,16 @@ impl Handled {
         if messages == 0 || (messages, bytes) == TOLD_WEIGHT || !from.is_remote() {
             return;
         }
-        match self.remote.iter_mut().find(|owed| owed.node == from.node) {
+        self.owe(Owed { node: from.node, messages, bytes });
+    }
+
+    fn owe(&mut self, more: Owed) {
+        match self.remote.iter_mut().find(|owed| owed.node == more.node) {
             Some(owed) => {
-                owed.messages += messages;
-                owed.bytes = owed.bytes.saturating_add(bytes);
+                owed.messages += more.messages;
+                owed.bytes = owed.bytes.saturating_add(more.bytes);
             }
-            None => self.remote.push(Owed { node: from.node, messages, bytes }),
+            None => self.remote.push(more),
         }
     }
 
@@ -73,19 +77,16 @@ impl Handled {
         }
     }
 
+    /// Whether there is nothing to tell.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.messages == 0 && self.bytes == 0 && self.notices == 0 && self.remote.is_empty()
+    }
+
     pub(crate) fn merge(&mut self, other: &mut Self) {
         self.messages += std::mem::take(&mut other.messages);
         self.bytes = self.bytes.saturating_add(std::mem::take(&mut other.bytes));
         self.notices += std::mem::take(&mut other.notices);
-        for owed in other.remote.drain(..) {
-            match self.remote.iter_mut().find(|mine| mine.node == owed.node) {
-                Some(mine) => {
-                    mine.messages += owed.messages;
-                    mine.bytes = mine.bytes.saturating_add(owed.bytes);
-                }
-                None => self.remote.push(owed),
-            }
-        }
+        other.remote.drain(..).for_each(|owed| self.owe(owed));
     }
 }
 
@@ -155,23 +156,31 @@ pub enum Delivery<'a> {
 pub struct Origin(pub(crate) Sender);
 
 impl Batch {
+    pub(crate) const NOTHING: Self = Self {
+        came: Came::NOTHING,
+        handled: Handled { messages: 0, bytes: 0, notices: 0, remote: Vec::new() },
+    };
+
     /// Takes the oldest.
     pub fn take_next(&mut self) -> Option<Delivery<'_>> {
-        let inbox = self.inbox.as_mut()?;
-        let entry = inbox.remove(0)?;
+        let entry = self.came.pop()?;
+        self.delivery(entry)
+    }
+
+    fn delivery(&mut self, entry: Envelope) -> Option<Delivery<'_>> {
         self.handled.add(entry.from(), entry.weight());
         Some(match entry {
             Envelope::Value { from, value } | Envelope::Told { from, value } => {
                 message(from, View::Value(value), None)
             }
             Envelope::Small { from, port, ty, start, len } if port != 0 => {
-                stray(from, port, View::Bytes(ty, inbox.small(start, len)))
+                stray(from, port, View::Bytes(ty, self.came.small(start, len)))
             }
             Envelope::Port { from, value } => {
                 stray(from, value.port().unwrap_or_default(), View::Value(value))
             }
             Envelope::Small { from, ty, start, len, .. } => {
-                message(from, View::Bytes(ty, inbox.small(start, len)), None)
+                message(from, View::Bytes(ty, self.came.small(start, len)), None)
             }
             Envelope::Parcel { from, parcel } => match *parcel {
                 Parcel::Notice(value) => message(from, View::Value(value), None),
@@ -195,18 +204,14 @@ impl Batch {
 
     /// Takes the oldest reply or exit; everything else stays, in order.
     pub fn take_urgent(&mut self) -> Option<Delivery<'_>> {
-        let entries = &mut self.inbox.as_mut()?.entries;
-        let at = entries.iter().position(Envelope::is_signal)?;
-        let entry = entries.remove(at)?;
-        entries.push_front(entry);
-        self.take_next()
+        let entry = self.came.pop_where(Envelope::is_signal)?;
+        self.delivery(entry)
     }
 
     /// Takes the oldest demand to end; everything else stays, in order.
     pub fn take_exit(&mut self) -> Option<ExitReason> {
-        let entries = &mut self.inbox.as_mut()?.entries;
-        let at = entries.iter().position(Envelope::is_exit)?;
-        let Envelope::Parcel { parcel, .. } = entries.remove(at)? else { return None };
+        let exit = self.came.pop_where(Envelope::is_exit)?;
+        let Envelope::Parcel { parcel, .. } = exit else { return None };
         let Parcel::Exit { reason, .. } = *parcel else { return None };
         Some(reason)
     }
@@ -214,7 +219,7 @@ impl Batch {
     /// Whether anything is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inbox.as_ref().is_none_or(|inbox| inbox.entries.is_empty())
+        self.came.is_empty()
     }
 }
 

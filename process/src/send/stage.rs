@@ -25,16 +25,18 @@ const BYTES_MAX: usize = 64 * 1_024;
 const LARGE_MAX: usize = 1 << 20;
 
 thread_local! {
+    /// The node whose turn is under way on this thread; whoever runs it writes at its end. Another
+    /// node of the same program does not gather here meanwhile.
+    static TURN_OF: Cell<Option<NodeId>> = const { Cell::new(None) };
     static STAGE: RefCell<Stage> = const { RefCell::new(Stage::new()) };
+    /// Whether anything is staged: most turns only look here.
+    static STAGED: Cell<bool> = const { Cell::new(false) };
     /// Where a frame is encoded before the stage is touched: the author's code runs then, which may
     /// panic, or send.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 struct Stage {
-    /// The node whose turn is under way on this thread; whoever runs it writes at its end. Another
-    /// node of the same program does not gather here meanwhile.
-    turn_of: Option<NodeId>,
     peer: Option<Arc<Peer>>,
     bytes: Vec<u8>,
     frames: Vec<Frame>,
@@ -87,14 +89,7 @@ pub(crate) enum NotStaged {
 
 impl Stage {
     const fn new() -> Self {
-        Self {
-            turn_of: None,
-            peer: None,
-            bytes: Vec::new(),
-            frames: Vec::new(),
-            large: 0,
-            account: None,
-        }
+        Self { peer: None, bytes: Vec::new(), frames: Vec::new(), large: 0, account: None }
     }
 
     /// Adds an encoded frame, if there is credit for it.
@@ -126,12 +121,13 @@ impl Stage {
         peer.accounts.take((place, account), size, peer.window)
     }
 
-    /// Adds a frame, and writes what there is where that is due.
+    /// Adds a frame, and writes what there is where that is due: at once, where no turn of the node is under way.
     fn take(
         &mut self,
         inner: &Arc<Inner>,
         peer: &Arc<Peer>,
         frame: NewFrame<'_>,
+        in_turn: bool,
     ) -> Result<(), NotStaged> {
         if self.peer.as_ref().is_some_and(|staged| !Arc::ptr_eq(staged, peer)) {
             self.write(inner);
@@ -143,7 +139,7 @@ impl Stage {
         let full = self.frames.len() >= FRAMES_MAX
             || self.bytes.len() >= BYTES_MAX
             || self.large >= LARGE_MAX;
-        if full || self.turn_of.is_none() {
+        if full || !in_turn {
             self.write(inner);
         }
         Ok(())
@@ -223,13 +219,16 @@ pub(crate) fn stage(
         large
     };
     let frame = NewFrame { lane, ty, credit, large, context, head: &head };
-    let staged = STAGE.with_borrow_mut(|stage| {
-        if stage.turn_of.is_none_or(|id| id == inner.id) {
-            stage.take(inner, peer, frame)
-        } else {
-            Stage::new().take(inner, peer, frame)
-        }
-    });
+    let turn_of = TURN_OF.get();
+    let staged = if turn_of.is_none_or(|id| id == inner.id) {
+        STAGE.with_borrow_mut(|stage| {
+            let staged = stage.take(inner, peer, frame, turn_of.is_some());
+            STAGED.set(stage.peer.is_some());
+            staged
+        })
+    } else {
+        Stage::new().take(inner, peer, frame, false)
+    };
     if head.capacity() <= BYTES_MAX {
         SCRATCH.set(head);
     }
@@ -237,24 +236,25 @@ pub(crate) fn stage(
 }
 
 /// Runs a turn of a process of this node: what it stages is written when it ends.
+#[inline]
 pub(crate) fn turn<T>(inner: &Arc<Inner>, turn: impl FnOnce() -> T) -> T {
-    STAGE.with_borrow_mut(|stage| stage.turn_of = Some(inner.id));
+    TURN_OF.set(Some(inner.id));
     let output = turn();
-    STAGE.with_borrow_mut(|stage| {
-        stage.turn_of = None;
-        if stage.peer.is_some() {
-            stage.write(inner);
-        }
-    });
+    TURN_OF.set(None);
+    if STAGED.replace(false) {
+        STAGE.with_borrow_mut(|stage| stage.write(inner));
+    }
     output
 }
 
 /// The peer of this node that frames are being staged for, if it is the one with this identity:
 /// spares a look-up for each message of a run.
 pub(crate) fn current_peer(inner: &Inner, id: NodeId) -> Option<Arc<Peer>> {
+    if TURN_OF.get() != Some(inner.id) || !STAGED.get() {
+        return None;
+    }
     STAGE.with_borrow(|stage| {
-        let own = stage.turn_of == Some(inner.id);
-        let peer = stage.peer.as_ref().filter(|peer| own && peer.id == id && !peer.is_lost());
+        let peer = stage.peer.as_ref().filter(|peer| peer.id == id && !peer.is_lost());
         peer.cloned()
     })
 }

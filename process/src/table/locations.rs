@@ -26,10 +26,12 @@ pub(crate) struct Locations {
 
 impl Locations {
     /// The node on which `pid` is to be found.
+    #[inline]
     pub(crate) fn find(&self, pid: Pid) -> NodeId {
-        if !self.any.load(Ordering::Acquire) {
-            return pid.node;
-        }
+        if self.any.load(Ordering::Acquire) { self.find_moved(pid) } else { pid.node }
+    }
+
+    fn find_moved(&self, pid: Pid) -> NodeId {
         self.moved.read().get(&pid).map_or(pid.node, |location| location.node)
     }
 

@@ -7,6 +7,7 @@ use midflight_message::Pid;
 
 use crate::ExitReason;
 use crate::mailbox::Inbox;
+use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{Content, Envelope, Parcel, Subject};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
@@ -28,7 +29,7 @@ pub(crate) struct Active {
     flags: TraceFlags,
     follower: Option<Follower>,
     token: Option<TraceContext>,
-    /// Whether something has come, as the last in its inbox.
+    /// Whether something has come, as the last of its batch.
     came: bool,
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn begin(
     index: u32,
     slot: &mut Slot,
     spare: impl FnOnce() -> Box<Inbox>,
-) -> (Option<Box<Inbox>>, Option<Box<Active>>) {
+) -> (Came, Option<Box<Active>>) {
     let pid = inner.local_pid(Place { index, generation: slot.generation });
     let (mut inbox, mut mark, mut weight) = (None, None, 0);
     if !slot.mailbox.is_empty() {
@@ -64,7 +65,7 @@ pub(crate) fn begin(
     if tracing.is_over() {
         slot.traced = false;
         slot.rare().trace = None;
-        return (inbox, None);
+        return (inbox.into(), None);
     }
     let active = Active {
         pid,
@@ -73,7 +74,7 @@ pub(crate) fn begin(
         token: tracing.token,
         came: inbox.is_some(),
     };
-    (inbox, Some(Box::new(active)))
+    (inbox.into(), Some(Box::new(active)))
 }
 
 /// A turn under way.
@@ -90,11 +91,11 @@ impl Drop for Entered {
 
 /// Goes on with what [`begin`] has begun, without any lock: says what has come.
 #[cold]
-pub(crate) fn enter(inner: &Arc<Inner>, active: Box<Active>, inbox: Option<&Inbox>) -> Entered {
+pub(crate) fn enter(inner: &Arc<Inner>, active: Box<Active>, last: Option<&Envelope>) -> Entered {
     let trace = active.token.map(|token| tracing::field::display(token.trace));
     let span = tracing::info_span!(target: TARGET, "turn", pid = %active.pid, trace);
     let span = span.entered();
-    let entry = inbox.filter(|_| active.came).and_then(|inbox| inbox.entries.back());
+    let entry = last.filter(|_| active.came);
     if active.shows(TraceFlags::RECEIVE, active.token)
         && let Some(entry) = entry
         && let Some(message) = message(inner, entry)
