@@ -92,12 +92,16 @@ impl Context {
     #[inline]
     fn try_send_to<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
         let inner = &self.node.inner;
-        let route = inner.route(to);
-        if let Route::Remote(peer, place) = &route {
-            return inner.send_remote_ref(self.place, peer, *place, None, message);
-        }
-        let content = Content::Value(Box::new(message));
-        let sent = inner.send_by(route, self.place, Kind::Message, content);
+        let sent = match inner.route(to) {
+            Route::Local(place) => inner.send_moved(self.place, place, Box::new(message)),
+            Route::Remote(peer, place) => {
+                return inner.send_remote_ref(self.place, &peer, place, None, message);
+            }
+            route @ Route::NotConnected(_) => {
+                let content = Content::Value(Box::new(message));
+                inner.send_by(route, self.place, Kind::Message, content)
+            }
+        };
         sent.map_err(TrySendError::from_not_sent)
     }
 

@@ -4,6 +4,7 @@
 //! it encoded on the lane of the pair.
 
 pub(crate) mod account;
+mod moved;
 mod reply;
 pub(crate) mod reply_to;
 pub(crate) mod stage;

@@ -5,6 +5,7 @@
 //! the node's life.
 
 pub(crate) mod locations;
+mod room;
 pub(crate) mod slot;
 
 use std::sync::OnceLock;
@@ -19,6 +20,8 @@ use crate::scheduler::body::Body;
 use crate::table::slot::{Rare, Run, Slot};
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
+use room::Shut;
+pub(crate) use room::{NoRoom, NotDelivered, Room};
 
 const CHUNK: usize = 8_192;
 
@@ -44,30 +47,6 @@ struct Free {
 /// The table is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TableFull;
-
-/// Why something was not put into a mailbox; it is given back.
-#[derive(Debug)]
-pub(crate) enum NotDelivered {
-    Dead(Envelope),
-    Full(Envelope),
-}
-
-/// The mailbox has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoRoom;
-
-/// Bounds a local sender keeps to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) messages: u32,
-    pub(crate) bytes: u32,
-}
-
-impl Room {
-    fn has_some(self, mailbox: &Mailbox) -> bool {
-        mailbox.messages < self.messages && mailbox.bytes < self.bytes
-    }
-}
 
 impl Table {
     pub(crate) fn new(capacity: u32) -> Self {
@@ -162,24 +141,22 @@ impl Table {
         Some(old)
     }
 
-    /// The cell of a living process that has room for `entry`.
+    /// The cell of a living process that has room for one entry more.
     #[inline]
     fn admit(
         &self,
         index: u32,
         generation: u32,
-        entry: Envelope,
         room: Option<Room>,
-    ) -> Result<(MutexGuard<'_, Slot>, Envelope), NotDelivered> {
-        let Some(slot) = self.slot(index) else { return Err(NotDelivered::Dead(entry)) };
-        let slot = slot.lock();
+    ) -> Result<MutexGuard<'_, Slot>, Shut> {
+        let slot = self.slot(index).ok_or(Shut::Dead)?.lock();
         if !slot.is(generation) {
-            return Err(NotDelivered::Dead(entry));
+            return Err(Shut::Dead);
         }
         if room.is_some_and(|room| !room.has_some(&slot.mailbox)) {
-            return Err(NotDelivered::Full(entry));
+            return Err(Shut::Full);
         }
-        Ok((slot, entry))
+        Ok(slot)
     }
 
     /// Puts `entry` into a mailbox. Answers whether the process must be put on a run queue.
@@ -191,9 +168,13 @@ impl Table {
         entry: Envelope,
         room: Option<Room>,
     ) -> Result<bool, NotDelivered> {
-        let (mut slot, entry) = self.admit(index, generation, entry, room)?;
-        slot.mailbox.push(entry, &self.pool);
-        Ok(queue(&mut slot))
+        match self.admit(index, generation, room) {
+            Ok(mut slot) => {
+                slot.mailbox.push(entry, &self.pool);
+                Ok(queue(&mut slot))
+            }
+            Err(shut) => Err(shut.gives_back(entry)),
+        }
     }
 
     /// As [`Table::deliver`], of a value for a port. `Ok(Err)`: the port is not open.
@@ -204,7 +185,10 @@ impl Table {
         entry: Envelope,
         room: Option<Room>,
     ) -> Result<Result<bool, Envelope>, NotDelivered> {
-        let (mut slot, entry) = self.admit(to.index, to.generation, entry, room)?;
+        let mut slot = match self.admit(to.index, to.generation, room) {
+            Ok(slot) => slot,
+            Err(shut) => return Err(shut.gives_back(entry)),
+        };
         let open = |rare: &Rare| rare.relations.monitors.is_open(port);
         if !slot.rare.as_deref().is_some_and(open) {
             return Ok(Err(entry));
@@ -222,7 +206,10 @@ impl Table {
         entry: Envelope,
         room: Option<Room>,
     ) -> Result<bool, NotDelivered> {
-        let (mut slot, entry) = self.admit(index, generation, entry, room)?;
+        let mut slot = match self.admit(index, generation, room) {
+            Ok(slot) => slot,
+            Err(shut) => return Err(shut.gives_back(entry)),
+        };
         slot.tracing().marked();
         let parcel = Box::new(Parcel::Mark(context));
         slot.mailbox.push(Envelope::Parcel { from: Sender::NOBODY, parcel }, &self.pool);

@@ -27,6 +27,7 @@ impl Came {
     }
 
     /// All entries, oldest first.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
         self.first.iter().chain(self.rest.iter().flat_map(|rest| &rest.entries))
     }
@@ -46,6 +47,11 @@ impl Came {
         self.first.take().or_else(|| self.rest.as_mut()?.remove(0))
     }
 
+    /// Takes the oldest, if it lay in the cell and is something that no receive takes.
+    pub(crate) fn pop_first_apart(&mut self) -> Option<Envelope> {
+        self.first.take_if(|first| first.is_apart())
+    }
+
     /// Takes the oldest that is one.
     pub(crate) fn pop_where(&mut self, is_one: impl Fn(&Envelope) -> bool) -> Option<Envelope> {
         if self.first.as_ref().is_some_and(&is_one) {
@@ -55,10 +61,18 @@ impl Came {
         rest.remove(rest.entries.iter().position(is_one)?)
     }
 
-    /// Takes the oldest, if it is a value that was moved here.
+    /// Whether something is in it that no receive takes.
+    #[inline]
+    pub(crate) fn has_apart(&self) -> bool {
+        self.first.as_ref().is_some_and(Envelope::is_apart)
+            || self.rest.as_ref().is_some_and(|rest| rest.entries.iter().any(Envelope::is_apart))
+    }
+
+    /// Takes the oldest, if it is a value that a process of this node has moved here.
     #[inline]
     pub(crate) fn pop_value(&mut self) -> Option<(Sender, Box<dyn Value>)> {
-        let is_value = |entry: &Envelope| matches!(entry, Envelope::Value { .. });
+        let is_value =
+            |entry: &Envelope| matches!(entry, Envelope::Value { from, .. } if !from.is_remote());
         let oldest = match &self.first {
             Some(_) => self.first.take_if(|first| is_value(first)),
             None => {

@@ -45,6 +45,7 @@ impl Sender {
     }
 
     /// The dead letter that was sent again.
+    #[inline]
     pub(crate) fn letter(self) -> Option<LetterId> {
         let number = u64::from(self.index) << 32 | u64::from(self.generation);
         LetterId::new(number).filter(|_| self.node == Self::AGAIN)

@@ -37,7 +37,10 @@ pub(crate) fn downcast<M: Any>(value: Box<dyn Value>) -> Result<Box<M>, Box<dyn 
         return Err(value);
     }
     let any: Box<dyn Any> = value;
-    any.downcast().map_err(|_| unreachable!("its type has just been asked for"))
+    match any.downcast() {
+        Ok(message) => Ok(message),
+        Err(_) => unreachable!("its type has just been asked for"),
+    }
 }
 
 impl<M: Message> Value for M {

@@ -158,12 +158,17 @@ impl Inner {
     }
 
     /// The pid of a sender; `None` for one outside any process.
+    #[inline]
     pub(crate) fn pid(&self, sender: Sender) -> Option<Pid> {
-        let node = match sender.node {
-            0 => self.id,
-            number => self.numbers.node(number)?,
-        };
-        let pid = Pid { node, index: sender.index, generation: sender.generation };
+        if sender.node != 0 {
+            return self.remote_pid(sender);
+        }
+        Some(self.local_pid(sender.place())).filter(|pid| pid.index != Place::NOBODY.index)
+    }
+
+    fn remote_pid(&self, sender: Sender) -> Option<Pid> {
+        let Sender { node, index, generation } = sender;
+        let pid = Pid { node: self.numbers.node(node)?, index, generation };
         (pid.index != Place::NOBODY.index).then_some(pid)
     }
 

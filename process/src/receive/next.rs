@@ -56,7 +56,7 @@ impl<T, C: Clauses<T>> Receive<'_, T, C> {
     ) -> Option<Found> {
         let inner = &self.context.node.inner;
         let passes = |from| held.is_none_or(|held| !held.holds(from));
-        let mut arrived = self.context.shared.lock_all();
+        let mut arrived = self.context.shared.lock_all(&inner.table.pool);
         let Arrived { inbox, front, aside, handled, .. } = &mut *arrived;
         if *front > *seen
             && let Some(aside) = aside

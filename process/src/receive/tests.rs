@@ -10,6 +10,7 @@ use midflight_transport_inmem::Hub;
 use serde::{Deserialize, Serialize};
 
 use super::next::EXAMINED;
+use crate::scheduler::function::LOCKED;
 use crate::{Context, Limits, Node, Received};
 
 thread_local! {
@@ -84,6 +85,34 @@ fn with_unwanted<F: Future<Output = ()> + Send + 'static>(
         })
         .unwrap();
     }
+}
+
+#[test]
+fn what_is_received_in_the_turn_it_came_with_takes_no_lock() {
+    const ROUNDS: u64 = 1_000;
+    let sim = SimRuntime::new(0);
+    let (hub, runtime) = (Hub::new(0), sim.handle());
+    sim.run(1_000_000, async move {
+        let node =
+            Node::builder("a").start(&hub.transport(runtime.clone()), runtime).await.unwrap();
+        let echo = node.spawn("echo", async |cx: Context| {
+            loop {
+                let received = cx.receive_one::<u64>().await;
+                cx.send(received.from.unwrap(), received.message).await.unwrap();
+            }
+        });
+        let echo = echo.unwrap();
+        let asks = node.run("asks", move |cx: Context| async move {
+            for round in 0..ROUNDS {
+                cx.send(echo, round).await.unwrap();
+                assert_eq!(cx.expect::<u64>().await, round);
+            }
+        });
+        LOCKED.take();
+        asks.await.unwrap();
+    })
+    .unwrap();
+    assert!(LOCKED.take() < ROUNDS / 100);
 }
 
 #[test]

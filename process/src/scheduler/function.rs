@@ -18,9 +18,9 @@ use crate::calls::Asked;
 use crate::channel::ports::{Ports, Stray};
 use crate::channel::refuse_strays;
 use crate::info::Unreceived;
-use crate::mailbox::Inbox;
 use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal};
+use crate::mailbox::{Inbox, InboxPool};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::receive::shelf::Shelf;
@@ -44,8 +44,16 @@ pub(crate) struct Shared {
     polls: AtomicU32,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has had in hand what has arrived at a process.
+    pub(crate) static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 impl Shared {
     pub(crate) fn lock(&self) -> InHand<'_> {
+        #[cfg(test)]
+        LOCKED.set(LOCKED.get() + 1);
         InHand { keeps: &self.keeps, arrived: self.arrived.lock() }
     }
 
@@ -173,13 +181,18 @@ impl Arrived {
     }
 
     /// Takes over what has come. Answers why the process is to end, if it is.
-    pub(super) fn take(&mut self, came: &mut Came) -> Option<ExitReason> {
-        let mut newer = std::mem::take(came).gather(Box::default)?;
-        let reason = if newer.entries.iter().any(Envelope::is_apart) {
-            self.take_apart(&mut newer)
-        } else {
-            None
-        };
+    pub(super) fn take(&mut self, came: &mut Came, pool: &InboxPool) -> Option<ExitReason> {
+        let message = self.front + self.inbox.as_ref().map_or(0, |i| i.entries.len() as u64);
+        let mut reason = None;
+        // A reply alone needs no buffer.
+        if let Some(first) = came.pop_first_apart() {
+            reason = self.take_apart(message, first, &[]);
+        }
+        let Some(mut newer) = std::mem::take(came).gather(|| pool.take()) else { return reason };
+        if newer.entries.iter().any(Envelope::is_apart) {
+            let later = self.take_all_apart(message, &mut newer);
+            reason = reason.or(later);
+        }
         match &mut self.inbox {
             Some(inbox) => {
                 inbox.append(&mut newer);
@@ -191,39 +204,45 @@ impl Arrived {
     }
 
     /// Takes the replies, the values for ports, and the first demand to end; the others stay, in
-    /// order.
-    fn take_apart(&mut self, came: &mut Inbox) -> Option<ExitReason> {
+    /// order, of which the first has this number.
+    fn take_all_apart(&mut self, mut message: u64, came: &mut Inbox) -> Option<ExitReason> {
         let mut reason = None;
-        let mut message = self.front + self.inbox.as_ref().map_or(0, |i| i.entries.len() as u64);
         for _ in 0..came.entries.len() {
             let Some(entry) = came.entries.pop_front() else { break };
-            if !entry.is_apart() {
+            if entry.is_apart() {
+                came.let_go(&entry);
+                let later = self.take_apart(message, entry, &came.segment);
+                reason = reason.or(later);
+            } else {
                 message += 1;
                 came.entries.push_back(entry);
-                continue;
-            }
-            if !entry.is_signal() {
-                came.let_go(&entry);
-                self.take_value(message, entry, &came.segment);
-                continue;
-            }
-            let Envelope::Parcel { parcel, .. } = entry else { continue };
-            match *parcel {
-                // A reply that comes after its deadline has no caller any more.
-                Parcel::Reply { call, result } => {
-                    if let Some(asked) = self.calls.get_mut(&call) {
-                        asked.reply = Some(result);
-                    } else if let Some(aside) = &mut self.aside
-                        && let Some(caller) = aside.relays.remove(&call)
-                    {
-                        aside.relayed.push((caller, result));
-                    }
-                }
-                Parcel::Exit { reason: first, .. } => reason = reason.or(Some(first)),
-                _ => {}
             }
         }
         reason
+    }
+
+    /// Takes something that is no message, and came before the one with this number.
+    fn take_apart(&mut self, message: u64, entry: Envelope, segment: &[u8]) -> Option<ExitReason> {
+        if !entry.is_signal() {
+            self.take_value(message, entry, segment);
+            return None;
+        }
+        let Envelope::Parcel { parcel, .. } = entry else { return None };
+        match *parcel {
+            // A reply that comes after its deadline has no caller any more.
+            Parcel::Reply { call, result } => {
+                if let Some(asked) = self.calls.get_mut(&call) {
+                    asked.reply = Some(result);
+                } else if let Some(aside) = &mut self.aside
+                    && let Some(caller) = aside.relays.remove(&call)
+                {
+                    aside.relayed.push((caller, result));
+                }
+                None
+            }
+            Parcel::Exit { reason, .. } => Some(reason),
+            _ => None,
+        }
     }
 
     /// Sorts a value to its port.
@@ -305,7 +324,7 @@ impl FunctionBody {
         let came = !batch.is_empty();
         let (told_to_end, errands) = {
             let mut arrived = self.shared.lock();
-            let told_to_end = arrived.take(&mut batch.came);
+            let told_to_end = arrived.take(&mut batch.came, &turn.node.inner.table.pool);
             // Whoever is woken for nothing would have the process woken once more, and so on.
             (told_to_end, if came { arrived.errands() } else { Errands::default() })
         };
@@ -327,7 +346,7 @@ impl Body for FunctionBody {
         let came = !batch.is_empty();
         self.shared.polls.store(self.shared.polls().wrapping_add(1), Ordering::Relaxed);
         let mut told_to_end = None;
-        if self.shared.keeps() || batch.came.iter().any(Envelope::is_apart) {
+        if self.shared.keeps() || batch.came.has_apart() {
             told_to_end = self.arrives(batch, turn);
         }
         let polled = match told_to_end {

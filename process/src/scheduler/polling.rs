@@ -11,21 +11,32 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use crate::mailbox::InboxPool;
+use crate::mailbox::came::Came;
 use crate::mailbox::envelope::Sender;
 use crate::mailbox::value::Value;
 use crate::peer::push_waker;
 use crate::scheduler::function::{InHand, Shared};
 use crate::scheduler::turn::Batch;
-use crate::send::MOVED_WEIGHT;
+
+/// The process that is being polled on a thread.
+#[derive(Clone, Copy)]
+struct Polled {
+    /// It, and the waker it is polled with, by where they lie.
+    shared: usize,
+    waker: usize,
+    /// Whether a receive of it has found nothing, and waits.
+    receives: bool,
+    /// How many it has taken of what has come with this turn.
+    taken: u32,
+}
+
+const NOBODY: Polled = Polled { shared: 0, waker: 0, receives: false, taken: 0 };
 
 thread_local! {
-    /// The process that is being polled on this thread, and the waker it is polled with, by where
-    /// they lie.
-    static POLLED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-    /// Whether a receive of it has found nothing, and waits.
-    static RECEIVES: Cell<bool> = const { Cell::new(false) };
-    /// What has come for it that nobody has looked at, and what was taken of that.
-    static FRESH: RefCell<Batch> = const { RefCell::new(Batch::NOTHING) };
+    static POLLED: Cell<Polled> = const { Cell::new(NOBODY) };
+    /// What has come for it that nobody has looked at.
+    static FRESH: RefCell<Came> = const { RefCell::new(Came::NOTHING) };
 }
 
 /// What a receive finds on top.
@@ -40,7 +51,7 @@ pub(crate) enum Fresh {
 
 /// The process that is being polled waits for a message or a value.
 pub(crate) fn receives() {
-    RECEIVES.set(true);
+    POLLED.set(Polled { receives: true, ..POLLED.get() });
 }
 
 fn data(waker: &Waker) -> usize {
@@ -61,23 +72,26 @@ impl Shared {
         batch: &mut Batch,
         poll: impl FnOnce() -> T,
     ) -> (T, bool) {
-        let before = (POLLED.replace((self.address(), data(waker))), RECEIVES.replace(false));
-        FRESH.with_borrow_mut(|fresh| std::mem::swap(fresh, batch));
-        let polled = poll();
-        FRESH.with_borrow_mut(|fresh| std::mem::swap(fresh, batch));
-        POLLED.set(before.0);
-        (polled, RECEIVES.replace(before.1))
+        let polled = Polled { shared: self.address(), waker: data(waker), ..NOBODY };
+        let before = POLLED.replace(polled);
+        FRESH.with_borrow_mut(|fresh| std::mem::swap(fresh, &mut batch.came));
+        let output = poll();
+        FRESH.with_borrow_mut(|fresh| std::mem::swap(fresh, &mut batch.came));
+        let Polled { receives, taken, .. } = POLLED.replace(before);
+        batch.handled.add_moved(taken);
+        (output, receives)
     }
 
     /// Takes the oldest of all there is, where that can be told without a lock.
     #[inline]
     pub(crate) fn take_fresh(self: &Arc<Self>) -> Fresh {
-        if !self.is_polled() {
+        let polled = POLLED.get();
+        if polled.shared != self.address() {
             return Fresh::Unsure;
         }
-        FRESH.with_borrow_mut(|fresh| match fresh.came.pop_value() {
+        FRESH.with_borrow_mut(|fresh| match fresh.pop_value() {
             Some((from, value)) => {
-                fresh.handled.add(from, MOVED_WEIGHT);
+                POLLED.set(Polled { taken: polled.taken + 1, ..polled });
                 Fresh::Value(from, value)
             }
             None if fresh.is_empty() && !self.keeps() => Fresh::Nothing,
@@ -87,20 +101,19 @@ impl Shared {
 
     /// Puts back what was taken last.
     pub(crate) fn put_fresh_back(&self, from: Sender, value: Box<dyn Value>) {
-        FRESH.with_borrow_mut(|fresh| {
-            fresh.handled.undo(from, MOVED_WEIGHT);
-            fresh.came.put_back(from, value);
-        });
+        let polled = POLLED.get();
+        POLLED.set(Polled { taken: polled.taken - 1, ..polled });
+        FRESH.with_borrow_mut(|fresh| fresh.put_back(from, value));
     }
 
     /// All that has come, under its lock.
-    pub(crate) fn lock_all(self: &Arc<Self>) -> InHand<'_> {
+    pub(crate) fn lock_all(self: &Arc<Self>, pool: &InboxPool) -> InHand<'_> {
         let mut arrived = self.lock();
         if self.is_polled() {
             FRESH.with_borrow_mut(|fresh| {
                 if !fresh.is_empty() {
                     // It has no demand to end in it: that would have been seen to.
-                    arrived.take(&mut fresh.came);
+                    arrived.take(fresh, pool);
                 }
             });
         }
@@ -109,12 +122,13 @@ impl Shared {
 
     /// Whether the process is being polled on this thread, by whatever waker.
     pub(crate) fn is_polled(self: &Arc<Self>) -> bool {
-        POLLED.get().0 == self.address()
+        POLLED.get().shared == self.address()
     }
 
     /// Whether whoever is polled with `cx` is polled again whenever something has come.
     pub(crate) fn is_own(self: &Arc<Self>, cx: &Context<'_>) -> bool {
-        POLLED.get() == (self.address(), data(cx.waker()))
+        let Polled { shared, waker, .. } = POLLED.get();
+        (shared, waker) == (self.address(), data(cx.waker()))
     }
 
     /// Sees that whoever is polled with `cx` is polled again when something has come. Called with

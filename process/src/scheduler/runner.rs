@@ -218,7 +218,9 @@ fn rest(
         }
         After::Removed(body) => discard(body),
     }
-    room.into_iter().for_each(Waker::wake);
+    if !room.is_empty() {
+        room.into_iter().for_each(Waker::wake);
+    }
     give_credit(inner, place, &owed);
 }
 

@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::scheduler::pace::{Pace, Spent};
+use crate::send::MOVED_WEIGHT;
 use crate::table::slot::Owed;
 use crate::types::TypeNo;
 
@@ -58,6 +59,14 @@ impl Handled {
             }
             None => self.remote.push(more),
         }
+    }
+
+    /// As [`add`](Self::add), of so many values that processes of this node have moved.
+    #[inline]
+    pub(crate) const fn add_moved(&mut self, count: u32) {
+        let (messages, bytes) = MOVED_WEIGHT;
+        self.messages += count * messages;
+        self.bytes = self.bytes.saturating_add(count.saturating_mul(bytes));
     }
 
     /// Takes back what [`add`](Self::add) added.
@@ -156,11 +165,6 @@ pub enum Delivery<'a> {
 pub struct Origin(pub(crate) Sender);
 
 impl Batch {
-    pub(crate) const NOTHING: Self = Self {
-        came: Came::NOTHING,
-        handled: Handled { messages: 0, bytes: 0, notices: 0, remote: Vec::new() },
-    };
-
     /// Takes the oldest.
     pub fn take_next(&mut self) -> Option<Delivery<'_>> {
         let entry = self.came.pop()?;
