@@ -240,3 +240,32 @@ async fn a_rollback_goes_back_and_the_history_says_so() {
         "{shown}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_chosen_at_the_push_and_status_says_what_became_of_each_version() {
+    let a = NodeProcess::start("a", &[]).await;
+    let at = ["--node", a.address.as_str()];
+    let push = async |example: &str, policy: &str| {
+        let bundle = bundle(example).await;
+        let push = ["push", bundle.to_str().unwrap(), "--wait", "--policy", policy];
+        run(&[&push[..], &at].concat()).await
+    };
+    push("counter-v1", "sometimes").await.expect(2, &["migrate", "keep", "drain", "erlang"]);
+    push("counter-v1", "migrate").await.expect(0, &[]);
+    run(&[&["start", "counter", "--count", "3"][..], &at].concat()).await.expect(0, &[]);
+    push("counter-v2", "keep").await.expect(0, &[]);
+    let states = async || {
+        let status = a.status(&[]).await;
+        let versions = status["versions"].as_array().unwrap().clone();
+        let state = |version: &serde_json::Value| {
+            (version["state"].as_str().unwrap().to_owned(), version["processes"].as_u64().unwrap())
+        };
+        versions.iter().map(state).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, [("kept".to_owned(), 3), ("current".to_owned(), 0)]);
+    push("counter-v2", "migrate").await.expect(0, &[]);
+    assert_eq!(states().await, [("retiring".to_owned(), 0), ("current".to_owned(), 3)]);
+    let text = run(&[&["status"][..], &at].concat()).await.expect(0, &[]).stdout;
+    assert!(text.contains("counter v1 is retired when these are over: <"), "{text}");
+    assert!(text.contains("(probation)"), "{text}");
+}
