@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, dead_letters, demo, history, inspect, new, node, ps, push, rollback,
+    build, certs, check, dead_letters, demo, history, inspect, new, node, ps, push, rollback, sign,
     start, status, top, trace, watch,
 };
 
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     New(new::Args),
     /// Makes a bundle of a crate
     Build(build::Args),
+    /// Puts a signature on a bundle, beside those it has
+    Sign(sign::Args),
     /// Shows what is in a bundle
     Inspect(inspect::Args),
     /// Says whether a bundle may take the place of another, and whether there is a way back

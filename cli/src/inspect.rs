@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use midflight_dsu::bundle::{Bundle, PanicStrategy};
-use midflight_dsu::signature::{PublicKey, Signature, TrustedKeys};
+use midflight_dsu::bundle::PanicStrategy;
 use midflight_runtime::Handle;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
 use crate::output;
@@ -25,7 +26,8 @@ pub(crate) async fn run(runtime: &Handle, args: Args) -> Result<(), Error> {
     let file = BundleFile::read(runtime, &args.file, false).await?;
     let value = as_json(&file);
     output::either(args.json, &value, || for_people(&file))?;
-    let bad = file.bundle.signatures().iter().find(|signature| !fits(&file.bundle, signature));
+    let bad =
+        file.bundle.signatures().iter().find(|signature| !signature.fits(file.bundle.address()));
     match bad {
         Some(signature) => Err(Error::Wrong(format!(
             "the signature by {} does not fit the bundle: it was changed after signing",
@@ -35,18 +37,21 @@ pub(crate) async fn run(runtime: &Handle, args: Args) -> Result<(), Error> {
     }
 }
 
-/// Whether a signature is good for the bundle; whether its key is trusted is for each node to say.
-fn fits(bundle: &Bundle, signature: &Signature) -> bool {
-    let Ok(key) = signature.key.parse::<PublicKey>() else { return false };
-    let keys: TrustedKeys = [key].into_iter().collect();
-    keys.verify(bundle.address(), std::slice::from_ref(signature)).is_ok()
+/// Until when a signature is good, for people.
+pub(crate) fn until(expires: Option<u64>) -> String {
+    let Some(expires) = expires else { return "for ever".to_owned() };
+    let at =
+        i64::try_from(expires).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    let text = at.and_then(|at| at.format(&Rfc3339).ok());
+    format!("until {}", text.unwrap_or_else(|| format!("{expires} s after 1970 began")))
 }
 
 fn as_json(file: &BundleFile) -> Value {
     let manifest = file.bundle.manifest();
-    let signatures = file.bundle.signatures().iter();
-    let signatures: Vec<_> =
-        signatures.map(|s| json!({ "key": s.key, "good": fits(&file.bundle, s) })).collect();
+    let (address, signatures) = (file.bundle.address(), file.bundle.signatures().iter());
+    let signatures: Vec<_> = signatures
+        .map(|s| json!({ "key": s.key, "good": s.fits(address), "expires": s.expires }))
+        .collect();
     let libraries: Vec<_> = manifest
         .libraries
         .iter()
@@ -106,7 +111,8 @@ fn for_people(file: &BundleFile) -> String {
         text.push_str(&format!("library    {} · {kib} KiB\n", library.target));
     }
     for signature in file.bundle.signatures() {
-        let word = if fits(&file.bundle, signature) { "good" } else { "DOES NOT FIT" };
+        let fits = signature.fits(file.bundle.address());
+        let word = if fits { until(signature.expires) } else { "DOES NOT FIT".to_owned() };
         text.push_str(&format!("signed by  {} · {word}\n", signature.key));
     }
     for behaviour in &manifest.behaviours {

@@ -30,6 +30,7 @@ mod roles;
 mod rollback;
 mod sdk;
 mod secret;
+mod sign;
 mod signals;
 mod start;
 mod status;
@@ -81,6 +82,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Node(args) => node::run(runtime, args).await,
         Command::New(args) => new::run(args),
         Command::Build(args) => build::run(runtime, args).await,
+        Command::Sign(args) => sign::run(runtime, args).await,
         Command::Inspect(args) => inspect::run(&runtime, args).await,
         Command::Check(args) => check::run(&runtime, args).await,
         Command::Push(args) => push::run(runtime, args).await,

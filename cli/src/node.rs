@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use midflight_dsu::signature::TrustedKeys;
 use midflight_process::{Limits, Member, Node, Secret};
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
@@ -17,7 +16,7 @@ use crate::network::{HostPort, Network};
 use crate::roles::RolesFile;
 use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
-use crate::{control, host, metrics, output, secret, user_data};
+use crate::{control, host, metrics, output, secret, trust, user_data};
 
 /// How long a node may take to say goodbye to its peers, once its processes have ended.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -59,9 +58,13 @@ pub(crate) struct Args {
     /// The folder for code [default: nodes/NAME in the user's data folder]
     #[arg(long, value_name = "DIR", env = "MIDFLIGHT_DATA")]
     data: Option<PathBuf>,
-    /// A key whose bundles the node takes: its 64 digits, or the file that holds them
-    #[arg(long, value_name = "KEY", num_args = 1..)]
+    /// A key whose bundles the node takes: its 64 digits, or the file that holds them; with =NAME,NAME… those of
+    /// these names alone, where `shop.*` stands for all that begin so
+    #[arg(long, value_name = "KEY[=NAMES]", num_args = 1..)]
     trust: Vec<TrustedKey>,
+    /// How many of the trusted keys must have signed a bundle
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    threshold: u8,
     /// Where Prometheus asks for the node's metrics, at /metrics, without saying who it is
     #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_METRICS")]
     metrics: Option<HostPort>,
@@ -116,7 +119,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     if args.trust.is_empty() {
         tracing::warn!("this node trusts no key and takes no bundles: give --trust KEY");
     }
-    let trusted: TrustedKeys = args.trust.iter().map(|key| key.0).collect();
+    let trusted = trust::keys(&args.trust, args.threshold.into())?;
     let served = async {
         let server = host::serve_code(&node, data.path.clone(), trusted)?;
         if let Some(at) = &args.metrics {

@@ -1,26 +1,61 @@
-//! A trusted key on the command line: its text, or the file that holds it.
+//! A trusted key on the command line: its text, or the file that holds it, and for which bundles.
 
 use std::fs;
 use std::str::FromStr;
 
-use midflight_dsu::signature::PublicKey;
+use midflight_dsu::signature::{PublicKey, Scope, TrustedKeys};
+
+use crate::error::Error;
 
 /// `--trust`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TrustedKey(pub(crate) PublicKey);
+#[derive(Debug, Clone)]
+pub(crate) struct TrustedKey {
+    key: PublicKey,
+    scopes: Vec<Scope>,
+}
+
+/// What a node with these flags trusts.
+pub(crate) fn keys(trusted: &[TrustedKey], threshold: usize) -> Result<TrustedKeys, Error> {
+    let mut keys = TrustedKeys::default().with_threshold(threshold);
+    for TrustedKey { key, scopes } in trusted {
+        keys = scopes.iter().fold(keys, |keys, scope| keys.and(*key, scope.clone()));
+    }
+    if !keys.is_empty() && keys.len() < threshold {
+        return Err(Error::Usage(format!(
+            "no bundle can be signed by {threshold} of {} trusted keys: give more with --trust, or a lower \
+             --threshold",
+            keys.len()
+        )));
+    }
+    Ok(keys)
+}
 
 impl FromStr for TrustedKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(key) = text.parse() {
-            return Ok(Self(key));
+        // A file may have `=` in its name; a key or a scope has none.
+        if let Ok(key) = key(text) {
+            return Ok(Self { key, scopes: vec![Scope::everything()] });
         }
-        let words = fs::read_to_string(text).map_err(|_neither| {
-            "neither 64 hexadecimal digits nor a file that holds them, such as \
-             keys/development.pub in the data folder of `midflight build`"
-                .to_owned()
-        })?;
-        words.parse().map(Self).map_err(|error| format!("the file holds no key: {error}"))
+        let Some((start, scopes)) = text.rsplit_once('=') else {
+            return key(text).map(|key| Self { key, scopes: vec![Scope::everything()] });
+        };
+        let scopes = scopes.split(',').map(|scope| {
+            scope.parse().map_err(|error: midflight_dsu::signature::ScopeError| error.to_string())
+        });
+        Ok(Self { key: key(start)?, scopes: scopes.collect::<Result<_, _>>()? })
     }
+}
+
+fn key(text: &str) -> Result<PublicKey, String> {
+    if let Ok(key) = text.parse() {
+        return Ok(key);
+    }
+    let words = fs::read_to_string(text).map_err(|_neither| {
+        "neither 64 hexadecimal digits nor a file that holds them, such as \
+         keys/development.pub in the data folder of `midflight build`"
+            .to_owned()
+    })?;
+    words.parse().map_err(|error| format!("the file holds no key: {error}"))
 }

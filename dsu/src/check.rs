@@ -4,6 +4,8 @@
 mod elf;
 mod stays;
 
+use std::time::Duration;
+
 use midflight_abi::table::{ABI_MAJOR, ABI_MINOR, MAGIC, PANIC_UNWIND, SYMBOL, TableV1};
 
 use crate::bundle::{Bundle, LibraryEntry, PanicStrategy};
@@ -129,7 +131,7 @@ pub enum CheckError {
     },
 }
 
-/// Checks a bundle for a node that takes code of `format` and trusts `keys`. Hashes were checked when the bundle was
+/// Checks a bundle for a node that takes code of `format` and trusts `keys`, at a time since the Unix epoch. Hashes were checked when the bundle was
 /// read; nothing of the bundle runs.
 ///
 /// # Errors
@@ -137,11 +139,12 @@ pub enum CheckError {
 pub fn check<'a>(
     bundle: &'a Bundle,
     keys: &TrustedKeys,
+    now: Duration,
     format: &dyn CodeFormat,
 ) -> Result<Checked<'a>, CheckError> {
     let target = format.target();
-    let signed_by = keys.verify(bundle.address(), bundle.signatures())?;
     let manifest = bundle.manifest();
+    let signed_by = keys.verify(&manifest.name, bundle.address(), bundle.signatures(), now)?;
     let (entry, library) = bundle.library(target).ok_or_else(|| CheckError::NoTarget {
         target: target.to_owned(),
         has: manifest.libraries.iter().map(|l| &*l.target).collect::<Vec<_>>().join(", "),

@@ -143,9 +143,16 @@ impl CodeServer {
         self.inner.history.lock().earlier(bundle, version).map(|(_, address)| address)
     }
 
-    /// Whether a bundle is kept here, whole.
+    /// Whether a bundle is kept here, whole and with signatures that are good now. One that is signed anew
+    /// is wanted again.
     pub async fn has(&self, address: ContentAddress) -> bool {
-        self.inner.store.bundle(address).await.is_ok()
+        let Ok(bundle) = self.inner.store.bundle(address).await else { return false };
+        let (name, signatures) = (&bundle.manifest().name, bundle.signatures());
+        self.inner.trusted.verify(name, address, signatures, self.unix_time()).is_ok()
+    }
+
+    fn unix_time(&self) -> Duration {
+        self.inner.node.runtime().unix_time()
     }
 
     /// Takes a bundle's file: reads it, checks who signed it and whether its library may run here,
@@ -158,8 +165,10 @@ impl CodeServer {
         if bundle.address() != announced {
             return Err(AcceptError::OtherBundle { announced, found: bundle.address() });
         }
-        check(&bundle, &self.inner.trusted, &*self.inner.format)?;
+        check(&bundle, &self.inner.trusted, self.unix_time(), &*self.inner.format)?;
         self.inner.store.put_bundle(&bundle).await?;
+        // The same bundle may have come with other signatures.
+        *self.inner.served.lock() = None;
         Ok(())
     }
 
@@ -190,7 +199,7 @@ impl CodeServer {
         let manifest = bundle.manifest();
         let busy = || StageError::Busy(manifest.name.clone());
         let _busy = Busy::at(inner, &manifest.name).ok_or_else(busy)?;
-        let checked = check(&bundle, &inner.trusted, &*inner.format)?;
+        let checked = check(&bundle, &inner.trusted, self.unix_time(), &*inner.format)?;
         let running = inner.versions.current(&manifest.name);
         refuse_conflicts(running.as_deref(), &manifest.description())?;
         let library = inner.store.put_library(checked.library).await?;

@@ -1,8 +1,11 @@
-//! Who vouches for a bundle: Ed25519 signatures over its content address.
+//! Who vouches for a bundle: Ed25519 signatures over its content address, and until when.
 
-use std::collections::BTreeSet;
+mod scope;
+mod trust;
+
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ed25519_dalek::Signer as _;
 use midflight_runtime::Runtime;
@@ -10,8 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::hash::ContentAddress;
 
+pub use scope::{Scope, ScopeError};
+pub use trust::{SignatureError, TrustedKeys};
+
 /// Signed in front of the address, so that no signature is ever good for anything else.
-const DOMAIN: &[u8] = b"midflight bundle signature v1\0";
+const DOMAIN: &[u8] = b"midflight bundle signature v2\0";
 /// The most signatures of one bundle.
 const SIGNATURES_MAX: usize = 16;
 
@@ -71,10 +77,12 @@ impl SigningKey {
         hex::encode(self.0.to_bytes())
     }
 
-    pub(crate) fn sign(&self, address: ContentAddress) -> Signature {
-        let signature = self.0.sign(&signed_bytes(address));
+    /// Signs a bundle, for ever or until `expires`, seconds since the Unix epoch.
+    pub(crate) fn sign(&self, address: ContentAddress, expires: Option<u64>) -> Signature {
+        let signature = self.0.sign(&signed_bytes(address, expires));
         Signature {
             key: hex::encode(self.public().0),
+            expires,
             signature: hex::encode(signature.to_bytes()),
         }
     }
@@ -103,6 +111,9 @@ pub struct Signature {
     /// The public key's text.
     #[serde(deserialize_with = "lower_hex::<32, _>")]
     pub key: String,
+    /// Until when it is good, in seconds since the Unix epoch; for ever when there is nothing. It is signed, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
     /// The signature, in 128 lower-case hexadecimal digits.
     #[serde(deserialize_with = "lower_hex::<64, _>")]
     pub signature: String,
@@ -147,80 +158,19 @@ fn lower_hex<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<Strin
     }
 }
 
-/// The keys a node trusts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedKeys {
-    keys: BTreeSet<PublicKey>,
-}
-
-impl TrustedKeys {
-    /// Whether there are none: then no bundle is taken.
+impl Signature {
+    /// Whether it is the key's own word on that bundle. Whether the key is trusted, and the signature still
+    /// good, is for each node to say.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    pub fn fits(&self, address: ContentAddress) -> bool {
+        let key = self.key.parse();
+        key.is_ok_and(|key| verify_one(&key, address, self).is_ok())
     }
 
-    /// Looks for a good signature by one of the keys.
-    ///
-    /// # Errors
-    /// [`SignatureError`]. A bad signature that claims a trusted key is an error, also next to a good
-    /// one.
-    pub fn verify(
-        &self,
-        address: ContentAddress,
-        signatures: &[Signature],
-    ) -> Result<PublicKey, SignatureError> {
-        if signatures.is_empty() {
-            return Err(SignatureError::Unsigned);
-        }
-        if signatures.len() > SIGNATURES_MAX {
-            return Err(SignatureError::TooMany);
-        }
-        let mut good = None;
-        for signature in signatures {
-            let key: PublicKey = signature.key.parse()?;
-            if self.keys.contains(&key) {
-                verify_one(&key, address, signature)?;
-                good.get_or_insert(key);
-            }
-        }
-        good.ok_or_else(|| SignatureError::Untrusted {
-            keys: signatures.iter().map(|s| s.key.clone()).collect::<Vec<_>>().join(", "),
-        })
+    /// Whether it is good no more.
+    fn has_expired(&self, now: Duration) -> bool {
+        self.expires.is_some_and(|expires| expires <= now.as_secs())
     }
-}
-
-impl FromIterator<PublicKey> for TrustedKeys {
-    fn from_iter<I: IntoIterator<Item = PublicKey>>(keys: I) -> Self {
-        Self { keys: keys.into_iter().collect() }
-    }
-}
-
-/// Why nobody trusted vouches for a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureError {
-    /// Nobody signed it.
-    #[error("the bundle is not signed")]
-    Unsigned,
-    /// Those who signed it are not trusted here.
-    #[error("the bundle is signed by {keys}, which this node does not trust")]
-    Untrusted {
-        /// The keys that signed it.
-        keys: String,
-    },
-    /// A signature does not fit the bundle.
-    #[error("the signature by {key} does not fit the bundle: it was changed after signing")]
-    Bad {
-        /// The key it claims.
-        key: PublicKey,
-    },
-    /// A key is not one.
-    #[error("the bundle is signed by what is no key")]
-    Key(#[from] KeyError),
-    /// There are more signatures than anyone checks.
-    #[error("the bundle has more than {SIGNATURES_MAX} signatures")]
-    TooMany,
 }
 
 fn verify_one(
@@ -231,11 +181,15 @@ fn verify_one(
     let bad = || SignatureError::Bad { key: *key };
     let mut bytes = [0; 64];
     hex::decode_to_slice(&signature.signature, &mut bytes).map_err(|_not_hex| bad())?;
+    let expires = signature.expires;
     let signature = ed25519_dalek::Signature::from_bytes(&bytes);
     let key = ed25519_dalek::VerifyingKey::from_bytes(&key.0).map_err(|_no_point| bad())?;
-    key.verify_strict(&signed_bytes(address), &signature).map_err(|_unfit| bad())
+    key.verify_strict(&signed_bytes(address, expires), &signature).map_err(|_unfit| bad())
 }
 
-fn signed_bytes(address: ContentAddress) -> Vec<u8> {
-    [DOMAIN, address.as_bytes().as_slice()].concat()
+/// All of one length, so that no two statements have the same bytes: `0` and a time, or `1` and none.
+fn signed_bytes(address: ContentAddress, expires: Option<u64>) -> Vec<u8> {
+    let never = [u8::from(expires.is_none())];
+    let expires = expires.unwrap_or_default().to_le_bytes();
+    [DOMAIN, address.as_bytes().as_slice(), &never, &expires].concat()
 }

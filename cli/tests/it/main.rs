@@ -14,6 +14,7 @@ mod nodes;
 mod roles;
 mod secrets;
 mod shutdown;
+mod signing;
 mod tls;
 mod tools;
 mod top;

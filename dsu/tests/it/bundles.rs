@@ -11,6 +11,8 @@ use crate::fixtures::{build_data, bundle, native};
 
 const BLOCK: usize = 512;
 
+const NOW: std::time::Duration = std::time::Duration::ZERO;
+
 fn keys() -> TrustedKeys {
     let key = development_key(&*TokioRuntime::current(), &build_data()).unwrap();
     [key.public()].into_iter().collect()
@@ -26,7 +28,7 @@ async fn what_is_written_is_read() {
     assert_eq!(read.library(TARGET), bundle.library(TARGET));
     let manifest = bundle.manifest();
     assert_eq!((manifest.name.as_str(), manifest.version, manifest.release), ("counter", 1, 1));
-    check(&bundle, &keys(), &native()).unwrap();
+    check(&bundle, &keys(), NOW, &native()).unwrap();
 }
 
 #[tokio::test]
@@ -54,7 +56,7 @@ async fn a_bundle_with_a_flipped_bit_is_refused() {
         if let Ok(read) = Bundle::read(&flipped) {
             // It reads as a bundle of another address, which nobody has signed.
             assert!(
-                check(&read, &keys, &native()).is_err(),
+                check(&read, &keys, NOW, &native()).is_err(),
                 "a bit flipped at {at} changes nothing"
             );
         }
@@ -76,7 +78,10 @@ async fn every_bit_of_the_signatures_matters() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
             if let Ok(read) = Bundle::read(&flipped) {
-                assert!(check(&read, &keys(), &native()).is_err(), "bit {bit} of the byte at {at}");
+                assert!(
+                    check(&read, &keys(), NOW, &native()).is_err(),
+                    "bit {bit} of the byte at {at}"
+                );
             }
         }
     }

@@ -1,15 +1,18 @@
 //! Who vouches for a bundle.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use midflight_abi::table::TARGET;
 use midflight_dsu::bundle::Bundle;
 use midflight_dsu::check::{CheckError, check};
 use midflight_dsu::keys::{KeyFileError, development_key, signing_key};
-use midflight_dsu::signature::{PublicKey, SignatureError, SigningKey, TrustedKeys};
+use midflight_dsu::signature::{PublicKey, Scope, SignatureError, SigningKey, TrustedKeys};
 use midflight_runtime::{SimRuntime, TokioRuntime};
 
 use crate::fixtures::{bundle, native};
+
+const NOW: Duration = Duration::from_secs(1_000);
 
 fn key(seed: u64) -> SigningKey {
     SigningKey::generate(&*SimRuntime::new(seed))
@@ -31,7 +34,7 @@ async fn a_good_signature_by_a_trusted_key_is_needed() {
     let (ours, theirs) = (key(1), key(2));
     let mut bundle = unsigned().await;
     let verdict = |bundle: &Bundle, keys: &TrustedKeys| {
-        check(bundle, keys, &native()).map(|checked| checked.signed_by)
+        check(bundle, keys, NOW, &native()).map(|checked| checked.signed_by)
     };
     assert_eq!(
         verdict(&bundle, &trusting(&[&ours])),
@@ -56,8 +59,75 @@ async fn a_signature_is_good_for_one_bundle_only() {
     manifest.release += 1;
     let library = bundle.library(TARGET).unwrap().1.to_vec();
     let other = Bundle::new(manifest, vec![library]).unwrap();
-    let error = trusting(&[&ours]).verify(other.address(), &signatures).unwrap_err();
+    let error =
+        trusting(&[&ours]).verify("counter", other.address(), &signatures, NOW).unwrap_err();
     assert_eq!(error, SignatureError::Bad { key: ours.public() });
+}
+
+fn verdict(
+    bundle: &Bundle,
+    keys: &TrustedKeys,
+    now: Duration,
+) -> Result<PublicKey, SignatureError> {
+    keys.verify(&bundle.manifest().name, bundle.address(), bundle.signatures(), now)
+}
+
+#[tokio::test]
+async fn as_many_different_keys_as_asked_for_must_have_signed() {
+    let (a, b, stranger) = (key(1), key(2), key(3));
+    let trusted = trusting(&[&a, &b]).with_threshold(2);
+    let mut bundle = unsigned().await;
+    bundle.sign(&a);
+    // Neither the same key again nor one that is not trusted makes two.
+    bundle.sign(&a);
+    bundle.sign(&stranger);
+    let too_few = Err(SignatureError::TooFew { good: 1, needed: 2 });
+    assert_eq!(verdict(&bundle, &trusted, NOW), too_few);
+    bundle.sign_until(&b, Some(NOW.as_secs()));
+    assert_eq!(verdict(&bundle, &trusted, NOW), too_few, "one that has expired does not count");
+    bundle.sign(&b);
+    assert_eq!(verdict(&bundle, &trusted, NOW), Ok(a.public()));
+    // Twice the very same signature in the file.
+    let twice = [bundle.signatures()[0].clone(), bundle.signatures()[0].clone()];
+    assert_eq!(trusted.verify("counter", bundle.address(), &twice, NOW), too_few);
+}
+
+#[tokio::test]
+async fn a_signature_is_good_until_it_expires() {
+    let ours = key(1);
+    let mut bundle = unsigned().await;
+    bundle.sign_until(&ours, Some(1_000));
+    let at = |seconds| verdict(&bundle, &trusting(&[&ours]), Duration::from_secs(seconds));
+    assert_eq!(at(999), Ok(ours.public()));
+    let expired = Err(SignatureError::Expired { key: ours.public(), expired: 1_000 });
+    assert_eq!((at(1_000), at(5_000)), (expired.clone(), expired));
+    // The time is signed, too: neither another nor none is believed.
+    for other in [None, Some(0), Some(9_000)] {
+        let mut changed = bundle.signatures().to_vec();
+        changed[0].expires = other;
+        let error = trusting(&[&ours]).verify("counter", bundle.address(), &changed, NOW);
+        assert_eq!(error, Err(SignatureError::Bad { key: ours.public() }), "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_vouches_for_the_bundles_of_its_scopes_alone() {
+    let (ours, theirs) = (key(1), key(2));
+    let scoped = |scope: &str| TrustedKeys::default().and(ours.public(), scope.parse().unwrap());
+    let mut bundle = unsigned().await;
+    bundle.sign(&ours);
+    for scope in ["counter", "cou*", "*"] {
+        assert_eq!(verdict(&bundle, &scoped(scope), NOW), Ok(ours.public()), "{scope}");
+    }
+    let error =
+        verdict(&bundle, &scoped("shop.*").and(ours.public(), "till".parse().unwrap()), NOW);
+    let (key, bundle_name, scopes) = (ours.public(), "counter".into(), "shop.*, till".into());
+    assert_eq!(error, Err(SignatureError::OutOfScope { key, bundle: bundle_name, scopes }));
+    // What it may not vouch for it does not help others to vouch for either.
+    bundle.sign(&theirs);
+    let two = scoped("shop.*").and(theirs.public(), Scope::everything()).with_threshold(2);
+    let too_few = SignatureError::TooFew { good: 1, needed: 2 };
+    assert_eq!(verdict(&bundle, &two, NOW), Err(too_few));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use midflight_dsu::bundle::Bundle;
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::history::Cause;
 use midflight_dsu::policy::Policy;
@@ -42,7 +43,10 @@ async fn push(cx: &Context, control: Pid, address: &str, file: &[u8]) -> Wanted 
 }
 
 async fn push_and_deploy(server: &CodeServer, name: &str, world: &World) -> Deployed {
-    let (bundle, file) = bundle(name, &world.key);
+    push_and_deploy_file(server, bundle(name, &world.key)).await
+}
+
+async fn push_and_deploy_file(server: &CodeServer, (bundle, file): (Bundle, Vec<u8>)) -> Deployed {
     let address = bundle.address().to_string();
     let control = server.node().whereis(CONTROL).unwrap();
     let deployed = server.node().run("operator", move |cx| async move {
@@ -138,6 +142,34 @@ fn a_rollback_brings_all_to_what_was_current_before_and_keeps_their_state() {
         assert!(matches!(forth, Deployed::Everywhere { version: 2, .. }), "{forth:?}");
         let Deployed::Refused(no) = rollback(&servers[0], Some(9)).await else { panic!("to 9?") };
         assert!(no[0].reason.contains("no version 9"), "{no:?}");
+    });
+}
+
+#[test]
+fn a_bundle_whose_signature_has_expired_is_taken_when_it_is_signed_anew() {
+    simulate(5, |world| async move {
+        let servers = cluster(&world).await;
+        let (mut signed, _) = bundle("counter-v1", &world.key);
+        let expires = world.runtime.unix_time() + MINUTE;
+        signed.sign_until(&world.key, Some(expires.as_secs()));
+        let file = signed.write().unwrap();
+        let deployed = push_and_deploy_file(&servers[0], (signed.clone(), file.clone())).await;
+        assert!(matches!(deployed, Deployed::Everywhere { .. }), "{deployed:?}");
+
+        world.runtime.sleep(2 * MINUTE).await;
+        // It runs on; but neither is it taken again nor deployed from where it lies.
+        assert_eq!(versions(&servers[1]), [(1, true, 0)]);
+        let address = signed.address();
+        assert!(!servers[0].has(address).await);
+        let staged = servers[1].stage(address).await.unwrap_err();
+        assert!(staged.to_string().contains("has expired"), "{staged}");
+        assert!(servers[2].accept(address, &file).await.is_err());
+
+        // The same address with a new signature goes to all of them.
+        signed.sign(&world.key);
+        let file = signed.write().unwrap();
+        let deployed = push_and_deploy_file(&servers[0], (signed, file)).await;
+        assert!(matches!(deployed, Deployed::Everywhere { .. }), "{deployed:?}");
     });
 }
 
