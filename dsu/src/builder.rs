@@ -129,7 +129,7 @@ fn manifest(
     facts: Facts,
     report: ProbeReport,
 ) -> Result<Manifest, BuildError> {
-    let behaviours = report.description.behaviours;
+    let midflight_abi::Description { behaviours, conversions } = report.description;
     let first = behaviours.first().ok_or(BuildError::NoBehaviours)?;
     let version = behaviours.iter().map(|b| b.code_version).max().unwrap_or_default();
     Ok(Manifest {
@@ -143,6 +143,7 @@ fn manifest(
         rustc: report.rustc,
         libraries: vec![LibraryEntry::of(TARGET, library)],
         behaviours,
+        conversions,
     })
 }
 

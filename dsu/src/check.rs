@@ -108,8 +108,8 @@ pub enum CheckError {
         /// The library's.
         theirs: u32,
     },
-    /// The table lacks what its own major demands.
-    #[error("the library's table has {theirs} bytes, ABI {ABI_MAJOR} has at least {ours}")]
+    /// The table lacks what its own major and minor demand.
+    #[error("the library's table has {theirs} bytes, its ABI has at least {ours}")]
     ShortTable {
         /// The least there can be.
         ours: u32,
@@ -164,7 +164,7 @@ pub fn check<'a>(
 /// [`CheckError`], the first reason found.
 pub fn check_library(library: &[u8], target: &str) -> Result<Facts, CheckError> {
     let at = table_offset(library, target)?;
-    let needed = at.saturating_add(u64::from(TableV1::SIZE));
+    let needed = at.saturating_add(u64::from(TableV1::size_of_minor(0)));
     let size = library.len() as u64;
     let table = usize::try_from(at).ok().and_then(|at| library.get(at..));
     let table = table.ok_or(CheckError::Truncated { size, needed })?;
@@ -209,8 +209,9 @@ pub(crate) fn check_table(head: &TableHead) -> Result<Facts, CheckError> {
     if head.abi_minor > ABI_MINOR {
         return Err(CheckError::NewerAbi { ours: ABI_MINOR, theirs: head.abi_minor });
     }
-    if head.size < TableV1::SIZE {
-        return Err(CheckError::ShortTable { ours: TableV1::SIZE, theirs: head.size });
+    let least = TableV1::size_of_minor(head.abi_minor);
+    if head.size < least {
+        return Err(CheckError::ShortTable { ours: least, theirs: head.size });
     }
     if head.panic_strategy != PANIC_UNWIND {
         return Err(CheckError::PanicAbort);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use midflight_abi::{Description, Level};
-use midflight_message::Pid;
+use midflight_message::{Pid, TypeInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckError, Facts};
@@ -135,6 +135,34 @@ pub trait Code: Debug + Send + Sync {
         state_version: u32,
         state: &[u8],
     ) -> Result<Box<dyn Instance>, CodeError>;
+
+    /// From the bytes of a value that was written as another type to those that the code's own type has there.
+    /// Only for code whose [`Description::conversions`] are known; it decides with the decoder by which functions read.
+    ///
+    /// # Errors
+    /// [`CodeError`]: `Decode` where the value cannot be read; a conversion of the author's may panic.
+    fn translate(
+        &self,
+        _behaviour: u32,
+        _reader: Reader,
+        _written: &TypeInfo,
+        _value: &[u8],
+    ) -> Result<Vec<u8>, CodeError> {
+        Err(CodeError::OwnFormOnly)
+    }
+}
+
+/// Which of a behaviour's types is to read something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// What its processes start from.
+    Start,
+    /// A message that it accepts, by its index.
+    Message(u32),
+    /// The reply to a call that it makes, by its index.
+    Reply(u32),
+    /// A state that it restores, by its version.
+    State(u32),
 }
 
 /// The behaviour of one process. After [`CodeError::Panicked`], `Stuck` or `Lost` its state is gone:
@@ -266,6 +294,9 @@ pub enum CodeError {
     /// The state was lost earlier.
     #[error("the state was lost in an earlier failure")]
     Lost,
+    /// The code was built for an earlier ABI, which had no way to read another form.
+    #[error("it reads only its own form: build it anew")]
+    OwnFormOnly,
     /// The code breaks the contract of its table.
     #[error("the code breaks its contract: {0}")]
     Contract(String),

@@ -26,7 +26,7 @@ use crate::compare::compare;
 use crate::convert::for_restoring;
 use crate::hash::ContentAddress;
 use crate::history::{Change, History};
-use crate::hosted::{self, StartError};
+use crate::hosted::{self, SavedState, StartError};
 use crate::probe::{ProbeRequest, ProbeState, StateVerdict};
 use crate::signature::TrustedKeys;
 use crate::store::{Store, StoreError, StoredLibrary};
@@ -264,8 +264,8 @@ impl CodeServer {
             // What the old code makes of it fails aloud when the process itself is switched.
             let Ok(saved) = for_restoring(&old, new, &behaviour, saved) else { continue };
             pids.push(pid);
-            let (version, bytes) = (saved.version, saved.bytes);
-            request.states.push(ProbeState { behaviour, version, bytes });
+            let SavedState { form, bytes } = saved;
+            request.states.push(ProbeState { behaviour, form, bytes });
         }
         (pids, request)
     }

@@ -2,9 +2,9 @@
 //! check that runs before any new code does (V2).
 
 use midflight_abi::{AcceptDescription, BehaviourDescription, Description};
-use midflight_message::{Mismatch, Resolution, TypeInfo, resolve};
+use midflight_message::{Certainty, Mismatch, Resolution, Risk, TypeInfo, resolve};
 
-use crate::convert::{ConvertError, way};
+use crate::convert::{ConvertError, Reads, Way, way};
 
 /// A reason for which a new version may not take the place of another.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -13,10 +13,10 @@ pub enum Conflict {
     /// A message that is sent to the old version cannot be read by the new one.
     #[error("messages of type {0}")]
     Message(Mismatch),
-    /// A message is read by serde's rules, which behaviours do not do yet.
+    /// A message would be read by serde's rules, or by a conversion, which code of an earlier ABI does not do.
     #[error(
-        "{type_name} has another form in the new version, which reads only its own: \
-         give the message another version"
+        "{type_name} has another form in the new version, which was built for an ABI that reads only its own: \
+         build it anew"
     )]
     OtherForm {
         /// The message.
@@ -68,6 +68,8 @@ pub struct Part {
     pub new: Option<u32>,
     /// What becomes of it.
     pub outcome: Outcome,
+    /// What a value must not have to be read, where most can be: the first of such conditions.
+    pub risk: Option<Risk>,
 }
 
 /// What a part of a bundle is.
@@ -88,7 +90,7 @@ pub enum PartKind {
 pub enum Outcome {
     /// It is the same.
     Same,
-    /// It is another type, with the very same bytes.
+    /// It has another form under the same version, and is read by serde's rules.
     Structural,
     /// The author's conversion carries it over.
     Conversion,
@@ -116,7 +118,9 @@ pub fn compare(old: &Description, new: &Description) -> Comparison {
     let mut parts = Vec::new();
     for behaviour in &old.behaviours {
         match new.behaviour(&behaviour.name) {
-            Some((_, successor)) => compare_behaviour(behaviour, successor, &mut parts),
+            Some((_, successor)) => {
+                compare_behaviour(behaviour, successor, Reads::of(new), &mut parts);
+            }
             None => {
                 let missing = ConvertError::NoBehaviour { behaviour: behaviour.name.clone() };
                 let outcome = Outcome::Incompatible(Conflict::State(missing));
@@ -139,16 +143,17 @@ impl Part {
     fn whole(behaviour: &BehaviourDescription, outcome: Outcome) -> Self {
         let name = behaviour.name.clone();
         let kind = PartKind::Behaviour;
-        Self { behaviour: name.clone(), kind, name, old: None, new: None, outcome }
+        Self { behaviour: name.clone(), kind, name, old: None, new: None, outcome, risk: None }
     }
 }
 
 fn compare_behaviour(
     old: &BehaviourDescription,
     new: &BehaviourDescription,
+    reads: Reads,
     parts: &mut Vec<Part>,
 ) {
-    let mut push = |kind, before: Option<&TypeInfo>, after: Option<&TypeInfo>, outcome| {
+    let mut push = |kind, before: Option<&TypeInfo>, after: Option<&TypeInfo>, (outcome, risk)| {
         let Some(any) = before.or(after) else { return };
         parts.push(Part {
             behaviour: old.name.clone(),
@@ -157,30 +162,33 @@ fn compare_behaviour(
             old: before.map(TypeInfo::version),
             new: after.map(TypeInfo::version),
             outcome,
+            risk,
         });
     };
-    let state = state_outcome(old, new);
+    let state = state_outcome(old, new, reads);
     push(PartKind::State, Some(&old.state), Some(&new.state), state);
     for accept in &old.accepts {
         let Some(successor) = accepts(new, accept.message.name()) else {
-            push(PartKind::Message, Some(&accept.message), None, Outcome::Removed);
+            push(PartKind::Message, Some(&accept.message), None, (Outcome::Removed, None));
             continue;
         };
         let (ours, theirs) = (&accept.message, &successor.message);
-        push(PartKind::Message, Some(ours), Some(theirs), message_outcome(ours, theirs));
+        push(PartKind::Message, Some(ours), Some(theirs), message_outcome(ours, theirs, reads));
         // Callers of the old version read what the new one answers.
         match (&accept.reply, &successor.reply) {
             (Some(ours), Some(theirs)) => {
                 push(PartKind::Reply, Some(ours), Some(theirs), reply_outcome(theirs, ours));
             }
-            (Some(ours), None) => push(PartKind::Reply, Some(ours), None, Outcome::Removed),
-            (None, Some(theirs)) => push(PartKind::Reply, None, Some(theirs), Outcome::Added),
+            (Some(ours), None) => push(PartKind::Reply, Some(ours), None, (Outcome::Removed, None)),
+            (None, Some(theirs)) => {
+                push(PartKind::Reply, None, Some(theirs), (Outcome::Added, None))
+            }
             (None, None) => {}
         }
     }
     for accept in &new.accepts {
         if accepts(old, accept.message.name()).is_none() {
-            push(PartKind::Message, None, Some(&accept.message), Outcome::Added);
+            push(PartKind::Message, None, Some(&accept.message), (Outcome::Added, None));
         }
     }
 }
@@ -192,32 +200,56 @@ fn accepts<'d>(
     behaviour.accepts.iter().find(|accept| accept.message.name() == message)
 }
 
-fn state_outcome(old: &BehaviourDescription, new: &BehaviourDescription) -> Outcome {
-    match way(old, new) {
-        Err(error) => Outcome::Incompatible(Conflict::State(error)),
-        Ok(_) if old.state.version() != new.state.version() => Outcome::Conversion,
-        Ok(_) if matches!(resolve(&old.state, &new.state), Resolution::Same) => Outcome::Same,
-        Ok(_) => Outcome::Structural,
-    }
+/// What becomes of a part, and on which condition.
+type Judged = (Outcome, Option<Risk>);
+
+fn state_outcome(old: &BehaviourDescription, new: &BehaviourDescription, reads: Reads) -> Judged {
+    let way = match way(old, new, reads) {
+        Err(error) => return (Outcome::Incompatible(Conflict::State(error)), None),
+        Ok(way) => way,
+    };
+    let (written, read) = match way {
+        Way::Forward => (Some(&old.state), new.restores(old.state.version())),
+        Way::Back { state_version } => (old.saves(state_version), Some(&new.state)),
+    };
+    let judged = written.zip(read).map(|(written, read)| judge(&resolve(written, read)));
+    let (outcome, risk) = judged.unwrap_or((Outcome::Conversion, None));
+    // The author's functions are run where the versions are two.
+    let converts = old.state.version() != new.state.version();
+    (if converts { Outcome::Conversion } else { outcome }, risk)
 }
 
-fn message_outcome(written: &TypeInfo, read: &TypeInfo) -> Outcome {
+fn message_outcome(written: &TypeInfo, read: &TypeInfo, reads: Reads) -> Judged {
     match resolve(written, read) {
-        Resolution::Same => Outcome::Same,
-        Resolution::Structural(plan) if plan.is_verbatim() => Outcome::Structural,
-        Resolution::Structural(_) | Resolution::Chain(_) => {
-            let type_name = written.name().to_owned();
-            Outcome::Incompatible(Conflict::OtherForm { type_name })
+        Resolution::Incompatible(mismatch) => {
+            (Outcome::Incompatible(Conflict::Message(mismatch)), None)
         }
-        Resolution::Incompatible(mismatch) => Outcome::Incompatible(Conflict::Message(mismatch)),
+        resolution if reads.takes(&resolution) => judge(&resolution),
+        _ => {
+            let type_name = written.name().to_owned();
+            (Outcome::Incompatible(Conflict::OtherForm { type_name }), None)
+        }
     }
 }
 
-/// Callers may be made of functions, which read by serde's rules.
-fn reply_outcome(written: &TypeInfo, read: &TypeInfo) -> Outcome {
-    match resolve(written, read) {
+/// Callers may be made of functions, or behaviours of any version, which read by serde's rules. Whether they have
+/// conversions is not known here.
+fn reply_outcome(written: &TypeInfo, read: &TypeInfo) -> Judged {
+    judge(&resolve(written, read))
+}
+
+fn judge(resolution: &Resolution) -> Judged {
+    let risk = match resolution.certainty() {
+        Certainty::MayFail(risk) => Some(risk),
+        Certainty::Always | Certainty::Never => None,
+    };
+    let outcome = match resolution {
         Resolution::Same => Outcome::Same,
-        Resolution::Structural(_) | Resolution::Chain(_) => Outcome::Structural,
-        Resolution::Incompatible(mismatch) => Outcome::Incompatible(Conflict::Reply(mismatch)),
-    }
+        Resolution::Structural(_) => Outcome::Structural,
+        Resolution::Chain(_) => Outcome::Conversion,
+        Resolution::Incompatible(mismatch) => {
+            Outcome::Incompatible(Conflict::Reply(mismatch.clone()))
+        }
+    };
+    (outcome, risk)
 }

@@ -6,7 +6,7 @@
 use midflight_abi::{BehaviourDescription, Description};
 use midflight_message::{Mismatch, Resolution, TypeInfo, resolve};
 
-use crate::code::{CodeError, Instance};
+use crate::code::{Code, CodeError, Instance, Reader};
 use crate::hosted::SavedState;
 use crate::versions::Version;
 
@@ -45,6 +45,17 @@ pub enum ConvertError {
         /// The version wanted.
         to: u32,
     },
+    /// The state has another form under the same version, and the code reads only its own.
+    #[error(
+        "the state of `{behaviour}` has another form under the version {version}, and the code that is to read it \
+         was built for an ABI that reads only its own: build it anew"
+    )]
+    OtherForm {
+        /// The behaviour.
+        behaviour: String,
+        /// The state's version.
+        version: u32,
+    },
     /// The two versions mean different things by the same state version.
     #[error("the state differs between the two versions: {0}")]
     Mismatch(Mismatch),
@@ -59,6 +70,31 @@ pub enum ConvertError {
     },
 }
 
+/// What a version reads of a type besides its own form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Nothing: it was built for an earlier ABI.
+    OwnForm,
+    /// What serde's rules and conversions bridge.
+    Bridged,
+}
+
+impl Reads {
+    pub(crate) const fn of(description: &Description) -> Self {
+        if description.conversions.is_some() { Self::Bridged } else { Self::OwnForm }
+    }
+
+    /// Whether bytes that are read in this way are read.
+    pub(crate) fn takes(self, resolution: &Resolution) -> bool {
+        match resolution {
+            Resolution::Same => true,
+            Resolution::Structural(plan) if plan.is_verbatim() => true,
+            Resolution::Structural(_) | Resolution::Chain(_) => self == Self::Bridged,
+            Resolution::Incompatible(_) => false,
+        }
+    }
+}
+
 /// The way from `old`'s state to `new`'s, from what they say of themselves.
 ///
 /// # Errors
@@ -66,34 +102,32 @@ pub enum ConvertError {
 pub(crate) fn way(
     old: &BehaviourDescription,
     new: &BehaviourDescription,
+    reads: Reads,
 ) -> Result<Way, ConvertError> {
     let (from, to) = (old.state.version(), new.state.version());
     if let Some(expected) = new.restores(from) {
-        same(&old.state, expected)?;
+        readable(&old.state, expected, reads)?;
         return Ok(Way::Forward);
     }
     if let Some(offered) = old.saves(to) {
-        same(offered, &new.state)?;
+        readable(offered, &new.state, reads)?;
         return Ok(Way::Back { state_version: to });
     }
     Err(ConvertError::NoConversion { behaviour: old.name.clone(), from, to })
 }
 
-/// The bytes cross as they are, so both sides must mean the same by them.
-fn same(written: &TypeInfo, read: &TypeInfo) -> Result<(), ConvertError> {
+fn readable(written: &TypeInfo, read: &TypeInfo, reads: Reads) -> Result<(), ConvertError> {
     match resolve(written, read) {
-        Resolution::Same => Ok(()),
-        Resolution::Structural(plan) if plan.is_verbatim() => Ok(()),
         Resolution::Incompatible(mismatch) => Err(ConvertError::Mismatch(mismatch)),
-        Resolution::Structural(_) | Resolution::Chain(_) => Err(ConvertError::NoConversion {
+        resolution if reads.takes(&resolution) => Ok(()),
+        _ => Err(ConvertError::OtherForm {
             behaviour: written.name().to_owned(),
-            from: written.version(),
-            to: read.version(),
+            version: written.version(),
         }),
     }
 }
 
-/// A copy of the state in a form that `new` restores: that of `saved`, or made by `old`'s own way
+/// A copy of the state in a form that `new` reads: that of `saved`, or made by `old`'s own way
 /// back on a scratch instance.
 ///
 /// # Errors
@@ -104,15 +138,16 @@ pub(crate) fn for_restoring(
     behaviour: &str,
     saved: SavedState,
 ) -> Result<SavedState, ConvertError> {
-    let (old_index, old_description) = find(old.code.description(), behaviour)?;
+    let (_, old_description) = find(old.code.description(), behaviour)?;
     let (_, new_description) = find(new, behaviour)?;
-    match way(old_description, new_description)? {
+    match way(old_description, new_description, Reads::of(new))? {
         Way::Forward => Ok(saved),
         Way::Back { state_version } => {
             let code = |source| ConvertError::Code { behaviour: behaviour.to_owned(), source };
-            let scratch = old.code.restore(old_index, saved.version, &saved.bytes).map_err(code)?;
+            let (_, scratch) = restore(&*old.code, behaviour, &saved)?;
             let bytes = scratch.save(state_version).map_err(code)?;
-            Ok(SavedState { version: state_version, bytes })
+            let offered = old_description.saves(state_version);
+            Ok(SavedState { form: offered.unwrap_or(&new_description.state).clone(), bytes })
         }
     }
 }
@@ -128,10 +163,29 @@ pub(crate) fn convert(
     saved: SavedState,
 ) -> Result<(u32, Box<dyn Instance>), ConvertError> {
     let saved = for_restoring(old, new.code.description(), behaviour, saved)?;
-    let (index, _) = find(new.code.description(), behaviour)?;
-    let restored = new.code.restore(index, saved.version, &saved.bytes);
-    let code = |source| ConvertError::Code { behaviour: behaviour.to_owned(), source };
-    Ok((index, restored.map_err(code)?))
+    restore(&*new.code, behaviour, &saved)
+}
+
+/// An instance of `code` with a state that it reads. Answers its behaviour's index too.
+///
+/// # Errors
+/// [`ConvertError`].
+pub(crate) fn restore(
+    code: &dyn Code,
+    behaviour: &str,
+    saved: &SavedState,
+) -> Result<(u32, Box<dyn Instance>), ConvertError> {
+    let (index, description) = find(code.description(), behaviour)?;
+    let version = saved.form.version();
+    let is_own = description.restores(version).is_some_and(|own| *own == saved.form);
+    let restored = match Reads::of(code.description()) {
+        Reads::Bridged if !is_own => code
+            .translate(index, Reader::State(version), &saved.form, &saved.bytes)
+            .and_then(|ours| code.restore(index, version, &ours)),
+        Reads::Bridged | Reads::OwnForm => code.restore(index, version, &saved.bytes),
+    };
+    let failed = |source| ConvertError::Code { behaviour: behaviour.to_owned(), source };
+    Ok((index, restored.map_err(failed)?))
 }
 
 fn find<'d>(

@@ -6,6 +6,7 @@
 
 mod effects;
 mod held;
+mod notices;
 pub(crate) mod probation;
 mod start;
 mod suspended;
@@ -13,17 +14,19 @@ mod types;
 mod view;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use midflight_abi::BehaviourDescription;
-use midflight_message::{Message, NodeId, Pid, encode};
+use midflight_message::{Pid, TypeInfo};
 use midflight_process::{
-    Batch, Body, Caller, Delivery, Disconnected, Down, ExitReason, Exited, Flow, Label, Node,
-    NodeDown, Origin, Pace, Refusal, Turn, TypeNo, Undelivered, View, Wait, WaitKind,
+    Batch, Body, Caller, Delivery, ExitReason, Flow, Label, Node, Origin, Pace, Refusal, Turn,
+    View, Wait, WaitKind,
 };
 use midflight_runtime::Instant;
 
-use crate::code::{Call, CodeError, Instance, Progress};
+use crate::code::{Call, CodeError, Instance, Progress, Reader};
 use crate::versions::{Residence, Version, Versions};
 use effects::{Applied, Effects, Surroundings};
 use held::Held;
@@ -32,7 +35,7 @@ pub use probation::ProbationLimits;
 pub use start::{StartError, start};
 use suspended::Suspended;
 pub(crate) use types::BehaviourTypes;
-use types::Taken;
+use types::{Form, Taken};
 use view::HostView;
 
 /// A hosted behaviour.
@@ -98,8 +101,9 @@ impl Hosted {
     /// # Errors
     /// [`CodeError`].
     pub fn save(&self) -> Result<SavedState, CodeError> {
-        let version = self.description().state.version();
-        Ok(SavedState { version, bytes: self.instance.save(version)? })
+        let form = self.description().state.clone();
+        let bytes = self.instance.save(form.version())?;
+        Ok(SavedState { form, bytes })
     }
 
     /// How many bytes the saved state would take.
@@ -157,6 +161,8 @@ impl Hosted {
         }
         let around = Surroundings {
             types: &self.residence.version.types[self.behaviour as usize],
+            sends: &self.residence.version.code.description().behaviours[self.behaviour as usize]
+                .sends,
             versions: &self.versions,
             suspended: self.suspended.as_deref_mut(),
         };
@@ -178,9 +184,8 @@ impl Hosted {
         };
         let version = self.residence.version.clone();
         let types = &version.types[self.behaviour as usize];
-        let behaviour = &version.code.description().behaviours[self.behaviour as usize];
-        match types.take(turn, behaviour, from, ty) {
-            Taken::Index(index) => match self.handle(turn, from, index, bytes, caller) {
+        match types.take(turn, &version, self.behaviour, (from, ty)) {
+            Taken::By(index, form) => match self.handle(turn, from, (index, form), bytes, caller) {
                 Err(error) if error.ends_process() && self.go_back(turn, &error) => {
                     self.message(turn, from, content, caller)
                 }
@@ -203,93 +208,19 @@ impl Hosted {
         }
     }
 
-    /// A message as bytes. What the node itself tells its processes becomes what behaviours know;
-    /// `None`: it has been dealt with.
-    fn as_bytes<'v>(
-        &self,
-        turn: &mut Turn<'_>,
-        from: Origin,
-        content: View<'v>,
-        caller: Option<Caller>,
-    ) -> Option<View<'v>> {
-        let View::Value(value) = &content else { return Some(content) };
-        let info = value.type_info();
-        let any: &dyn Any = &**value;
-        if let Some(undelivered) = any.downcast_ref::<Undelivered>()
-            && caller.is_none()
-        {
-            return self.undelivered(turn, undelivered);
-        }
-        if let Some(Disconnected { node, reason }) = any.downcast_ref()
-            && caller.is_none()
-        {
-            return self.disconnected(turn, *node, reason);
-        }
-        let encoded = self.notice(any).or_else(|| turn.encoded(content));
-        if encoded.is_none() {
-            let type_name = info.name().to_owned();
-            let refusal = Refusal::Garbled { type_name, detail: "it does not encode".into() };
-            tracing::warn!(me = %turn.me(), %refusal, "a message cannot be taken");
-            match (self.node.type_no(info), caller) {
-                (Some(ty), _) => turn.refuse(from, caller, View::Bytes(ty, &[]), refusal),
-                (None, Some(caller)) => self.node.refuse_call(caller, refusal),
-                (None, None) => {}
-            }
-        }
-        encoded
-    }
-
-    /// The notice of a message that was not taken, as behaviours know it; logged for those that do not.
-    fn undelivered(&self, turn: &Turn<'_>, notice: &Undelivered) -> Option<View<'static>> {
-        let Undelivered { to, type_name, field, reason, .. } = notice.clone();
-        let ty = self.version().types[self.behaviour as usize].undelivered;
-        if ty.is_none() {
-            tracing::warn!(me = %turn.me(), %to, reason, "a message was not taken");
-        }
-        large(ty, &midflight_abi::Undelivered { to, type_name, field, reason })
-    }
-
-    /// The notice of a lost link, as behaviours know it; a version that has no handler for it accepts the loss.
-    fn disconnected(
-        &self,
-        turn: &mut Turn<'_>,
-        node: NodeId,
-        reason: &str,
-    ) -> Option<View<'static>> {
-        let ty = self.version().types[self.behaviour as usize].disconnected;
-        if ty.is_none() {
-            tracing::info!(me = %turn.me(), reason, "a loss that nobody handles is accepted");
-            turn.reconnect(node);
-        }
-        large(ty, &midflight_abi::Disconnected { node, reason: reason.to_owned() })
-    }
-
-    /// What the node tells of others' ends, as behaviours know it; `None`: it is something else.
-    fn notice(&self, told: &dyn Any) -> Option<View<'static>> {
-        let types = &self.version().types[self.behaviour as usize];
-        if let Some(Down { process, reason, .. }) = told.downcast_ref() {
-            let down = midflight_abi::Down { pid: *process, reason: reason.to_string() };
-            return large(types.down, &down);
-        }
-        if let Some(NodeDown { node, reason, .. }) = told.downcast_ref() {
-            let down = midflight_abi::NodeDown { node: *node, reason: reason.clone() };
-            return large(types.node_down, &down);
-        }
-        let Exited { from, reason } = told.downcast_ref()?;
-        let exited = midflight_abi::Exited { from: *from, reason: reason.to_string() };
-        large(types.exited, &exited)
-    }
-
     /// Lets the instance handle a message.
     fn handle(
         &mut self,
         turn: &mut Turn<'_>,
         from: Origin,
-        index: u32,
+        (index, form): (u32, Form),
         bytes: &[u8],
         caller: Option<Caller>,
     ) -> Result<(), CodeError> {
+        // First: a conversion of a message may fail as a handler does.
         self.keep_state(turn);
+        let bytes = self.own_form(Reader::Message(index), &form, bytes)?;
+        let bytes = &*bytes;
         let progress = self.enter(turn, from, caller, |instance, call, effects| {
             instance.start(index, bytes, call, effects)
         })?;
@@ -298,6 +229,18 @@ impl Hosted {
             self.suspended = Some(Box::new(Suspended::new(from, caller, now)));
         }
         Ok(())
+    }
+
+    /// What was written in that form, as the code reads it.
+    fn own_form<'b>(
+        &self,
+        reader: Reader,
+        form: &Form,
+        bytes: &'b [u8],
+    ) -> Result<Cow<'b, [u8]>, CodeError> {
+        let Form::Other(written) = form else { return Ok(Cow::Borrowed(bytes)) };
+        let code = &self.version().code;
+        code.translate(self.behaviour, reader, written, bytes).map(Cow::Owned)
     }
 
     /// Calls into the code, and keeps what it did.
@@ -350,13 +293,19 @@ impl Hosted {
     /// this turn.
     fn resume(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Option<Flow> {
         let suspended = self.suspended.as_mut()?;
-        let Some(ended) = suspended.next_ended(batch, turn) else {
+        let version = &self.residence.version;
+        let Some(ended) = suspended.next_ended(batch, turn, (version, self.behaviour)) else {
             suspended.arm(turn);
             return Some(suspended.exit().map_or(Flow::Suspend, Flow::Exit));
         };
         let (from, caller) = (suspended.from(), suspended.caller());
-        let progress = self.enter(turn, from, caller, |instance, call, effects| {
-            instance.resume(ended.op, ended.end(), call, effects)
+        let ended = ended.read(|call, form, bytes| {
+            Ok(Bytes::from(self.own_form(Reader::Reply(call), form, bytes)?.into_owned()))
+        });
+        let progress = ended.and_then(|ended| {
+            self.enter(turn, from, caller, |instance, call, effects| {
+                instance.resume(ended.op, ended.end(), call, effects)
+            })
         });
         match progress {
             Ok(Progress::Suspended) => None,
@@ -433,18 +382,11 @@ impl std::fmt::Debug for Hosted {
     }
 }
 
-/// A notice of the node's as a behaviour reads it.
-fn large<M: Message>(ty: Option<TypeNo>, notice: &M) -> Option<View<'static>> {
-    let mut bytes = Vec::new();
-    encode(notice, &mut bytes).ok()?;
-    Some(View::Large(ty?, bytes.into()))
-}
-
 /// A state that was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedState {
-    /// Its version.
-    pub version: u32,
+    /// What it was saved as.
+    pub form: TypeInfo,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }

@@ -166,7 +166,7 @@ fn open(path: &Path, id: CodeId, tried: Option<Stays>) -> Result<Table, LoadErro
         // The loader answers with what it has when it thinks it knows a file.
         Entered::Other(loaded) => return Err(LoadError::Stale { wanted: id, loaded }),
     };
-    // SAFETY: magic, major and size say that it is a table of at least this size; it is a static of
+    // SAFETY: magic, major, minor and size say that it is a table of at least its minor's size; it is a static of
     // a library that stays, or does until its mapping is dropped.
     Ok(unsafe { Table::of_library(table, mapping) })
 }

@@ -7,10 +7,13 @@ mod table;
 use std::fmt;
 use std::ptr::NonNull;
 
-use midflight_abi::raw::{Bytes, CallInfo, RawInstance, RawPid};
+use midflight_abi::raw::{Buffer, Bytes, CallInfo, RawInstance, RawPid, RawWritten};
+use midflight_abi::table::reader;
 use midflight_abi::{Description, Outcome, Status};
+use midflight_message::TypeInfo;
+use serde::de::DeserializeOwned;
 
-use crate::code::{Call, Code, CodeError, Instance, OpEnd, Progress};
+use crate::code::{Call, Code, CodeError, Instance, OpEnd, Progress, Reader};
 use crate::hash::CodeId;
 use buffer::Filled;
 use host::Borrowed;
@@ -41,10 +44,13 @@ impl NativeCode {
         // SAFETY: the caller promises the contract.
         Filled::by(&table, |out| unsafe { (table.self_test)(out) })?;
         // SAFETY: the caller promises the contract.
-        let (_, described) = Filled::by(&table, |out| unsafe { (table.describe)(out) })?;
-        let description: Description = postcard::from_bytes(described.bytes())
-            .map_err(|e| CodeError::Contract(format!("its description cannot be read: {e}")))?;
-        described.keep();
+        let behaviours = told(&table, |out| unsafe { (table.describe)(out) })?;
+        let conversions = match (table.translate, table.conversions) {
+            // SAFETY: the caller promises the contract.
+            (Some(_), Some(conversions)) => Some(told(&table, |out| unsafe { conversions(out) })?),
+            _ => None,
+        };
+        let description = Description::new(behaviours, conversions);
         Ok(Self { id: id(&description), table, description })
     }
 
@@ -65,6 +71,18 @@ impl NativeCode {
             .ok_or_else(|| CodeError::Contract("no instance came with a good status".into()))?;
         Ok(Box::new(NativeInstance { table: self.table.clone(), raw }))
     }
+}
+
+/// What the code behind a table says of itself.
+fn told<T: DeserializeOwned>(
+    table: &Table,
+    tell: impl FnOnce(*mut Buffer) -> Status,
+) -> Result<T, CodeError> {
+    let (_, described) = Filled::by(table, tell)?;
+    let told = postcard::from_bytes(described.bytes())
+        .map_err(|e| CodeError::Contract(format!("its description cannot be read: {e}")))?;
+    described.keep();
+    Ok(told)
 }
 
 impl Code for NativeCode {
@@ -110,6 +128,35 @@ impl Code for NativeCode {
         filled.keep();
         self.instance(raw)
     }
+
+    fn translate(
+        &self,
+        behaviour: u32,
+        reader: Reader,
+        written: &TypeInfo,
+        value: &[u8],
+    ) -> Result<Vec<u8>, CodeError> {
+        let translate = self.table.translate.ok_or(CodeError::OwnFormOnly)?;
+        let raw = RawWritten {
+            name: Bytes::new(written.name().as_bytes()),
+            schema: Bytes::new(written.schema().as_bytes()),
+            fingerprint: *written.fingerprint().as_bytes(),
+            version: written.version(),
+        };
+        let (reader, index) = match reader {
+            Reader::Start => (reader::START, 0),
+            Reader::Message(index) => (reader::MESSAGE, index),
+            Reader::Reply(index) => (reader::REPLY, index),
+            Reader::State(version) => (reader::STATE, version),
+        };
+        // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
+        let (_, filled) = Filled::by(&self.table, |out| unsafe {
+            translate(behaviour, reader, index, &raw const raw, Bytes::new(value), out)
+        })?;
+        let ours = filled.bytes().to_vec();
+        filled.keep();
+        Ok(ours)
+    }
 }
 
 impl fmt::Debug for NativeCode {
@@ -132,7 +179,7 @@ impl NativeInstance {
     fn run(
         &self,
         effects: &mut Vec<u8>,
-        call: impl FnOnce(*mut midflight_abi::raw::Buffer) -> Status,
+        call: impl FnOnce(*mut Buffer) -> Status,
     ) -> Result<Progress, CodeError> {
         effects.clear();
         let (status, filled) = Filled::by(&self.table, call)?;

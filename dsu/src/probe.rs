@@ -18,7 +18,7 @@ use midflight_runtime::{Handle, timeout};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-pub use child::child_main;
+pub use child::{child_main, try_state};
 pub use wire::{ProbeReport, ProbeRequest, ProbeState, StateVerdict};
 
 use wire::Answer;

@@ -109,7 +109,7 @@ pub use reconnect::Disconnected;
 pub use relations::ReconnectPolicy;
 pub use roles::table::{ParseRoleTableError, RoleTable};
 pub use roles::{NotAllowed, ParseRolesError, Role, Roles};
-pub use scheduler::actions::{Readable, Unsent};
+pub use scheduler::actions::{Unsent, Written};
 pub use scheduler::body::{Body, Flow, Label};
 pub use scheduler::frozen::{FreezeError, Frozen};
 pub use scheduler::pace::Pace;

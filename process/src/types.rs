@@ -45,8 +45,6 @@ pub(crate) enum Reading {
     Resolved(Arc<Resolution>),
     /// The writer's schema is not known: its node is to be asked.
     SchemaUnknown,
-    /// The reader's own schema is not known.
-    NoReader,
 }
 
 /// The types of a node.
@@ -55,15 +53,9 @@ pub(crate) struct TypeTable {
     recent: Recent,
     types_max: usize,
     inner: RwLock<Inner>,
-    resolutions: RwLock<FxHashMap<(TypeNo, Reader), Arc<Resolution>>>,
-}
-
-/// Who reads. A Rust type has conversions that another of its name, version and structure may lack, so
-/// it goes by where its description lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Reader {
-    Type(TypeNo),
-    Rust(usize),
+    /// By the writer's type and the reader's. A Rust type has conversions that another of its name, version
+    /// and structure may lack, so it goes by where its description lies.
+    resolutions: RwLock<FxHashMap<(TypeNo, usize), Arc<Resolution>>>,
 }
 
 #[derive(Debug, Default)]
@@ -259,31 +251,16 @@ impl TypeTable {
         self.entry(no).info().is_some()
     }
 
-    /// How `writer` is read as `reader`, by one that has no conversions.
-    pub(crate) fn reading(&self, writer: TypeNo, reader: TypeNo) -> Reading {
-        let info = || self.entry(reader).info().map(|info| info.without_conversions());
-        self.resolution((writer, Reader::Type(reader)), info)
-    }
-
     /// How `writer` is read as the Rust type `M`, with the conversions that it has.
     pub(crate) fn reading_as<M: Message>(&self, writer: TypeNo) -> Reading {
         let reader = M::type_info();
-        let key = (writer, Reader::Rust(std::ptr::from_ref(reader).addr()));
-        self.resolution(key, || Some(reader.clone()))
-    }
-
-    fn resolution(
-        &self,
-        key: (TypeNo, Reader),
-        reader: impl FnOnce() -> Option<TypeInfo>,
-    ) -> Reading {
+        let key = (writer, std::ptr::from_ref(reader).addr());
         if let Some(resolution) = self.resolutions.read().get(&key) {
             return Reading::Resolved(resolution.clone());
         }
-        let Some(reader) = reader() else { return Reading::NoReader };
-        let writer = self.entry(key.0);
+        let writer = self.entry(writer);
         let Some(writer_info) = writer.info() else { return Reading::SchemaUnknown };
-        let resolution = Arc::new(resolve(writer_info, &reader));
+        let resolution = Arc::new(resolve(writer_info, reader));
         let mut resolutions = self.resolutions.write();
         if resolutions.len() >= Self::RESOLUTIONS_MAX {
             resolutions.clear();

@@ -11,7 +11,7 @@ use midflight_dsu::check::{CheckError, Facts};
 use midflight_dsu::code::{Code, CodeFormat};
 use midflight_dsu::compiled::compiled;
 use midflight_dsu::library::LoadError;
-use midflight_dsu::probe::{ProbeError, ProbeReport, ProbeRequest, StateVerdict};
+use midflight_dsu::probe::{ProbeError, ProbeReport, ProbeRequest};
 use midflight_dsu::signature::SigningKey;
 use midflight_dsu::store::StoredLibrary;
 use midflight_runtime::Runtime;
@@ -35,6 +35,9 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "counter-v1" => compiled::<(counter_v1::Counter,)>(),
         "counter-v2" => compiled::<(counter_v2::Counter,)>(),
         "counter-v3" => compiled::<(counter_v3_incompatible::Counter,)>(),
+        "clerk-v1" => compiled::<(clerk_v1::Clerk,)>(),
+        "clerk-v2" => compiled::<(clerk_v2::Clerk,)>(),
+        "clerk-v3" => compiled::<(crate::clerk_v3::Clerk,)>(),
         "ponger-v1" => compiled::<(ponger_v1::Ponger,)>(),
         "ponger-v2" => compiled::<(ponger_v2::Ponger,)>(),
         "waiter-v1" => compiled::<(waiter::Waiter,)>(),
@@ -64,6 +67,7 @@ pub fn bundle(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
         version: version.expect("there is a behaviour"),
         release: 1,
         behaviours: description.behaviours.clone(),
+        conversions: description.conversions.clone(),
         abi_major: ABI_MAJOR,
         abi_minor: ABI_MINOR,
         panic_strategy: PanicStrategy::Unwind,
@@ -118,13 +122,7 @@ impl CodeFormat for CompiledFormat {
     ) -> Result<ProbeReport, ProbeError> {
         let code = self.named(library).await;
         let verdict = |state: &midflight_dsu::probe::ProbeState| {
-            let Some((index, _)) = code.description().behaviour(&state.behaviour) else {
-                return StateVerdict::Unknown { why: state.behaviour.clone() };
-            };
-            match code.restore(index, state.version, &state.bytes) {
-                Ok(_) => StateVerdict::Converts { back: None },
-                Err(error) => StateVerdict::FailsForward { why: error.to_string() },
-            }
+            midflight_dsu::probe::try_state(&*code, state)
         };
         Ok(ProbeReport {
             description: code.description().clone(),

@@ -1,5 +1,6 @@
 //! What the cross-crate tests share: simulated clusters, and bundles without files.
 
+pub mod clerk_v3;
 pub mod compiled_format;
 pub mod errands;
 pub mod real;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::async_context::AsyncContext;
 use crate::context::Context;
 use crate::error::{ConvertError, Failure};
+use crate::translate::ReaderFn;
 
 /// The state of a behaviour, in one version of its shape. Derived by `#[derive(State)]`.
 #[diagnostic::on_unimplemented(
@@ -97,6 +98,8 @@ pub struct Accept<B: Behaviour> {
     pub reply: Option<fn() -> &'static TypeInfo>,
     /// What handles it.
     pub handler: Handler<B>,
+    /// What reads it where it has another form.
+    pub reader: ReaderFn,
 }
 
 /// A call made.
@@ -106,6 +109,8 @@ pub struct Called {
     pub message: fn() -> &'static TypeInfo,
     /// The reply expected.
     pub reply: fn() -> &'static TypeInfo,
+    /// What reads the reply where it has another form.
+    pub reader: ReaderFn,
 }
 
 /// A handler: decodes, runs the author's function, writes the reply.
@@ -146,6 +151,8 @@ pub struct Conversion<B: Behaviour> {
     pub version: u32,
     /// Its shape, told the behaviour's name.
     pub state: fn(&str) -> Result<TypeInfo, Failure>,
+    /// What reads it where it has another form.
+    pub reader: ReaderFn,
     /// From it.
     pub from: Option<FromFn<B>>,
     /// To it.

@@ -183,7 +183,7 @@ impl<B: Behaviour> Cell for Slot<B> {
     fn save(&self, state_version: u32, spare: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let state = self.state()?;
         if state_version == B::VERSION {
-            return crate::codec::write_state(state, spare_emptied(spare));
+            return crate::codec::write_state(state, spare);
         }
         let conversion = B::CONVERSIONS.iter().find(|c| c.version == state_version);
         let convert = conversion.and_then(|c| c.to).ok_or_else(|| {

@@ -20,7 +20,9 @@ pub(crate) fn read_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure
     if rest.is_empty() { Ok(value) } else { Err(bad(format!("{} bytes too many", rest.len()))) }
 }
 
-pub(crate) fn write_state<T: Serialize>(value: &T, spare: Vec<u8>) -> Result<Vec<u8>, Failure> {
+/// Writes into a vector whose room is used again.
+pub(crate) fn write_state<T: Serialize>(value: &T, mut spare: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    spare.clear();
     postcard::to_extend(value, spare).map_err(|e| {
         let name = std::any::type_name::<T>();
         Failure::new(Status::REFUSED, format!("{name} cannot be encoded: {e}"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use midflight_message::TypeInfo;
+use midflight_message::{ToldConversions, ToldError, TypeInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::behaviour::{Behaviour, State};
@@ -11,11 +11,15 @@ use crate::error::Failure;
 use crate::status::Status;
 
 /// The behaviours of a library, in the order of their indexes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// The behaviours.
     pub behaviours: Vec<BehaviourDescription>,
+    /// What is to be told of the conversions to the types it reads; none of a library that reads each only in
+    /// the type's own form (below ABI minor 2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversions: Option<ToldConversions>,
 }
 
 /// One behaviour.
@@ -88,7 +92,36 @@ impl Description {
             let others = behaviour.conversions.iter().map(|c| c.state.version());
             unique(own.chain(others), "a state of version")?;
         }
+        if let Some(told) = &self.conversions {
+            told.check(self.readers()).map_err(DescriptionError::Conversions)?;
+        }
         Ok(())
+    }
+
+    /// A description whose types know the conversions that were told of.
+    #[must_use]
+    pub fn new(
+        behaviours: Vec<BehaviourDescription>,
+        conversions: Option<ToldConversions>,
+    ) -> Self {
+        let mut description = Self { behaviours, conversions };
+        if let Some(told) = description.conversions.take() {
+            let behaviours = description.behaviours.iter_mut();
+            told.bind(behaviours.flat_map(BehaviourDescription::readers_mut));
+            description.conversions = Some(told);
+        }
+        description
+    }
+
+    /// Every type that the library reads, in a fixed order: by this their conversions are told.
+    pub fn readers(&self) -> impl Iterator<Item = &TypeInfo> {
+        self.behaviours.iter().flat_map(|behaviour| {
+            let BehaviourDescription { start, state, conversions, accepts, calls, .. } = behaviour;
+            let accepts = accepts.iter().map(|accept| &accept.message);
+            let replies = calls.iter().map(|call| &call.reply);
+            let states = conversions.iter().map(|conversion| &conversion.state);
+            [start, state].into_iter().chain(accepts).chain(replies).chain(states)
+        })
     }
 
     /// The index and the description of the behaviour called `name`.
@@ -99,6 +132,15 @@ impl Description {
 }
 
 impl BehaviourDescription {
+    /// As [`Description::readers`], in the same order.
+    fn readers_mut(&mut self) -> impl Iterator<Item = &mut TypeInfo> {
+        let Self { start, state, conversions, accepts, calls, .. } = self;
+        let accepts = accepts.iter_mut().map(|accept| &mut accept.message);
+        let replies = calls.iter_mut().map(|call| &mut call.reply);
+        let states = conversions.iter_mut().map(|conversion| &mut conversion.state);
+        [start, state].into_iter().chain(accepts).chain(replies).chain(states)
+    }
+
     /// The state of that version, when the behaviour can make itself of it.
     #[must_use]
     pub fn restores(&self, state_version: u32) -> Option<&TypeInfo> {
@@ -164,16 +206,27 @@ pub fn state_info<S: State>(name: &str) -> Result<TypeInfo, Failure> {
     })
 }
 
-/// Something appears twice.
+/// A description does not hold together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DescriptionError {
-    what: &'static str,
-    which: String,
+#[non_exhaustive]
+pub enum DescriptionError {
+    /// Something appears twice.
+    Twice {
+        /// What it is.
+        what: &'static str,
+        /// Its name or version.
+        which: String,
+    },
+    /// What is told of the conversions of messages does not fit.
+    Conversions(ToldError),
 }
 
 impl fmt::Display for DescriptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is {} {} twice", self.what, self.which)
+        match self {
+            Self::Twice { what, which } => write!(f, "there is {what} {which} twice"),
+            Self::Conversions(error) => fmt::Display::fmt(error, f),
+        }
     }
 }
 
@@ -187,7 +240,7 @@ fn unique<T: Ord + ToString>(
     for one in all {
         let which = one.to_string();
         if !seen.insert(one) {
-            return Err(DescriptionError { what, which });
+            return Err(DescriptionError::Twice { what, which });
         }
     }
     Ok(())

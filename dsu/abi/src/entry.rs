@@ -5,8 +5,9 @@ use crate::error::Failure;
 use crate::host::HostTable;
 use crate::list::sealed::List;
 use crate::panic;
-use crate::raw::{Buffer, Bytes, CallInfo, RawInstance};
+use crate::raw::{Buffer, Bytes, CallInfo, RawInstance, RawWritten};
 use crate::status::{Outcome, Status};
+use crate::translate::{self, Asked, Written};
 
 /// What a `RawInstance` points to.
 struct Instance {
@@ -62,8 +63,8 @@ pub(crate) unsafe extern "C" fn describe<L: List>(out: *mut Buffer) -> Status {
     // SAFETY: the table's contract.
     unsafe {
         guard(out, |spare| {
-            let description = crate::Description { behaviours: L::describe()? };
-            Ok((Status::OK, crate::codec::write_state(&description, spare)?))
+            // A description of minor 0: the conversions are told apart.
+            Ok((Status::OK, crate::codec::write_state(&L::describe()?, spare)?))
         })
     }
 }
@@ -85,7 +86,7 @@ pub(crate) unsafe extern "C" fn self_test<L: List>(out: *mut Buffer) -> Status {
     // SAFETY: the table's contract.
     unsafe {
         guard(out, |spare| {
-            let description = crate::Description { behaviours: L::describe()? };
+            let description = crate::Description { behaviours: L::describe()?, conversions: None };
             description.check().map_err(Failure::refused)?;
             // That a panic is caught here is what every later call relies on.
             if panic::catch(|| std::panic::panic_any("self-test")).is_ok() {
@@ -190,5 +191,38 @@ pub(crate) unsafe extern "C" fn drop_instance(instance: *mut RawInstance) {
     // A destructor of the author's that panics: the text has nowhere to go but the log.
     if let Err(text) = panic::catch(|| drop(instance)) {
         crate::host::Host::NODE.log(crate::Level::Error, &format!("panic in a destructor: {text}"));
+    }
+}
+
+pub(crate) unsafe extern "C" fn translate<L: List>(
+    behaviour: u32,
+    reader: u32,
+    index: u32,
+    written: *const RawWritten<'_>,
+    value: Bytes<'_>,
+    out: *mut Buffer,
+) -> Status {
+    // SAFETY: the table's contract, for all that is used in here.
+    unsafe {
+        guard(out, |spare| {
+            if written.is_null() {
+                return Err(Failure::new(Status::REFUSED, "the writer's type is missing"));
+            }
+            let written = Written::of(&*written)?;
+            let asked = Asked { behaviour, reader, index };
+            Ok((Status::OK, translate::translate::<L>(asked, &written, value.as_slice(), spare)?))
+        })
+    }
+}
+
+pub(crate) unsafe extern "C" fn conversions<L: List>(out: *mut Buffer) -> Status {
+    // SAFETY: the table's contract.
+    unsafe {
+        guard(out, |spare| {
+            let description = crate::Description { behaviours: L::describe()?, conversions: None };
+            let told = midflight_message::ToldConversions::of(description.readers());
+            let told = told.map_err(Failure::refused)?;
+            Ok((Status::OK, crate::codec::write_state(&told, spare)?))
+        })
     }
 }

@@ -68,6 +68,7 @@ mod status;
 mod system;
 pub mod table;
 mod timer;
+mod translate;
 
 pub use async_context::{AsyncContext, Call, Sleep};
 pub use behaviour::{
@@ -91,6 +92,7 @@ pub use midflight_message as message;
 pub use status::{Outcome, Status};
 pub use system::{Disconnected, Down, Exited, NodeDown, ReconnectPolicy, Undelivered};
 pub use timer::Timer;
+pub use translate::{ReaderFn, message_reader, state_reader};
 
 /// Lists the behaviours of a bundle: `midflight_abi::export!(Counter, Other);`, once in the crate.
 ///

@@ -6,6 +6,7 @@ use crate::description::BehaviourDescription;
 use crate::error::Failure;
 use crate::raw::CallInfo;
 use crate::status::Status;
+use crate::translate::{Asked, Reader, reader_of};
 
 /// The behaviours of a bundle: a tuple of one to eight of them, counted from 0.
 pub trait Behaviours: sealed::List {}
@@ -13,7 +14,7 @@ pub trait Behaviours: sealed::List {}
 impl<L: sealed::List> Behaviours for L {}
 
 pub(crate) mod sealed {
-    use super::{BehaviourDescription, CallInfo, Cell, Failure};
+    use super::{Asked, BehaviourDescription, CallInfo, Cell, Failure, Reader};
 
     /// What the table's functions need of the list.
     pub trait List: 'static {
@@ -23,6 +24,8 @@ pub(crate) mod sealed {
         fn create(behaviour: u32, args: &[u8], info: &CallInfo, spare: Vec<u8>) -> Created;
         #[doc(hidden)]
         fn restore(behaviour: u32, state_version: u32, bytes: &[u8]) -> Restored;
+        #[doc(hidden)]
+        fn reader(asked: Asked) -> Result<Reader, Failure>;
     }
 
     pub(crate) type Created = Result<(Box<dyn Cell>, Vec<u8>), Failure>;
@@ -51,6 +54,13 @@ macro_rules! list {
             fn restore(behaviour: u32, state_version: u32, bytes: &[u8]) -> sealed::Restored {
                 match behaviour {
                     $($index => cell::restore::<$behaviour>(state_version, bytes),)+
+                    _ => Err(unknown(behaviour)),
+                }
+            }
+
+            fn reader(Asked { behaviour, reader, index }: Asked) -> Result<Reader, Failure> {
+                match behaviour {
+                    $($index => reader_of::<$behaviour>(reader, index),)+
                     _ => Err(unknown(behaviour)),
                 }
             }

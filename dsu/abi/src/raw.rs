@@ -155,6 +155,20 @@ impl CallInfo {
     }
 }
 
+/// The type that a value was written as: a lent [`TypeInfo`](midflight_message::TypeInfo).
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RawWritten<'a> {
+    /// Its name.
+    pub name: Bytes<'a>,
+    /// The canonical text of its schema.
+    pub schema: Bytes<'a>,
+    /// The text's fingerprint.
+    pub fingerprint: [u8; 16],
+    /// Its version.
+    pub version: u32,
+}
+
 /// One living behaviour, as the host holds it: a pointer that only its own table understands.
 #[repr(C)]
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 use crate::entry;
 use crate::host::HostTable;
 use crate::list::Behaviours;
-use crate::raw::{Buffer, Bytes, CallInfo, RawInstance};
+use crate::raw::{Buffer, Bytes, CallInfo, RawInstance, RawWritten};
 use crate::status::{Outcome, Status};
 
 /// The symbol of the table.
@@ -18,7 +18,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MIDFLIT1");
 pub const ABI_MAJOR: u32 = 1;
 /// Counts what was appended, to the tables and to the effects. A host takes no library whose minor is
 /// above its own.
-pub const ABI_MINOR: u32 = 1;
+pub const ABI_MINOR: u32 = 2;
 /// `panic_strategy` of a library whose panics unwind.
 pub const PANIC_UNWIND: u32 = 1;
 /// `panic_strategy` of a library whose panics end the program: no host takes it.
@@ -99,12 +99,72 @@ pub struct TableV1 {
     ) -> Status,
     /// Drops an instance.
     pub drop: unsafe extern "C" fn(instance: *mut RawInstance),
+    /// From the bytes of a value in another form to those of the type that the library reads there:
+    /// `reader` and `index` say which ([`reader`](crate::table::reader)). No instance is touched. None below minor 2.
+    pub translate: Option<
+        unsafe extern "C" fn(
+            behaviour: u32,
+            reader: u32,
+            index: u32,
+            written: *const RawWritten<'_>,
+            value: Bytes<'_>,
+            out: *mut Buffer,
+        ) -> Status,
+    >,
+    /// Writes what there is to tell of the conversions to the types it reads
+    /// ([`ToldConversions`](midflight_message::ToldConversions), in the order of
+    /// [`Description::readers`](crate::Description::readers)). None below minor 2.
+    pub conversions: Option<unsafe extern "C" fn(out: *mut Buffer) -> Status>,
+}
+
+/// Which of a behaviour's types is to read something.
+pub mod reader {
+    /// What its processes start from; the index is 0.
+    pub const START: u32 = 0;
+    /// A message that it handles; the index is its `type_index`.
+    pub const MESSAGE: u32 = 1;
+    /// The reply to a call that it makes; the index is the call's.
+    pub const REPLY: u32 = 2;
+    /// A state that it restores; the index is the state's version.
+    pub const STATE: u32 = 3;
 }
 
 impl TableV1 {
     /// The size this side knows.
-    #[expect(clippy::cast_possible_truncation, reason = "144 bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "160 bytes")]
     pub const SIZE: u32 = size_of::<Self>() as u32;
+
+    /// The size of a table of that minor, of those this side knows.
+    #[must_use]
+    pub const fn size_of_minor(minor: u32) -> u32 {
+        if minor < 2 { Self::SIZE_OF_MINOR_1 } else { Self::SIZE }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "144 bytes")]
+    const SIZE_OF_MINOR_1: u32 = std::mem::offset_of!(Self, translate) as u32;
+
+    /// What a library says its table is: a copy, in which a field that the library lacks is none.
+    ///
+    /// # Safety
+    /// `table` points to a table of this major, of as many bytes as its `size` says, and of at least the size
+    /// of its minor.
+    #[must_use]
+    pub unsafe fn read(table: *const Self) -> Self {
+        let mut copy = std::mem::MaybeUninit::<Self>::zeroed();
+        // SAFETY: the caller promises the table; its size is among the fields that all of them have.
+        let size = unsafe { (&raw const (*table).size).read() }.min(Self::SIZE);
+        // SAFETY: both have so many bytes, and the copy is another place.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                table.cast::<u8>(),
+                copy.as_mut_ptr().cast::<u8>(),
+                size as usize,
+            );
+        }
+        // SAFETY: every field up to the minor's size is the library's; what may be missing after them is an
+        // `Option` of a function, of which zeroes are `None`.
+        unsafe { copy.assume_init() }
+    }
 
     /// The table of a library with the behaviours of `L`.
     #[must_use]
@@ -128,6 +188,8 @@ impl TableV1 {
             save: entry::save,
             restore: entry::restore::<L>,
             drop: entry::drop_instance,
+            translate: Some(entry::translate::<L>),
+            conversions: Some(entry::conversions::<L>),
         }
     }
 }
@@ -169,10 +231,12 @@ mod tests {
                 offset_of!(TableV1, save),
                 offset_of!(TableV1, restore),
                 offset_of!(TableV1, drop),
+                offset_of!(TableV1, translate),
+                offset_of!(TableV1, conversions),
             ],
-            [0, 8, 12, 16, 20, 24, 40, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136]
+            [0, 8, 12, 16, 20, 24, 40, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136, 144, 152]
         );
-        assert_eq!(TableV1::SIZE, 144);
+        assert_eq!((TableV1::SIZE, TableV1::size_of_minor(1)), (160, 144));
     }
 
     #[test]
@@ -209,5 +273,15 @@ mod tests {
         assert_eq!((CallInfo::SIZE, size_of::<RawPid>(), align_of::<RawPid>()), (56, 16, 8));
         assert_eq!((size_of::<Buffer>(), size_of::<Bytes<'_>>()), (24, 16));
         assert_eq!((size_of::<Status>(), size_of::<Outcome>()), (4, 4));
+        assert_eq!(
+            [
+                offset_of!(RawWritten<'_>, name),
+                offset_of!(RawWritten<'_>, schema),
+                offset_of!(RawWritten<'_>, fingerprint),
+                offset_of!(RawWritten<'_>, version),
+            ],
+            [0, 16, 32, 48]
+        );
+        assert_eq!(size_of::<RawWritten<'_>>(), 56);
     }
 }

@@ -1,6 +1,7 @@
 //! What a bundle says of itself.
 
 use midflight_abi::{BehaviourDescription, Description};
+use midflight_message::ToldConversions;
 use serde::{Deserialize, Serialize};
 
 use super::{BundleError, LIBRARY_BYTES_MAX, MANIFEST_BYTES_MAX};
@@ -24,6 +25,9 @@ pub struct Manifest {
     pub release: u64,
     /// The behaviours, in the order of their indexes, with all their types and conversions.
     pub behaviours: Vec<BehaviourDescription>,
+    /// The conversions to the types that they read; none of libraries that read each only in its own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversions: Option<ToldConversions>,
     /// The major of the C table.
     pub abi_major: u32,
     /// The minor of the C table.
@@ -65,7 +69,7 @@ impl Manifest {
     /// The behaviours as their library describes them.
     #[must_use]
     pub fn description(&self) -> Description {
-        Description { behaviours: self.behaviours.clone() }
+        Description::new(self.behaviours.clone(), self.conversions.clone())
     }
 
     /// The bytes.

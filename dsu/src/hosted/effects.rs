@@ -8,7 +8,7 @@ mod one;
 use std::sync::Arc;
 
 use midflight_abi::effect::Effects as EffectList;
-use midflight_message::Pid;
+use midflight_message::{Pid, TypeInfo};
 use midflight_process::{Caller, ExitReason, Node, Turn, Wait, WaitKind};
 use midflight_runtime::Instant;
 use tokio::sync::oneshot;
@@ -64,6 +64,7 @@ pub(super) enum Applied {
 /// What effects may touch of their process.
 pub(super) struct Surroundings<'a> {
     pub(super) types: &'a BehaviourTypes,
+    pub(super) sends: &'a [TypeInfo],
     pub(super) versions: &'a Arc<Versions>,
     pub(super) suspended: Option<&'a mut Suspended>,
 }
@@ -115,12 +116,13 @@ impl Effects {
     pub(super) fn apply(&mut self, turn: &mut Turn<'_>, around: Surroundings<'_>) -> Applied {
         let Some(mut list) = self.list.take() else { return Applied::All };
         let bytes = std::mem::take(&mut list.bytes);
-        let Surroundings { types, versions, mut suspended } = around;
+        let Surroundings { types, sends, versions, mut suspended } = around;
         for effect in EffectList::new(&bytes).skip(list.left) {
             let left = effect.map_err(|error| error.to_string()).and_then(|effect| {
                 let one = One {
                     turn,
                     types,
+                    sends,
                     versions,
                     suspended: suspended.as_deref_mut(),
                     caller: &mut list.caller,

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use midflight_abi::BehaviourDescription;
 use midflight_message::Pid;
 use midflight_process::Turn;
 use midflight_runtime::Instant;
 
 use super::{Hosted, SavedState};
 use crate::code::{CodeError, Instance};
-use crate::convert::{Way, way};
+use crate::convert::{Reads, Way, restore, way};
 use crate::versions::{Residence, Version, WayBack};
 
 /// Bounds of a probation.
@@ -40,8 +41,6 @@ impl Default for ProbationLimits {
 pub(crate) struct Probation {
     /// To the version it came from.
     old: WayBack,
-    /// The behaviour's index there.
-    behaviour: u32,
     /// As the old code restores it.
     kept: SavedState,
     /// Whether `kept` is of now.
@@ -66,13 +65,12 @@ impl Probation {
         kept: SavedState,
         now: Instant,
     ) -> Option<Box<Self>> {
-        let (index, before) = old.behaviour(behaviour)?;
+        let (_, before) = old.behaviour(behaviour)?;
         let (_, after) = new.behaviour(behaviour)?;
-        let way = way(after, before).ok();
+        let way = way(after, before, Reads::of(old.code.description())).ok();
         let until = now + limits.time;
         (limits.messages > 0).then(|| {
             Box::new(Self {
-                behaviour: index,
                 way,
                 kept,
                 fresh: true,
@@ -84,9 +82,14 @@ impl Probation {
         })
     }
 
-    /// Another message is about to be handled: keeps the state of `instance`, whose own is of `version`. Answers
-    /// whether the probation goes on.
-    pub(super) fn keep(&mut self, instance: &dyn Instance, version: u32, now: Instant) -> bool {
+    /// Another message is about to be handled: keeps the state of `instance`, of that behaviour. Answers whether
+    /// the probation goes on.
+    pub(super) fn keep(
+        &mut self,
+        instance: &dyn Instance,
+        description: &BehaviourDescription,
+        now: Instant,
+    ) -> bool {
         if self.left == 0 || now >= self.until {
             return false;
         }
@@ -94,17 +97,18 @@ impl Probation {
         if std::mem::take(&mut self.fresh) {
             return true;
         }
-        let version = match self.way {
-            Some(Way::Forward) => version,
-            Some(Way::Back { state_version }) => state_version,
-            None => return false,
+        let form = match self.way {
+            Some(Way::Forward) => Some(&description.state),
+            Some(Way::Back { state_version }) => description.saves(state_version),
+            None => None,
         };
+        let Some(form) = form else { return false };
         if instance.size() > self.state_bytes {
             return false;
         }
-        match instance.save(version) {
+        match instance.save(form.version()) {
             Ok(bytes) => {
-                self.kept = SavedState { version, bytes };
+                self.kept = SavedState { form: form.clone(), bytes };
                 true
             }
             Err(error) => {
@@ -125,8 +129,8 @@ impl Hosted {
     /// Keeps the state, while the process is on probation.
     pub(super) fn keep_state(&mut self, turn: &Turn<'_>) {
         let Some(mut probation) = self.probation.take() else { return };
-        let (version, now) = (self.description().state.version(), turn.node().runtime().now());
-        if probation.keep(&*self.instance, version, now) {
+        let now = turn.node().runtime().now();
+        if probation.keep(&*self.instance, self.description(), now) {
             self.probation = Some(probation);
         }
     }
@@ -136,11 +140,11 @@ impl Hosted {
     pub(super) fn go_back(&mut self, turn: &Turn<'_>, error: &CodeError) -> bool {
         let Some(probation) = self.probation.take() else { return false };
         let failed = self.version().clone();
-        let Probation { old, behaviour, kept, .. } = *probation;
+        let Probation { old, kept, .. } = *probation;
         // Retired since: the while is over.
         let Some(old) = old.version() else { return false };
-        match old.code.restore(behaviour, kept.version, &kept.bytes) {
-            Ok(instance) => {
+        match restore(&*old.code, self.behaviour(), &kept) {
+            Ok((behaviour, instance)) => {
                 let (from, to) = (failed.version, old.version);
                 let (me, name) = (turn.me(), self.behaviour());
                 tracing::error!(%me, name, from, to, %error, "new code failed on probation: the process is back");

@@ -1,14 +1,16 @@
 //! Starting a process of a behaviour, in the version that is current.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use midflight_message::Pid;
+use midflight_message::{Pid, Resolution, TypeInfo, resolve};
 use midflight_process::{Node, SpawnError};
 
 use super::Hosted;
 use super::view::HostView;
-use crate::code::{Call, CodeError};
-use crate::versions::Versions;
+use crate::code::{Call, CodeError, Reader};
+use crate::convert::Reads;
+use crate::versions::{Version, Versions};
 
 /// How often a start begins anew because another version has become current meanwhile.
 const BEGINNINGS_MAX: usize = 8;
@@ -48,16 +50,18 @@ pub fn start(
     start: &[u8],
 ) -> Result<Pid, StartError> {
     let pid = node.reserve()?;
-    start_reserved(node, versions, behaviour, start, pid).inspect_err(|_| node.unreserve(pid))?;
+    start_reserved(node, versions, behaviour, (None, start), pid)
+        .inspect_err(|_| node.unreserve(pid))?;
     Ok(pid)
 }
 
-/// As [`start`], under a pid that has been reserved; after an error it still is.
+/// As [`start`], under a pid that has been reserved; after an error it still is. The message is of the type
+/// given, or of the behaviour's own.
 pub(crate) fn start_reserved(
     node: &Node,
     versions: &Arc<Versions>,
     behaviour: &str,
-    start: &[u8],
+    start: (Option<&TypeInfo>, &[u8]),
     pid: Pid,
 ) -> Result<(), StartError> {
     for _ in 0..BEGINNINGS_MAX {
@@ -78,7 +82,7 @@ fn begin(
     node: &Node,
     versions: &Arc<Versions>,
     behaviour: &str,
-    start: &[u8],
+    start: (Option<&TypeInfo>, &[u8]),
     pid: Pid,
 ) -> Result<Hosted, StartError> {
     let unknown = || StartError::UnknownBehaviour(behaviour.to_owned());
@@ -87,7 +91,9 @@ fn begin(
     let mut effects = Vec::new();
     let host = HostView::new(node);
     let call = Call { me: pid, from: None, reply_to: None, host: &host };
-    match version.code.create(index, start, &call, &mut effects) {
+    let created = own_form(&version, index, start)
+        .and_then(|start| version.code.create(index, &start, &call, &mut effects));
+    match created {
         Ok(instance) => {
             let mut hosted = Hosted::new(node, versions, version, index, pid, instance);
             hosted.effects.begin(node, effects, None, host.into_reserved());
@@ -97,5 +103,24 @@ fn begin(
             host.give_back();
             Err(StartError::Init { behaviour: behaviour.to_owned(), source })
         }
+    }
+}
+
+/// A start message in the form that the code reads.
+fn own_form<'s>(
+    version: &Version,
+    behaviour: u32,
+    (written, start): (Option<&TypeInfo>, &'s [u8]),
+) -> Result<Cow<'s, [u8]>, CodeError> {
+    let Some(written) = written else { return Ok(Cow::Borrowed(start)) };
+    let description = version.code.description();
+    match resolve(written, &description.behaviours[behaviour as usize].start) {
+        Resolution::Same => Ok(Cow::Borrowed(start)),
+        Resolution::Structural(plan) if plan.is_verbatim() => Ok(Cow::Borrowed(start)),
+        Resolution::Incompatible(mismatch) => Err(CodeError::Decode(mismatch.to_string())),
+        resolution if Reads::of(description).takes(&resolution) => {
+            version.code.translate(behaviour, Reader::Start, written, start).map(Cow::Owned)
+        }
+        _ => Err(CodeError::OwnFormOnly),
     }
 }

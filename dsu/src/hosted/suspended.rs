@@ -10,8 +10,12 @@ use midflight_process::{
 };
 use midflight_runtime::Instant;
 
-use super::types::{Form, form};
-use crate::code::OpEnd;
+use super::types::Form;
+use crate::code::{CodeError, OpEnd};
+use crate::versions::Version;
+
+/// The version that a process runs in, and the index of its behaviour there.
+pub(super) type CodeOf<'a> = (&'a Version, u32);
 
 /// What a suspended handler awaits.
 pub(super) struct Suspended {
@@ -38,8 +42,8 @@ struct Call {
     /// Whom it is for, once that is known.
     to: Option<Pid>,
     since: Instant,
-    /// The type as which its reply is read; `None` when the node knows as many as it may.
-    reader: Option<TypeNo>,
+    /// Which of the behaviour's calls it is.
+    index: u32,
     /// A reply that waits for its writer's schema.
     reply: Option<Reply>,
 }
@@ -62,14 +66,31 @@ pub(super) enum How {
     Slept,
     Timeout,
     Reply(Bytes),
+    /// A reply in another form than the call of that index expects.
+    Other(u32, Form, Bytes),
     Gone,
     Refused(String),
 }
 
 impl Ended {
+    /// Brings a reply in another form into that which the handler reads. `Err`: the code fails at it.
+    pub(super) fn read(
+        self,
+        own_form: impl FnOnce(u32, &Form, &[u8]) -> Result<Bytes, CodeError>,
+    ) -> Result<Self, CodeError> {
+        let How::Other(call, form, bytes) = &self.how else { return Ok(self) };
+        let how = match own_form(*call, form, bytes) {
+            Ok(ours) => How::Reply(ours),
+            Err(CodeError::Decode(why)) => How::Refused(format!("the reply cannot be read: {why}")),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { how, ..self })
+    }
+
     pub(super) fn end(&self) -> OpEnd<'_> {
         match &self.how {
             How::Slept => OpEnd::Done(&[]),
+            How::Other(..) => OpEnd::Refused("the reply was not read"),
             How::Timeout => OpEnd::Timeout,
             How::Reply(bytes) => OpEnd::Done(bytes),
             How::Gone => OpEnd::Gone,
@@ -123,10 +144,10 @@ impl Suspended {
         &mut self,
         op: u64,
         number: CallRef,
-        reader: Option<TypeNo>,
+        index: u32,
         (since, deadline): (Instant, Instant),
     ) {
-        let call = Some(Call { number, to: None, since, reader, reply: None });
+        let call = Some(Call { number, to: None, since, index, reply: None });
         self.ops.insert(op, Op { call, deadline });
     }
 
@@ -151,8 +172,13 @@ impl Suspended {
     }
 
     /// The next operation that has ended. Messages stay where they are.
-    pub(super) fn next_ended(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Option<Ended> {
-        if let Some(ended) = self.ended.pop_front().or_else(|| self.read_kept(turn)) {
+    pub(super) fn next_ended(
+        &mut self,
+        batch: &mut Batch,
+        turn: &mut Turn<'_>,
+        code: CodeOf<'_>,
+    ) -> Option<Ended> {
+        if let Some(ended) = self.ended.pop_front().or_else(|| self.read_kept(turn, code)) {
             return Some(ended);
         }
         while let Some(delivery) = batch.take_urgent() {
@@ -162,7 +188,7 @@ impl Suspended {
                     return None;
                 }
                 Delivery::Reply { from, call, result } => {
-                    if let Some(ended) = self.reply(turn, from, call, result) {
+                    if let Some(ended) = self.reply(turn, code, (from, call), result) {
                         return Some(ended);
                     }
                 }
@@ -187,8 +213,8 @@ impl Suspended {
     fn reply(
         &mut self,
         turn: &mut Turn<'_>,
-        from: Origin,
-        number: CallRef,
+        code: CodeOf<'_>,
+        (from, number): (Origin, CallRef),
         result: Result<View<'_>, Refusal>,
     ) -> Option<Ended> {
         let awaited = |op: &Op| op.call.as_ref().is_some_and(|call| call.number == number);
@@ -207,7 +233,7 @@ impl Suspended {
             Err(refusal) => Err(How::Refused(refusal.to_string())),
         };
         let how = match reply {
-            Ok(reply) => match reply.read(turn, call.reader) {
+            Ok(reply) => match reply.read(turn, code, call.index) {
                 Some(how) => how,
                 None => {
                     call.reply = Some(reply);
@@ -221,35 +247,35 @@ impl Suspended {
     }
 
     /// Reads a reply that was kept, if its writer's schema has come.
-    fn read_kept(&mut self, turn: &mut Turn<'_>) -> Option<Ended> {
+    fn read_kept(&mut self, turn: &mut Turn<'_>, code: CodeOf<'_>) -> Option<Ended> {
         let mut kept = self.ops.iter().filter_map(|(op, awaiting)| {
             let call = awaiting.call.as_ref()?;
-            Some((*op, call.reply.as_ref()?, call.reader))
+            Some((*op, call.reply.as_ref()?, call.index))
         });
         let (op, how) =
-            kept.find_map(|(op, reply, reader)| Some((op, reply.read(turn, reader)?)))?;
+            kept.find_map(|(op, reply, index)| Some((op, reply.read(turn, code, index)?)))?;
         self.ops.remove(&op);
         Some(Ended { op, how })
     }
 }
 
 impl Reply {
-    /// What the handler gets of it: behaviours read only their own form. `None`: that cannot be
-    /// said yet; the process is woken when it can.
-    fn read(&self, turn: &mut Turn<'_>, reader: Option<TypeNo>) -> Option<How> {
-        let Some(reader) = reader else {
-            return Some(How::Refused("the node knows as many types as it may".into()));
-        };
-        match form(turn.readable(self.from, self.ty, reader)) {
-            Form::Own => Some(How::Reply(self.bytes.clone())),
-            Form::Incompatible(mismatch) => {
-                Some(How::Refused(format!("the reply is incompatible: {mismatch}")))
+    /// What the handler gets of it. `None`: that cannot be said yet; the process is woken when it can.
+    fn read(
+        &self,
+        turn: &mut Turn<'_>,
+        (version, behaviour): CodeOf<'_>,
+        call: u32,
+    ) -> Option<How> {
+        let types = &version.types[behaviour as usize];
+        let come = (self.from, self.ty);
+        Some(match types.reply_form(turn, version, behaviour, call, come)? {
+            Form::Own => How::Reply(self.bytes.clone()),
+            form @ Form::Other(_) => How::Other(call, form, self.bytes.clone()),
+            Form::Refused(Refusal::Incompatible(mismatch)) => {
+                How::Refused(format!("the reply is incompatible: {mismatch}"))
             }
-            Form::Other(why) | Form::Unknown(why) => {
-                let (name, version) = turn.type_name(self.ty);
-                Some(How::Refused(format!("the reply is {name} version {version}: {why}")))
-            }
-            Form::Later => None,
-        }
+            Form::Refused(refusal) => How::Refused(format!("the reply: {refusal}")),
+        })
     }
 }

@@ -2,11 +2,16 @@
 //! about the types that have come: shared by all its processes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use midflight_abi::{BehaviourDescription, Disconnected, Down, Exited, NodeDown, Undelivered};
-use midflight_message::{Message, Mismatch, TypeInfo};
-use midflight_process::{Node, Origin, Readable, Refusal, Turn, TypeNo};
+use midflight_message::{Message, Resolution, TypeInfo, resolve};
+use midflight_process::{Node, Origin, Refusal, Turn, TypeNo, Written};
 use parking_lot::RwLock;
+
+use crate::code::Reader;
+use crate::convert::Reads;
+use crate::versions::Version;
 
 /// The types of a behaviour. A number is missing when the node knows as many types as it may.
 #[derive(Debug)]
@@ -24,22 +29,38 @@ pub(crate) struct BehaviourTypes {
     pub(super) disconnected: Option<TypeNo>,
     /// Of the notice about a message that was not taken, if the behaviour wants it.
     pub(super) undelivered: Option<TypeNo>,
-    known: RwLock<BTreeMap<TypeNo, Known>>,
+    known: RwLock<BTreeMap<(Reader, TypeNo), Form>>,
 }
 
-#[derive(Debug)]
-enum Known {
-    Index(u32),
+/// How a type that has come is read.
+#[derive(Debug, Clone)]
+pub(super) enum Form {
+    /// It is the reader's own, or has the very same bytes.
+    Own,
+    /// It was written as this, and is brought into the reader's form.
+    Other(Arc<TypeInfo>),
+    /// It cannot be read.
     Refused(Refusal),
 }
 
 /// What becomes of a message.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// The handler of this index takes it as it is.
-    Index(u32),
+    /// The handler of this index takes it, in that form.
+    By(u32, Form),
+    /// Nothing takes it.
     Refused(Refusal),
     /// Its writer's schema is on its way.
+    Later,
+}
+
+/// What can be said of a type that has come.
+enum Found {
+    /// It stays so.
+    Known(Form),
+    /// Another time it may be otherwise.
+    Passing(Refusal),
+    /// Its writer's schema is on its way; the process is woken when it has come, or cannot be had.
     Later,
 }
 
@@ -91,113 +112,109 @@ impl BehaviourTypes {
         *self.calls.get(index as usize)?
     }
 
-    /// The type as which the reply to a call is read.
-    pub(super) fn call_reply(&self, index: u32) -> Option<TypeNo> {
-        *self.call_replies.get(index as usize)?
-    }
-
     /// Which handler takes a message of type `ty`: the accept set is closed (V3).
     pub(super) fn take(
         &self,
         turn: &mut Turn<'_>,
-        behaviour: &BehaviourDescription,
-        from: Origin,
-        ty: TypeNo,
+        version: &Version,
+        behaviour: u32,
+        (from, ty): (Origin, TypeNo),
     ) -> Taken {
-        match self.known.read().get(&ty) {
-            Some(Known::Index(index)) => return Taken::Index(*index),
-            Some(Known::Refused(refusal)) => return Taken::Refused(refusal.clone()),
-            None => {}
+        // Most that come are of the very types.
+        if let Some(index) = self.accepts.iter().position(|accept| *accept == Some(ty)) {
+            return Taken::By(u32::try_from(index).unwrap_or(u32::MAX), Form::Own);
         }
-        match self.find(turn, behaviour, from, ty) {
-            Found::Known(known) => self.remember(ty, known),
-            Found::Passing(refusal) => Taken::Refused(refusal),
-            Found::Later => Taken::Later,
+        let description = &version.code.description().behaviours[behaviour as usize];
+        let (name, written_version) = turn.type_name(ty);
+        let accepted = (0..).zip(&description.accepts).find(|(_, a)| a.message.name() == &*name);
+        let Some((index, accept)) = accepted else {
+            return Taken::Refused(Refusal::NotAccepted {
+                type_name: name.to_string(),
+                version: written_version,
+                accepts: description.accepts.iter().map(|a| a.message.name().to_owned()).collect(),
+                behaviour: format!("{} version {}", description.name, description.code_version),
+            });
+        };
+        let reads = Reads::of(version.code.description());
+        match self.form(turn, (from, ty), Reader::Message(index), (&accept.message, reads)) {
+            Some(Form::Refused(refusal)) => Taken::Refused(refusal),
+            Some(form) => Taken::By(index, form),
+            None => Taken::Later,
         }
     }
 
-    fn remember(&self, ty: TypeNo, known: Known) -> Taken {
-        let mut remembered = self.known.write();
-        if remembered.len() >= Self::KNOWN_MAX {
-            remembered.clear();
-        }
-        match remembered.entry(ty).or_insert(known) {
-            Known::Index(index) => Taken::Index(*index),
-            Known::Refused(refusal) => Taken::Refused(refusal.clone()),
-        }
-    }
-
-    fn find(
+    /// How the reply of type `ty` to the call of that index is read. `None`: that cannot be said yet; the process
+    /// is woken when it can.
+    pub(super) fn reply_form(
         &self,
         turn: &mut Turn<'_>,
-        behaviour: &BehaviourDescription,
-        from: Origin,
-        ty: TypeNo,
-    ) -> Found {
-        let (name, version) = turn.type_name(ty);
-        let accepted = (0..).zip(&behaviour.accepts).find(|(_, a)| a.message.name() == &*name);
-        let Some((index, _)) = accepted else {
-            return Found::Known(Known::Refused(Refusal::NotAccepted {
-                type_name: name.to_string(),
-                version,
-                accepts: behaviour.accepts.iter().map(|a| a.message.name().to_owned()).collect(),
-                behaviour: format!("{} version {}", behaviour.name, behaviour.code_version),
-            }));
-        };
-        let garbled = |detail: &str| Refusal::Garbled {
-            type_name: name.to_string(),
-            detail: detail.to_owned(),
-        };
-        let Some(reader) = self.accept(index) else {
-            return Found::Known(Known::Refused(garbled("the node knows as many types as it may")));
-        };
-        match form(turn.readable(from, ty, reader)) {
-            Form::Own => Found::Known(Known::Index(index)),
-            Form::Incompatible(mismatch) => {
-                Found::Known(Known::Refused(Refusal::Incompatible(mismatch)))
+        version: &Version,
+        behaviour: u32,
+        call: u32,
+        (from, ty): (Origin, TypeNo),
+    ) -> Option<Form> {
+        if self.call_replies.get(call as usize) == Some(&Some(ty)) {
+            return Some(Form::Own);
+        }
+        let description = version.code.description();
+        let calls = &description.behaviours[behaviour as usize].calls;
+        let reader = (&calls.get(call as usize)?.reply, Reads::of(description));
+        self.form(turn, (from, ty), Reader::Reply(call), reader)
+    }
+
+    fn form(
+        &self,
+        turn: &mut Turn<'_>,
+        (from, ty): (Origin, TypeNo),
+        place: Reader,
+        (reader, reads): (&TypeInfo, Reads),
+    ) -> Option<Form> {
+        if let Some(known) = self.known.read().get(&(place, ty)) {
+            return Some(known.clone());
+        }
+        match find(turn, (from, ty), reader, reads) {
+            Found::Known(form) => {
+                let mut known = self.known.write();
+                if known.len() >= Self::KNOWN_MAX {
+                    known.clear();
+                }
+                Some(known.entry((place, ty)).or_insert(form).clone())
             }
-            Form::Other(why) => Found::Known(Known::Refused(garbled(why))),
-            Form::Unknown(why) => Found::Passing(garbled(why)),
-            Form::Later => Found::Later,
+            Found::Passing(refusal) => Some(Form::Refused(refusal)),
+            Found::Later => None,
         }
     }
 }
 
-/// What can be said of a type that has come.
-enum Found {
-    /// It stays so.
-    Known(Known),
-    /// Another time it may be otherwise.
-    Passing(Refusal),
-    /// Its writer's schema is on its way.
-    Later,
-}
-
-/// How what has come stands to the form that a behaviour reads, which is its own only.
-pub(super) enum Form {
-    Own,
-    Incompatible(Box<Mismatch>),
-    /// It could be read by serde's rules, which behaviours do not do.
-    Other(&'static str),
-    /// The writer's schema cannot be had: now, that is.
-    Unknown(&'static str),
-    /// The writer's schema is on its way; the process is woken when it has come, or cannot be had.
-    Later,
-}
-
-pub(super) fn form(readable: Readable) -> Form {
-    match readable {
-        Readable::Same => Form::Own,
+fn find(
+    turn: &mut Turn<'_>,
+    (from, ty): (Origin, TypeNo),
+    reader: &TypeInfo,
+    reads: Reads,
+) -> Found {
+    let garbled = |detail: &str| Refusal::Garbled {
+        type_name: reader.name().to_owned(),
+        detail: detail.to_owned(),
+    };
+    let written = match turn.written(from, ty) {
+        Written::Known(written) => written,
+        Written::Later => return Found::Later,
+        _ => {
+            return Found::Passing(garbled(
+                "its schema differs from the behaviour's and cannot be had",
+            ));
+        }
+    };
+    Found::Known(match resolve(&written, reader) {
+        Resolution::Same => Form::Own,
         // The same bytes under another schema's text, such as a renamed type within it.
-        Readable::Structural(plan) if plan.is_verbatim() => Form::Own,
-        Readable::Structural(_) => {
-            Form::Other("its schema differs from the behaviour's, which reads only its own form")
+        Resolution::Structural(plan) if plan.is_verbatim() => Form::Own,
+        Resolution::Incompatible(mismatch) => {
+            Form::Refused(Refusal::Incompatible(Box::new(mismatch)))
         }
-        Readable::Incompatible(mismatch) => Form::Incompatible(mismatch),
-        Readable::SchemaUnavailable => {
-            Form::Unknown("its schema differs from the behaviour's and cannot be had")
-        }
-        Readable::Later => Form::Later,
-        _ => Form::Unknown("nothing is known of how it could be read"),
-    }
+        resolution if reads.takes(&resolution) => Form::Other(written),
+        _ => Form::Refused(garbled(
+            "its schema differs from the behaviour's, which was built for an ABI that reads only its own form",
+        )),
+    })
 }

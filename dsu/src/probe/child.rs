@@ -9,7 +9,9 @@ use super::limits;
 use super::wire::{Answer, ProbeReport, ProbeRequest, ProbeState, StateVerdict};
 use crate::check::why_it_stays;
 use crate::code::{Code, CodeError, Stays};
+use crate::convert::{ConvertError, restore};
 use crate::hash::CodeId;
+use crate::hosted::SavedState;
 use crate::library;
 use crate::store::StoredLibrary;
 
@@ -79,24 +81,28 @@ fn library_argument() -> Option<PathBuf> {
     arguments.next().map(PathBuf::from)
 }
 
-/// Forward, and back where there is a way.
-fn try_state(code: &dyn Code, state: &ProbeState) -> StateVerdict {
-    let Some((index, behaviour)) = code.description().behaviour(&state.behaviour) else {
+/// What becomes of a state in that code: forward, and back where there is a way.
+#[must_use]
+pub fn try_state(code: &dyn Code, state: &ProbeState) -> StateVerdict {
+    let Some((_, behaviour)) = code.description().behaviour(&state.behaviour) else {
         return StateVerdict::Unknown { why: format!("no behaviour `{}`", state.behaviour) };
     };
-    let own = behaviour.state.version();
-    let forward = code
-        .restore(index, state.version, &state.bytes)
-        .and_then(|instance| instance.save(own).map(|_bytes| instance));
+    let (own, version) = (behaviour.state.version(), state.form.version());
+    let saved = SavedState { form: state.form.clone(), bytes: state.bytes.clone() };
+    let forward = match restore(code, &state.behaviour, &saved) {
+        Ok((_, instance)) => instance.save(own).map(|_bytes| instance),
+        Err(ConvertError::Code { source, .. }) => Err(source),
+        Err(other) => return StateVerdict::Unknown { why: other.to_string() },
+    };
     let instance = match forward {
         Ok(instance) => instance,
         Err(CodeError::Unknown(why)) => return StateVerdict::Unknown { why },
         Err(error) => return StateVerdict::FailsForward { why: error.to_string() },
     };
-    if behaviour.saves(state.version).is_none() {
+    if behaviour.saves(version).is_none() {
         return StateVerdict::Converts { back: None };
     }
-    match instance.save(state.version) {
+    match instance.save(version) {
         Ok(bytes) => StateVerdict::Converts { back: Some(bytes == state.bytes) },
         Err(error) => StateVerdict::FailsBack { why: error.to_string() },
     }

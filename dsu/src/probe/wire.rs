@@ -1,6 +1,7 @@
 //! What the probe's two processes say to each other: one JSON value each way.
 
 use midflight_abi::Description;
+use midflight_message::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Stays;
@@ -20,8 +21,8 @@ pub struct ProbeRequest {
 pub struct ProbeState {
     /// The behaviour's name.
     pub behaviour: String,
-    /// The version it was saved as.
-    pub version: u32,
+    /// The form it was saved in.
+    pub form: TypeInfo,
     /// Its bytes.
     #[serde(with = "hex")]
     pub bytes: Vec<u8>,

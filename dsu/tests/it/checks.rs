@@ -22,7 +22,7 @@ fn table_at(library: &[u8]) -> usize {
     at
 }
 
-fn patched(library: &[u8], field: usize, value: u32) -> Vec<u8> {
+pub(crate) fn patched(library: &[u8], field: usize, value: u32) -> Vec<u8> {
     let mut library = library.to_vec();
     let at = table_at(&library) + field;
     library[at..at + 4].copy_from_slice(&value.to_le_bytes());
@@ -40,14 +40,14 @@ async fn each_misfit_has_its_own_error() {
     let good = bundle("examples/counter-v1").await;
     let good = library_of(&good);
     let facts = check_library(good, TARGET).unwrap();
-    assert_eq!((facts.abi_major, facts.abi_minor), (1, 1));
+    assert_eq!((facts.abi_major, facts.abi_minor), (1, 2));
     assert_eq!(
         check_library(&patched(good, 8, 7), TARGET),
         Err(CheckError::WrongAbi { ours: 1, theirs: 7 })
     );
     assert_eq!(
-        check_library(&patched(good, 12, 2), TARGET),
-        Err(CheckError::NewerAbi { ours: 1, theirs: 2 })
+        check_library(&patched(good, 12, 3), TARGET),
+        Err(CheckError::NewerAbi { ours: 2, theirs: 3 })
     );
     assert!(check_library(&patched(good, 12, 0), TARGET).is_ok(), "what was there stays");
     assert!(matches!(
@@ -56,8 +56,12 @@ async fn each_misfit_has_its_own_error() {
     ));
     assert_eq!(
         check_library(&patched(good, 16, 40), TARGET),
-        Err(CheckError::ShortTable { ours: 144, theirs: 40 })
+        Err(CheckError::ShortTable { ours: 160, theirs: 40 })
     );
+    let short = patched(good, 16, 144);
+    let refused = Err(CheckError::ShortTable { ours: 160, theirs: 144 });
+    assert_eq!(check_library(&short, TARGET), refused);
+    assert!(check_library(&patched(&short, 12, 1), TARGET).is_ok(), "so it was in minor 1");
     // 2 is abort; what nobody has heard of is no better.
     for strategy in [2, 0, 99] {
         let abort = patched(good, 20, strategy);

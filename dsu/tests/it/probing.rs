@@ -5,6 +5,7 @@ use std::time::Duration;
 use midflight_dsu::builder::BuildError;
 use midflight_dsu::code::CodeFormat as _;
 use midflight_dsu::probe::{ProbeError, ProbeRequest, ProbeState, Prober, StateVerdict};
+use midflight_message::TypeInfo;
 use midflight_runtime::TokioRuntime;
 
 use crate::fixtures::{Process, build_crate, bundle, library_of, load, native, prober, stored};
@@ -30,9 +31,10 @@ async fn states_are_converted_forward_and_back() {
     let v2 = bundle("examples/counter-v2").await;
     let library = stored(folder.path(), library_of(&v2));
     let format = native();
+    let schema = v1.description().behaviours[0].state.schema().clone();
     let state = |behaviour: &str, version, bytes: &[u8]| ProbeState {
         behaviour: behaviour.into(),
-        version,
+        form: TypeInfo::parse(behaviour, version, &schema).unwrap(),
         bytes: bytes.to_vec(),
     };
     let states = vec![

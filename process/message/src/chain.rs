@@ -20,7 +20,7 @@ use crate::tree::{SchemaTree, Type};
 pub(crate) type Place = (usize, usize, usize);
 
 /// Every chain of a plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Chains {
     /// The types that are read: the reader's first, then the old ones at which chains start.
     readers: Vec<TypeInfo>,

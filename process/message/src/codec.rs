@@ -1,10 +1,12 @@
 //! Encoding and decoding where writer and reader agree: plain postcard.
 
 use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::Message;
 use crate::error::{DecodeError, DecodeReason, EncodeError};
 use crate::scan::scan;
+use crate::{Message, SchemaTree, TypeInfo};
 
 /// Appends a message's encoding. The buffer is the caller's to reuse; on error it is as it was.
 ///
@@ -13,11 +15,20 @@ use crate::scan::scan;
 /// When the type's own `Serialize` fails, or a recursive value nests deeper than
 /// [`MAX_VALUE_DEPTH`](crate::MAX_VALUE_DEPTH).
 pub fn encode<M: Message>(message: &M, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+    encode_as(M::type_info(), message, buffer)
+}
+
+/// As [`encode`], for a value of the type that `info` describes.
+pub(crate) fn encode_as<T: Serialize>(
+    info: &TypeInfo,
+    message: &T,
+    buffer: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let start = buffer.len();
     let done = postcard::serialize_with_flavor(message, Append(buffer))
         .map_err(|error| error.to_string())
         .and_then(|()| {
-            let tree = M::type_info().tree();
+            let tree = info.tree();
             if tree.needs_scan {
                 scan(tree, &buffer[start..]).map_err(|reason| reason.to_string())
             } else {
@@ -26,7 +37,7 @@ pub fn encode<M: Message>(message: &M, buffer: &mut Vec<u8>) -> Result<(), Encod
         });
     done.map_err(|reason| {
         buffer.truncate(start);
-        EncodeError { type_name: M::type_info().to_string(), reason }
+        EncodeError { type_name: info.to_string(), reason }
     })
 }
 
@@ -39,15 +50,17 @@ pub fn encode<M: Message>(message: &M, buffer: &mut Vec<u8>) -> Result<(), Encod
 ///
 /// When the bytes are not exactly one value of `M`.
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeError> {
-    decode_reason(bytes).map_err(|reason| DecodeError {
+    decode_plainly(M::type_info().tree(), bytes).map_err(|reason| DecodeError {
         type_name: M::type_info().to_string(),
         field_path: String::new(),
         reason,
     })
 }
 
-pub(crate) fn decode_reason<M: Message>(bytes: &[u8]) -> Result<M, DecodeReason> {
-    let tree = M::type_info().tree();
+pub(crate) fn decode_plainly<T: DeserializeOwned>(
+    tree: &SchemaTree,
+    bytes: &[u8],
+) -> Result<T, DecodeReason> {
     if tree.needs_scan {
         scan(tree, bytes)?;
     }

@@ -53,10 +53,23 @@ type Convert = dyn Fn(Passing) -> Result<Passing, String> + Send + Sync;
 /// ```
 #[derive(Clone)]
 pub struct Conversion {
-    pub(crate) from: &'static TypeInfo,
-    pub(crate) to: &'static TypeInfo,
+    pub(crate) from: TypeInfo,
+    pub(crate) to: TypeInfo,
     pub(crate) may_fail: bool,
-    earlier: fn() -> Vec<Self>,
+    work: Work,
+}
+
+/// What a conversion does.
+#[derive(Clone)]
+enum Work {
+    Here(Functions),
+    /// The functions are somebody else's: what comes of them can be foreseen, not done.
+    Elsewhere,
+}
+
+#[derive(Clone)]
+struct Functions {
+    earlier: fn() -> Vec<Conversion>,
     read: fn(Driven<'_, '_>) -> Result<Passing, Failure>,
     convert: Arc<Convert>,
     write: fn(&dyn Any, &mut Vec<u8>) -> Result<(), EncodeError>,
@@ -81,10 +94,7 @@ impl Conversion {
         may_fail: bool,
         function: impl Fn(Old) -> Result<New, String> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            from: Old::type_info(),
-            to: New::type_info(),
-            may_fail,
+        let functions = Functions {
             earlier: Old::conversions,
             read: |driven| Ok(Box::new(Old::deserialize(driven)?)),
             convert: Arc::new(move |old| match old.downcast::<Old>() {
@@ -98,7 +108,14 @@ impl Conversion {
                     reason: "the chain was put together wrongly".to_owned(),
                 }),
             },
-        }
+        };
+        let [from, to] = [Old::type_info(), New::type_info()].map(TypeInfo::clone);
+        Self { from, to, may_fail, work: Work::Here(functions) }
+    }
+
+    /// One whose function is somebody else's.
+    pub(crate) const fn told(from: TypeInfo, to: TypeInfo, may_fail: bool) -> Self {
+        Self { from, to, may_fail, work: Work::Elsewhere }
     }
 
     /// Fails to compile where the two are not versions of one message; the derive calls it.
@@ -136,14 +153,14 @@ impl Conversion {
 
     /// The type that it takes.
     #[must_use]
-    pub const fn from(&self) -> &'static TypeInfo {
-        self.from
+    pub const fn from(&self) -> &TypeInfo {
+        &self.from
     }
 
     /// The type that it makes.
     #[must_use]
-    pub const fn to(&self) -> &'static TypeInfo {
-        self.to
+    pub const fn to(&self) -> &TypeInfo {
+        &self.to
     }
 
     /// Whether it may refuse a value.
@@ -152,13 +169,33 @@ impl Conversion {
         self.may_fail
     }
 
+    /// The conversions to the type that it takes.
+    fn earlier(&self) -> Vec<Self> {
+        match &self.work {
+            Work::Here(functions) => (functions.earlier)(),
+            Work::Elsewhere => {
+                let mut claims = self.from.tree().claims(&self.from.tree().root);
+                claims.next().map_or_else(Vec::new, |claim| self.from.conversions(claim.number))
+            }
+        }
+    }
+
+    fn functions(&self) -> Result<&Functions, DecodeReason> {
+        match &self.work {
+            Work::Here(functions) => Ok(functions),
+            Work::Elsewhere => {
+                Err(DecodeReason::Refused("the conversion's function is not here".to_owned()))
+            }
+        }
+    }
+
     /// Reads the old value.
     pub(crate) fn read(&self, driven: Driven<'_, '_>) -> Result<Passing, Failure> {
-        (self.read)(driven)
+        (self.functions()?.read)(driven)
     }
 
     pub(crate) fn convert(&self, old: Passing) -> Result<Passing, DecodeReason> {
-        (self.convert)(old).map_err(|why| DecodeReason::NotConverted {
+        (self.functions()?.convert)(old).map_err(|why| DecodeReason::NotConverted {
             from: self.from.version(),
             to: self.to.version(),
             why: shorten(why, MAX_TEXT_BYTES),
@@ -168,7 +205,7 @@ impl Conversion {
     /// Writes the new value in its own form.
     pub(crate) fn write(&self, new: &dyn Any) -> Result<Vec<u8>, DecodeReason> {
         let mut bytes = Vec::new();
-        (self.write)(new, &mut bytes)
+        (self.functions()?.write)(new, &mut bytes)
             .map_err(|error| DecodeReason::Refused(shorten(error.to_string(), MAX_TEXT_BYTES)))?;
         Ok(bytes)
     }
@@ -195,7 +232,7 @@ pub(crate) fn route(conversions: Vec<Conversion>, version: u32) -> Option<Vec<Co
         if !met.insert(first.from.version()) {
             continue;
         }
-        for earlier in (first.earlier)() {
+        for earlier in first.earlier() {
             ways.push_back(std::iter::once(earlier).chain(way.iter().cloned()).collect());
         }
     }

@@ -1,11 +1,14 @@
 //! Decoding a message as its resolution says.
 
-use crate::codec::{decode_reason, encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{decode_plainly, encode_as};
 use crate::cursor::Cursor;
 use crate::driven::Driven;
 use crate::error::{DecodeError, DecodeReason};
 use crate::failure::Failure;
-use crate::{Message, Plan, Resolution};
+use crate::{Message, Plan, Resolution, TypeInfo};
 
 /// Decodes a message as its resolution says. The message must fill the bytes.
 ///
@@ -21,42 +24,55 @@ pub fn decode_resolved<M: Message>(
     bytes: &[u8],
     resolution: &Resolution,
 ) -> Result<M, DecodeError> {
+    decode_as(M::type_info(), bytes, resolution)
+}
+
+fn decode_as<T: DeserializeOwned + 'static>(
+    reader: &TypeInfo,
+    bytes: &[u8],
+    resolution: &Resolution,
+) -> Result<T, DecodeError> {
+    let plain = || decode_plainly(reader.tree(), bytes);
     let done = match resolution {
-        Resolution::Same => decode_reason(bytes).map_err(Failure::from),
+        Resolution::Same => plain().map_err(Failure::from),
         Resolution::Structural(plan) | Resolution::Chain(plan)
-            if plan.reader != M::type_info().fingerprint() =>
+            if plan.reader != reader.fingerprint() =>
         {
             Err(DecodeReason::Refused("the plan is for another type".to_owned()).into())
         }
         // What fails is read again by the plan, which knows where.
-        Resolution::Structural(plan) if plan.verbatim => {
-            decode_reason(bytes).or_else(|_| read(plan, bytes))
-        }
+        Resolution::Structural(plan) if plan.verbatim => plain().or_else(|_| read(plan, bytes)),
         Resolution::Structural(plan) | Resolution::Chain(plan) => read(plan, bytes),
         Resolution::Incompatible(mismatch) => {
             Err(DecodeReason::Incompatible(Box::new(mismatch.clone())).into())
         }
     };
     done.map_err(|failure: Failure| DecodeError {
-        type_name: M::type_info().to_string(),
+        type_name: reader.to_string(),
         field_path: failure.path(),
         reason: failure.reason,
     })
 }
 
-/// From the bytes that a writer wrote to those that `M` itself would write: the whole of a resolution
-/// as a function over bytes, for a reader that takes only its own form.
+/// From the bytes that a writer wrote to those that `T` itself would write: the whole of a resolution
+/// as a function over bytes, for a reader that takes only its own form. `reader` is the type `T`, which
+/// need not be a message.
 ///
 /// # Errors
 ///
 /// As [`decode_resolved`]; also when the value cannot be written again.
-pub fn translate<M: Message>(
+///
+/// # Panics
+///
+/// As [`decode_resolved`].
+pub fn translate<T: Serialize + DeserializeOwned + 'static>(
+    reader: &TypeInfo,
     bytes: &[u8],
     resolution: &Resolution,
 ) -> Result<Vec<u8>, DecodeError> {
-    let message = decode_resolved::<M>(bytes, resolution)?;
+    let value: T = decode_as(reader, bytes, resolution)?;
     let mut ours = Vec::new();
-    encode(&message, &mut ours).map_err(|error| DecodeError {
+    encode_as(reader, &value, &mut ours).map_err(|error| DecodeError {
         type_name: error.type_name,
         field_path: String::new(),
         reason: DecodeReason::Refused(error.reason),
@@ -65,20 +81,20 @@ pub fn translate<M: Message>(
 }
 
 /// Reads a whole message by its plan. Where all of it is converted, the last step makes it.
-fn read<M: Message>(plan: &Plan, bytes: &[u8]) -> Result<M, Failure> {
+fn read<T: DeserializeOwned + 'static>(plan: &Plan, bytes: &[u8]) -> Result<T, Failure> {
     let mut cursor = Cursor::new(bytes);
     let root = &plan.writer.root;
     let driven = Driven::new(&mut cursor, &plan.writer, root, 0, plan.chains.ours())?;
     let message = match driven.chain {
         Some(chain) => {
             let (made, last) = driven.run(chain)?;
-            match made.downcast::<M>() {
+            match made.downcast::<T>() {
                 Ok(message) => *message,
                 // What was converted is only wrapped in the message.
-                Err(made) => last.read_back(&*made, 0, |driven| M::deserialize(driven))?,
+                Err(made) => last.read_back(&*made, 0, |driven| T::deserialize(driven))?,
             }
         }
-        None => M::deserialize(driven)?,
+        None => T::deserialize(driven)?,
     };
     cursor.finish()?;
     Ok(message)

@@ -58,6 +58,7 @@ mod send_port;
 mod shape;
 mod stated;
 mod text;
+mod told;
 mod tree;
 mod type_info;
 
@@ -89,6 +90,7 @@ pub use send_port::SendPort;
 pub use shape::{Body, Definition, Field, Shape, Variant};
 #[doc(hidden)]
 pub use stated::Stated;
+pub use told::{ToldConversions, ToldError};
 pub use tree::{Scalar, SchemaError, SchemaTree, Type};
 pub use type_info::{TypeInfo, TypeInfoError};
 

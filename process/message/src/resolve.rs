@@ -213,13 +213,28 @@ impl<'a> Comparison<'a> {
             self.risk(format!("the conversion from {} to {} refuses it", step.from, step.to));
         }
         self.findings.convert(&self.steps, our.name, (their.version, our.version));
-        let old = steps[0].from;
-        let reader = self.chains.number(old);
+        let reader = self.chains.number(&steps[0].from);
+        let old = self.chains.reader(reader).tree().clone();
         self.chains.insert((their.number, self.reader, our.number), Chain { steps, reader });
-        let before = (self.ours, self.reader);
-        (self.ours, self.reader) = (&**old.tree(), reader);
-        let result = self.compare_standing(their.ty, &old.tree().root);
-        (self.ours, self.reader) = before;
+        // The same walk goes on, with the old type in the place of ours.
+        let mut older = Comparison {
+            type_name: self.type_name,
+            theirs: self.theirs,
+            ours: &old,
+            reader,
+            seen: std::mem::take(&mut self.seen),
+            standing: std::mem::take(&mut self.standing),
+            steps: std::mem::take(&mut self.steps),
+            depth: self.depth,
+            pairs: self.pairs,
+            findings: std::mem::take(&mut self.findings),
+            verbatim: self.verbatim,
+            chains: std::mem::take(&mut self.chains),
+        };
+        let result = older.compare_standing(their.ty, &old.root);
+        self.pairs = older.pairs;
+        (self.seen, self.standing, self.steps) = (older.seen, older.standing, older.steps);
+        (self.findings, self.chains) = (older.findings, older.chains);
         result
     }
 

@@ -11,7 +11,7 @@ use crate::builder;
 use crate::descriptor::ConversionsFn;
 use crate::limits::{MAX_NAME_BYTES, MAX_SCHEMA_BYTES};
 use crate::tree::{SchemaError, SchemaTree};
-use crate::{Conversion, Fingerprint, Message, Schema};
+use crate::{Conversion, Fingerprint, Message, Schema, ToldConversions};
 
 /// The name, version, schema and fingerprint of a type.
 ///
@@ -24,8 +24,19 @@ pub struct TypeInfo {
     fingerprint: Fingerprint,
     schema: Arc<str>,
     tree: Arc<SchemaTree>,
-    /// The conversions to each named type, by its number; none in what someone else sent.
-    conversions: Arc<[ConversionsFn]>,
+    conversions: Known,
+}
+
+/// What is known of the conversions to a type and to its parts.
+#[derive(Clone, Default)]
+enum Known {
+    /// Nothing: someone else has sent the schema.
+    #[default]
+    Nothing,
+    /// All of them, by the number of each named type.
+    Functions(Arc<[ConversionsFn]>),
+    /// What someone has told who has the functions, and which of the types there it is.
+    Told(Arc<ToldConversions>, usize),
 }
 
 impl TypeInfo {
@@ -50,7 +61,7 @@ impl TypeInfo {
     /// When the name or the schema breaks a bound.
     pub fn of_schema<S: Schema>(name: &str, version: u32) -> Result<Self, TypeInfoError> {
         let (tree, conversions) = builder::build(S::descriptor).map_err(TypeInfoError::Schema)?;
-        Self::assemble(name, version, tree.to_string(), tree, conversions.into())
+        Self::assemble(name, version, tree.to_string(), tree, Known::Functions(conversions.into()))
     }
 
     /// The information that someone else sent or stored.
@@ -60,7 +71,7 @@ impl TypeInfo {
     /// When the name or the schema breaks a bound, or the schema is not canonical.
     pub fn parse(name: &str, version: u32, schema: &str) -> Result<Self, TypeInfoError> {
         let tree = SchemaTree::parse(schema).map_err(TypeInfoError::Schema)?;
-        Self::assemble(name, version, schema.to_owned(), tree, Arc::default())
+        Self::assemble(name, version, schema.to_owned(), tree, Known::Nothing)
     }
 
     fn assemble(
@@ -68,7 +79,7 @@ impl TypeInfo {
         version: u32,
         schema: String,
         tree: SchemaTree,
-        conversions: Arc<[ConversionsFn]>,
+        conversions: Known,
     ) -> Result<Self, TypeInfoError> {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(TypeInfoError::Name);
@@ -107,16 +118,20 @@ impl TypeInfo {
         &self.schema
     }
 
-    /// The same, as somebody else would know it who has only the schema: without the conversions that
-    /// come with a Rust type.
-    #[must_use]
-    pub fn without_conversions(&self) -> Self {
-        Self { conversions: Arc::default(), ..self.clone() }
+    /// The same, with what someone has told of the conversions to the type of that number among those told of.
+    pub(crate) fn with_told(&self, told: Arc<ToldConversions>, number: usize) -> Self {
+        Self { conversions: Known::Told(told, number), ..self.clone() }
     }
 
     /// The conversions to the named type of that number.
     pub(crate) fn conversions(&self, number: usize) -> Vec<Conversion> {
-        self.conversions.get(number).map_or_else(Vec::new, |conversions| conversions())
+        match &self.conversions {
+            Known::Nothing => Vec::new(),
+            Known::Functions(functions) => {
+                functions.get(number).map_or_else(Vec::new, |conversions| conversions())
+            }
+            Known::Told(told, of) => ToldConversions::conversions(told, *of, number),
+        }
     }
 
     /// The schema.

@@ -153,7 +153,6 @@ pub(crate) fn read_written<M: Message>(
             let ty = *ty;
             Read::Undecided(content, ty)
         }
-        Reading::NoReader => unreachable!("a Rust type has its schema"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use midflight_message::{Address, Mismatch, NodeId, Pid, Plan, Resolution, TypeInfo};
+use midflight_message::{Address, Mismatch, NodeId, Pid, TypeInfo};
 use midflight_runtime::{Instant, spawn};
 
 use crate::events::{EventKinds, Happened};
@@ -21,7 +21,7 @@ use crate::send::{NotSent, Route, SMALL_MAX, local};
 use crate::table::slot::Run;
 use crate::timers::expiry::What;
 use crate::trace;
-use crate::types::{Reading, TypeNo};
+use crate::types::TypeNo;
 use crate::{Body, SpawnError, TimerError, TimerRef, Undelivered};
 
 /// Why a body's message was not sent.
@@ -38,20 +38,16 @@ pub enum Unsent {
     Incompatible(Box<Mismatch>),
 }
 
-/// How a body may read a message.
+/// What a body may know of a writer's type.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Readable {
-    /// As it is.
-    Same,
-    /// By the plan.
-    Structural(Arc<Plan>),
-    /// Not at all.
-    Incompatible(Box<Mismatch>),
-    /// The writer's schema is on its way; the process is woken when it has come, or cannot be had.
+pub enum Written {
+    /// All of it.
+    Known(Arc<TypeInfo>),
+    /// Its schema is on its way; the process is woken when it has come, or cannot be had.
     Later,
-    /// The writer's schema cannot be had.
-    SchemaUnavailable,
+    /// Its schema cannot be had.
+    Unavailable,
 }
 
 impl Turn<'_> {
@@ -62,35 +58,22 @@ impl Turn<'_> {
         (entry.name.clone(), entry.version)
     }
 
-    /// How a message of type `writer` from `origin` is read as `reader`.
-    pub fn readable(&mut self, origin: Origin, writer: TypeNo, reader: TypeNo) -> Readable {
+    /// The whole of the type of something from `origin`, if need be from there.
+    pub fn written(&mut self, origin: Origin, ty: TypeNo) -> Written {
         let inner = self.node.inner.clone();
-        match inner.types.reading(writer, reader) {
-            Reading::Resolved(resolution) => match &*resolution {
-                Resolution::Same => Readable::Same,
-                // Chains do not come up: whoever reads through this has no conversions.
-                Resolution::Structural(plan) | Resolution::Chain(plan) => {
-                    Readable::Structural(plan.clone())
-                }
-                Resolution::Incompatible(mismatch) => {
-                    Readable::Incompatible(Box::new(mismatch.clone()))
-                }
-            },
-            Reading::NoReader => Readable::SchemaUnavailable,
-            Reading::SchemaUnknown if !inner.request_schema(origin.0, writer) => {
-                Readable::SchemaUnavailable
-            }
-            Reading::SchemaUnknown => {
-                let waker = self.waker();
-                // Asked after: what was decided in between is not missed.
-                let waits = inner.types.wait_for_schema(writer, &waker)
-                    && inner.request_schema(origin.0, writer);
-                if !waits {
-                    waker.wake();
-                }
-                Readable::Later
-            }
+        if let Some(info) = inner.types.entry(ty).info() {
+            return Written::Known(info.clone());
         }
+        if !inner.request_schema(origin.0, ty) {
+            return Written::Unavailable;
+        }
+        let waker = self.waker();
+        // Asked after: what was decided in between is not missed.
+        let waits = inner.types.wait_for_schema(ty, &waker) && inner.request_schema(origin.0, ty);
+        if !waits {
+            waker.wake();
+        }
+        Written::Later
     }
 
     /// A view as bytes: a moved value is encoded. `None` when it does not encode.

@@ -4,6 +4,7 @@ mod calls;
 mod coexist;
 mod errands;
 mod exits;
+mod forms;
 mod probation;
 mod refusals;
 mod turns;

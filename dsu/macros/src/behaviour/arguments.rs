@@ -81,7 +81,9 @@ impl Arguments {
     pub(super) fn call_infos(&self, abi: &TokenStream) -> Vec<TokenStream> {
         let info = |call: &Call| {
             let (message, reply) = (type_info(&call.message, abi), type_info(&call.reply, abi));
-            quote!(#abi::Called { message: #message, reply: #reply })
+            let read = &call.reply;
+            let reader = quote!(#abi::message_reader::<#read>);
+            quote!(#abi::Called { message: #message, reply: #reply, reader: #reader })
         };
         self.calls.iter().map(info).collect()
     }

@@ -102,6 +102,7 @@ impl Conversions {
                 #abi::Conversion {
                     version: #version,
                     state: #abi::state_info::<#state>,
+                    reader: #abi::state_reader::<#state>,
                     from: #from,
                     to: #to,
                 }

@@ -89,7 +89,14 @@ impl Handler {
                 }))
             },
         };
-        quote!(#abi::Accept { message: #info, reply: #reply, handler: #abi::Handler::#handler })
+        quote! {
+            #abi::Accept {
+                message: #info,
+                reply: #reply,
+                handler: #abi::Handler::#handler,
+                reader: #abi::message_reader::<#message>,
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_abi::effect::{Effect, UNIT_REPLY};
-use midflight_message::{Address, Mismatch, NodeId, Pid};
+use midflight_message::{Address, Mismatch, NodeId, Pid, TypeInfo};
 use midflight_process::{
     CallRef, Caller, ExitReason, ReconnectPolicy, Refusal, TimerRef, Turn, TypeNo, Unsent,
 };
@@ -27,6 +27,8 @@ pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct One<'a, 't> {
     pub(super) turn: &'a mut Turn<'t>,
     pub(super) types: &'a BehaviourTypes,
+    /// The messages that the behaviour sends, by their index.
+    pub(super) sends: &'a [TypeInfo],
     pub(super) versions: &'a Arc<Versions>,
     pub(super) suspended: Option<&'a mut Suspended>,
     pub(super) caller: &'a mut Option<Caller>,
@@ -90,7 +92,11 @@ impl One<'_, '_> {
             Effect::Monitor { .. } | Effect::MonitorNode { .. } | Effect::Link { .. } => {
                 return Ok(self.relate(effect));
             }
-            Effect::Spawn { pid, behaviour, payload, .. } => self.spawn(pid, behaviour, payload)?,
+            Effect::Spawn { pid, behaviour, type_index, payload } => {
+                let start = self.sends.get(type_index as usize);
+                let start = start.ok_or("a start message it does not send")?;
+                self.spawn(pid, behaviour, (start, payload))?;
+            }
             Effect::Exit { reason } => {
                 let reason = match reason {
                     "normal" => ExitReason::Normal,
@@ -100,9 +106,8 @@ impl One<'_, '_> {
             }
             Effect::Call { op, to, type_index, timeout_millis, payload } => {
                 let ty = self.types.call(type_index).ok_or("a call it does not make")?;
-                let reader = self.types.call_reply(type_index);
                 let timeout = Duration::from_millis(timeout_millis);
-                return Ok(self.call(op, to, (ty, reader), timeout, payload));
+                return Ok(self.call(op, to, (ty, type_index), timeout, payload));
             }
             Effect::Sleep { op, millis } => {
                 let deadline = self.now() + Duration::from_millis(millis);
@@ -179,7 +184,7 @@ impl One<'_, '_> {
         &mut self,
         op: u64,
         to: Address<'_>,
-        (ty, reader): (TypeNo, Option<TypeNo>),
+        (ty, index): (TypeNo, u32),
         timeout: Duration,
         payload: &[u8],
     ) -> Left {
@@ -195,7 +200,7 @@ impl One<'_, '_> {
                 None => return Left::Yes,
             },
             Some(suspended) => {
-                suspended.call(op, number, reader, (now, deadline));
+                suspended.call(op, number, index, (now, deadline));
                 (number, Some(deadline))
             }
         };
@@ -305,11 +310,18 @@ impl One<'_, '_> {
         Ok(())
     }
 
-    fn spawn(&mut self, pid: Pid, behaviour: &str, payload: &[u8]) -> Result<(), String> {
+    fn spawn(
+        &mut self,
+        pid: Pid,
+        behaviour: &str,
+        (written, payload): (&TypeInfo, &[u8]),
+    ) -> Result<(), String> {
         let at = self.reserved.iter().position(|reserved| *reserved == pid);
         self.reserved.swap_remove(at.ok_or("a spawn under a pid it has not reserved")?);
         let node = self.turn.node().clone();
-        if let Err(error) = start_reserved(&node, self.versions, behaviour, payload, pid) {
+        if let Err(error) =
+            start_reserved(&node, self.versions, behaviour, (Some(written), payload), pid)
+        {
             tracing::warn!(me = %self.turn.me(), behaviour, %error, "a process was not started");
             node.unreserve(pid);
         }

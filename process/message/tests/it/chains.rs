@@ -23,7 +23,7 @@ fn chain<W: Message, R: Message>() -> Resolution {
 fn read<W: Message, R: Message>(theirs: &W) -> Result<R, midflight_message::DecodeError> {
     let resolution = chain::<W, R>();
     let read = decode_resolved::<R>(&bytes(theirs), &resolution);
-    let translated = translate::<R>(&bytes(theirs), &resolution);
+    let translated = translate::<R>(R::type_info(), &bytes(theirs), &resolution);
     assert_eq!(translated.ok(), read.as_ref().ok().map(bytes), "as bytes, the same");
     read
 }

@@ -25,7 +25,7 @@ use super::{MINUTE, SECOND, run, stage, start};
 
 #[test]
 fn a_behaviour_that_is_missing_is_a_conflict() {
-    let nothing = Description { behaviours: Vec::new() };
+    let nothing = Description::default();
     let comparison = compare(code("waiter-v1").description(), &nothing);
     let missing = Conflict::State(ConvertError::NoBehaviour { behaviour: "waiter".into() });
     assert!(comparison.conflicts().eq([&missing]));
@@ -144,7 +144,7 @@ fn an_activation_goes_on_when_whoever_asked_for_it_has_gone() {
     });
 }
 
-async fn cluster(world: &World) -> [CodeServer; 3] {
+pub(super) async fn cluster(world: &World) -> [CodeServer; 3] {
     let a = world.node("a", None).await;
     let b = world.node("b", Some("a")).await;
     let c = world.node("c", Some("a")).await;
