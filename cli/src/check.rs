@@ -60,17 +60,18 @@ fn title(file: &BundleFile) -> Value {
 
 fn as_json(comparison: &Comparison) -> Value {
     let parts = comparison.parts.iter().map(|part| {
-        let (reason, field) = match &part.outcome {
-            Outcome::Incompatible(conflict) => (
+        let (reason, field) = match (&part.outcome, &part.risk) {
+            (Outcome::Incompatible(conflict), _) => (
                 Some(conflict.to_string()),
                 conflict.type_and_field().map(|(_, field)| field.to_owned()),
             ),
-            _ => (None, None),
+            (_, Some(risk)) => (Some(risk.condition.clone()), Some(risk.path.clone())),
+            (_, None) => (None, None),
         };
         json!({
             "behaviour": part.behaviour, "kind": kind(part.kind), "name": part.name,
             "old": part.old, "new": part.new, "outcome": outcome(&part.outcome),
-            "reason": reason, "field": field,
+            "may_fail": part.risk.is_some(), "reason": reason, "field": field,
         })
     });
     json!({
@@ -132,7 +133,10 @@ fn row(part: &Part) -> Vec<String> {
         Outcome::Removed if part.kind == PartKind::Message => {
             "removed: refused from then on".into()
         }
-        other => outcome(other).into(),
+        other => match &part.risk {
+            Some(risk) => format!("{}, but not where {risk}", outcome(other)),
+            None => outcome(other).into(),
+        },
     };
     let (name, kind) = (part.name.clone(), kind(part.kind).into());
     vec![part.behaviour.clone(), kind, name, version(part.old), version(part.new), outcome]

@@ -7,6 +7,7 @@ mod bundles;
 mod checks;
 mod effects;
 mod fixtures;
+mod forms;
 mod probing;
 mod signatures;
 mod storing;

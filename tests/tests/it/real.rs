@@ -72,6 +72,41 @@ async fn ping_pong_across_nodes_with_the_upgrade_at_every_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_reads_what_was_written_for_the_one_before_it() {
+    let (near, far) = (node("near").await, node("far").await);
+    near.connect(&far.address().unwrap()).await.unwrap();
+    let v1 = bundle(near.runtime(), "tests/fixtures/clerk-v1").await;
+    let v2 = bundle(near.runtime(), "tests/fixtures/clerk-v2").await;
+    let data = tempfile::tempdir().unwrap();
+    let server = code_server(&far, data.path(), &v1);
+    let first = stage(&server, &v1).await;
+    server.activate(first).await.unwrap();
+    let clerk = start(&server, "clerk", &());
+    let client = near.run("client", move |cx| async move {
+        let note = |text: &str| clerk_v1::Note { text: text.into(), weight: 7 };
+        let order = clerk_v1::Order { item: "tea".into(), pence: 275 };
+        cx.send(clerk, note("before")).await.unwrap();
+        let look = clerk_v1::Look {};
+        let before: clerk_v1::Books = cx.call(clerk, look, PATIENCE).await.unwrap();
+        assert_eq!((before.by, before.notes.len()), (1, 1));
+        // The state has another form in the new version, too: the probe has tried it.
+        let second = stage(&server, &v2).await;
+        assert_eq!(server.activate(second).await.unwrap(), 1);
+        cx.send(clerk, note("after")).await.unwrap();
+        let newer = clerk_v2::Note { weight: 9, about: vec!["us".into()], body: "newer".into() };
+        cx.send(clerk, newer).await.unwrap();
+        let receipt: clerk_v1::Receipt = cx.call(clerk, order, PATIENCE).await.unwrap();
+        let look = clerk_v1::Look {};
+        let after: clerk_v1::Books = cx.call(clerk, look, PATIENCE).await.unwrap();
+        (receipt.number, after)
+    });
+    let (number, books) = client.await.unwrap();
+    let note = |text: &str, weight| (String::from(text), weight);
+    let notes = vec![note("before", 7), note("after to everyone", 7), note("newer to us", 9)];
+    assert_eq!((number, books), (1, clerk_v1::Books { notes, orders: vec![275], by: 2 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_counter_goes_to_v2_and_back_and_never_to_what_is_incompatible() {
     let node = node("a").await;
     let runtime = node.runtime().clone();
