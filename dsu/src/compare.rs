@@ -181,7 +181,7 @@ fn compare_behaviour(
             }
             (Some(ours), None) => push(PartKind::Reply, Some(ours), None, (Outcome::Removed, None)),
             (None, Some(theirs)) => {
-                push(PartKind::Reply, None, Some(theirs), (Outcome::Added, None))
+                push(PartKind::Reply, None, Some(theirs), (Outcome::Added, None));
             }
             (None, None) => {}
         }

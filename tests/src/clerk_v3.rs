@@ -83,7 +83,7 @@ impl Clerk {
         let order = Order { item, pence: 150 };
         let receipt = cx.call(to, &order, Duration::from_secs(5)).await;
         let number = receipt.map_err(|error| error.to_string());
-        Relayed { receipt: number.and_then(|it| it.number.parse().map_err(|_| it.number)) }
+        Relayed { receipt: number.and_then(|it| it.number.parse().map_err(|_none| it.number)) }
     }
 
     /// The state of the first version, in whatever form.

@@ -37,8 +37,11 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Reader {
     info: TypeInfo,
-    translate: fn(&TypeInfo, &[u8], &Resolution) -> Result<Vec<u8>, Failure>,
+    translate: TranslateFn,
 }
+
+/// From what was written to the reader's own form.
+type TranslateFn = fn(&TypeInfo, &[u8], &Resolution) -> Result<Vec<u8>, Failure>;
 
 /// Makes a [`Reader`]; the macros name one for each type. Told the behaviour's name.
 pub type ReaderFn = fn(&str) -> Result<Reader, Failure>;
