@@ -138,9 +138,8 @@ impl Inbox {
 /// What came and has not been taken.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    /// The oldest entry, when `rest` was empty as it came.
-    head: Option<Envelope>,
-    rest: Option<Box<Inbox>>,
+    /// In one piece, as a turn takes it.
+    came: Came,
     /// What came and has not been handled, for the bounds that local senders keep to.
     pub(crate) messages: u32,
     pub(crate) bytes: u32,
@@ -150,12 +149,13 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.is_none() && self.rest.as_ref().is_none_or(|rest| rest.entries.is_empty())
+        self.came.is_empty()
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.entries.len())
+        usize::from(self.came.first.is_some())
+            + self.came.rest.as_ref().map_or(0, |rest| rest.entries.len())
     }
 
     #[inline]
@@ -164,15 +164,16 @@ impl Mailbox {
         self.messages += messages;
         self.bytes = self.bytes.saturating_add(bytes);
         self.notices += u32::from((messages, bytes) == NOTICE_WEIGHT);
-        match &mut self.rest {
-            None if self.head.is_none() => self.head = Some(entry),
+        match &mut self.came.rest {
+            None if self.came.first.is_none() => self.came.first = Some(entry),
             rest => rest.get_or_insert_with(|| pool.take()).entries.push_back(entry),
         }
     }
 
     /// How many entries wait for a turn, those that count nothing among them.
     pub(crate) fn entries(&self) -> usize {
-        usize::from(self.head.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.entries.len())
+        usize::from(self.came.first.is_some())
+            + self.came.rest.as_ref().map_or(0, |rest| rest.entries.len())
     }
 
     /// Appends a small encoded message.
@@ -186,7 +187,7 @@ impl Mailbox {
         self.messages += 1;
         let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         self.bytes = self.bytes.saturating_add(bytes).saturating_add(SMALL_OVERHEAD);
-        self.rest.get_or_insert_with(|| pool.take()).push_small(from, ty, payload);
+        self.came.rest.get_or_insert_with(|| pool.take()).push_small(from, ty, payload);
     }
 
     /// Appends a run of entries; an empty mailbox takes over the buffer as it is.
@@ -196,16 +197,16 @@ impl Mailbox {
             self.messages += messages;
             self.bytes = self.bytes.saturating_add(bytes);
         }
-        match &mut self.rest {
+        match &mut self.came.rest {
             Some(rest) => rest.append(run),
-            None => self.rest = Some(std::mem::replace(run, pool.take())),
+            None => self.came.rest = Some(std::mem::replace(run, pool.take())),
         }
     }
 
     /// Takes everything. What was taken goes on counting until it has been handled.
     #[inline]
     pub(crate) fn take(&mut self) -> Came {
-        Came { first: self.head.take(), rest: self.rest.take() }
+        std::mem::take(&mut self.came)
     }
 
     /// Takes the oldest entry alone, and the context that lies before it.
@@ -234,10 +235,10 @@ impl Mailbox {
 
     /// Takes the oldest entry; the bytes of a small one go into `inbox`'s segment.
     fn pop(&mut self, inbox: &mut Inbox) -> Option<Envelope> {
-        if let Some(head) = self.head.take() {
+        if let Some(head) = self.came.first.take() {
             return Some(head);
         }
-        let rest = self.rest.as_mut()?;
+        let rest = self.came.rest.as_mut()?;
         let entry = rest.remove(0)?;
         let entry = match entry {
             Envelope::Small { from, port, ty, start, len } => {
@@ -247,7 +248,7 @@ impl Mailbox {
             entry => entry,
         };
         if rest.entries.is_empty() {
-            self.rest = None;
+            self.came.rest = None;
         }
         Some(entry)
     }
@@ -258,8 +259,8 @@ impl Mailbox {
             matches!(entry, Envelope::Parcel { parcel, .. }
                 if matches!(**parcel, Parcel::Exit { link: Some(linked), .. } if linked == other))
         };
-        drop(self.head.take_if(|head| is_one(head)));
-        if let Some(rest) = &mut self.rest {
+        drop(self.came.first.take_if(|head| is_one(head)));
+        if let Some(rest) = &mut self.came.rest {
             rest.entries.retain(|entry| !is_one(entry));
         }
     }

@@ -301,21 +301,37 @@ impl FunctionBody {
         Self { future: Some(future), shared, name, receives: false, received }
     }
 
-    /// Polls the process; `came`: with something that has come.
-    fn poll(&mut self, came: bool, batch: &mut Batch, turn: &mut Turn<'_>) -> Poll<ExitReason> {
+    /// Polls the process; `came`: with something that has come. Says in `ended` why it has ended, if it has.
+    fn poll(
+        &mut self,
+        came: bool,
+        batch: &mut Batch,
+        turn: &mut Turn<'_>,
+        ended: &mut Option<ExitReason>,
+    ) {
         let now = turn.now;
-        let Some(future) = &mut self.future else { return Poll::Ready(ExitReason::Normal) };
+        let Some(future) = &mut self.future else {
+            *ended = Some(ExitReason::Normal);
+            return;
+        };
         let waker = turn.lend_waker();
         // The future is dropped after a panic: nobody sees what it left half done.
         let (polled, receives) = self.shared.polled(waker, batch, || {
             let mut cx = TaskContext::from_waker(waker);
-            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
+            catch_unwind(AssertUnwindSafe(|| {
+                // Moved along, what is not there would be read before it has arrived.
+                if let Poll::Ready(reason) = future.as_mut().poll(&mut cx) {
+                    *ended = Some(reason);
+                }
+            }))
         });
         if came || !self.receives {
             self.received = now;
         }
         self.receives = receives;
-        polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Panic(panic_text(&*panic))))
+        if let Err(panic) = polled {
+            *ended = Some(ExitReason::Panic(panic_text(&*panic)));
+        }
     }
 
     /// Hands what has come to what arrived before. Answers why the process is to end, if it is.
@@ -345,25 +361,21 @@ impl Body for FunctionBody {
     fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
         let came = !batch.is_empty();
         self.shared.polls.store(self.shared.polls().wrapping_add(1), Ordering::Relaxed);
-        let mut told_to_end = None;
+        let mut ended = None;
         if self.shared.keeps() || batch.came.has_apart() {
-            told_to_end = self.arrives(batch, turn);
+            ended = self.arrives(batch, turn);
         }
-        let polled = match told_to_end {
-            Some(reason) => Poll::Ready(reason),
-            None => {
-                let polled = self.poll(came, batch, turn);
-                if !batch.is_empty() {
-                    // What nobody has received is kept, and told to those who have begun to wait meanwhile.
-                    self.arrives(batch, turn);
-                }
-                polled
+        if ended.is_none() {
+            self.poll(came, batch, turn, &mut ended);
+            if !batch.is_empty() {
+                // What nobody has received is kept, and told to those who have begun to wait meanwhile.
+                self.arrives(batch, turn);
             }
-        };
+        }
         if self.shared.keeps() {
             self.settle(batch);
         }
-        let Poll::Ready(reason) = polled else { return Flow::Wait };
+        let Some(reason) = ended else { return Flow::Wait };
         // The future may hold callers to be answered: it goes before what nobody received.
         discard(self.future.take());
         let (aside, calls) = {

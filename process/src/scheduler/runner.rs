@@ -115,44 +115,59 @@ impl Spare {
     }
 }
 
+/// How a process rests that goes on; see [`Flow`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rests {
+    Waiting,
+    Suspended,
+    Parked,
+}
+
 /// What a turn begins with.
 struct Begun {
     generation: u32,
     body: Box<dyn Body>,
-    came: Came,
     trace: Option<Box<trace::Active>>,
 }
 
 fn take_turn(node: &Node, index: u32, spare: &mut Spare) {
     let inner = &node.inner;
-    let Some(Begun { generation, mut body, came, trace }) = begin(inner, index, spare) else {
-        return;
-    };
+    let mut batch = Batch::default();
+    let Some(begun) = begin(inner, index, spare, &mut batch.came) else { return };
+    let Begun { generation, mut body, trace } = begun;
     let place = Place { index, generation };
-    let mut batch = Batch { came, handled: Handled::default() };
-    let flow = stage::turn(inner, || {
+    let mut ended = None;
+    let rests = stage::turn(inner, || {
         let _traced = trace.map(|active| trace::enter(inner, active, batch.came.last()));
         let (waker, now) = (&mut spare.waker, spare.looked);
         let mut turn = Turn { node, place, waker, spent: Spent::default(), now };
         // The body is dropped after a panic: nobody sees what it left half done.
-        catch_unwind(AssertUnwindSafe(|| body.turn(&mut batch, &mut turn))).unwrap_or_else(
-            |panic| {
-                let text = panic_text(&*panic);
-                discard(panic);
-                Flow::Exit(ExitReason::Panic(text))
-            },
-        )
+        let turn = AssertUnwindSafe(|| match body.turn(&mut batch, &mut turn) {
+            Flow::Wait => Rests::Waiting,
+            Flow::Suspend => Rests::Suspended,
+            Flow::Park => Rests::Parked,
+            Flow::Exit(reason) => {
+                ended = Some(reason);
+                Rests::Waiting
+            }
+        });
+        catch_unwind(turn).unwrap_or_else(|panic| {
+            ended = Some(ExitReason::Panic(panic_text(&*panic)));
+            discard(panic);
+            Rests::Waiting
+        })
     });
     spare.turns += 1;
     spare.messages += u64::from(batch.handled.messages);
-    match flow {
-        Flow::Exit(reason) => end(inner, place, body, batch, reason),
-        flow => rest(inner, place, body, batch, &flow, spare),
+    match ended {
+        Some(reason) => end(inner, place, body, batch, reason),
+        None => rest(inner, place, body, batch, rests, spare),
     }
 }
 
-/// Takes the body and what has come out of the cell.
-fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
+/// Takes the body out of the cell, and what has come, which goes where it is wanted: moved along on the way it
+/// would be read before it has arrived.
+fn begin(inner: &Inner, index: u32, spare: &mut Spare, came: &mut Came) -> Option<Begun> {
     let mut slot = inner.table.slot(index)?.lock();
     if slot.run != Run::Queued {
         // Queued twice, or frozen meanwhile: whoever changed that sees to it.
@@ -161,19 +176,20 @@ fn begin(inner: &Inner, index: u32, spare: &mut Spare) -> Option<Begun> {
     let body = slot.body.take()?;
     slot.run = Run::Running;
     slot.woken = false;
-    let (mut came, trace) = if slot.traced {
-        trace::begin(inner, index, &mut slot, || spare.take(inner))
+    let mut trace = None;
+    if slot.traced {
+        (*came, trace) = trace::begin(inner, index, &mut slot, || spare.take(inner));
     } else {
-        (slot.mailbox.take(), None)
-    };
+        *came = slot.mailbox.take();
+    }
     if let Some(mut front) = slot.front.take() {
-        if let Some(mut newer) = came.gather(|| spare.take(inner)) {
+        if let Some(mut newer) = std::mem::take(came).gather(|| spare.take(inner)) {
             front.append(&mut newer);
             spare.give(inner, newer);
         }
-        came = Some(front).into();
+        *came = Some(front).into();
     }
-    Some(Begun { generation: slot.generation, body, came, trace })
+    Some(Begun { generation: slot.generation, body, trace })
 }
 
 /// Puts the body back after a turn.
@@ -182,7 +198,7 @@ fn rest(
     place: Place,
     body: Box<dyn Body>,
     batch: Batch,
-    flow: &Flow,
+    rests: Rests,
     spare: &mut Spare,
 ) {
     let Batch { came, mut handled } = batch;
@@ -198,7 +214,7 @@ fn rest(
             }
             slot.mailbox.handled(&handled);
             account(inner, &mut slot, &mut handled, &mut room, &mut owed);
-            put_back(&mut slot, body, flow)
+            put_back(&mut slot, body, rests)
         } else {
             After::Removed(body)
         }
@@ -269,7 +285,7 @@ fn account(
 }
 
 /// Leaves the cell as the turn's end demands.
-fn put_back(slot: &mut Slot, body: Box<dyn Body>, flow: &Flow) -> After {
+fn put_back(slot: &mut Slot, body: Box<dyn Body>, rests: Rests) -> After {
     let freeze = match &mut slot.rare {
         Some(rare) if body.is_quiescent() => rare.freeze.take(),
         _ => None,
@@ -280,16 +296,16 @@ fn put_back(slot: &mut Slot, body: Box<dyn Body>, flow: &Flow) -> After {
         return After::Frozen(body, freeze);
     }
     slot.body = Some(body);
-    let more = match flow {
-        Flow::Park => false,
-        Flow::Suspend => !slot.mailbox.is_empty(),
-        Flow::Wait | Flow::Exit(_) => slot.has_mail(),
+    let more = match rests {
+        Rests::Parked => false,
+        Rests::Suspended => !slot.mailbox.is_empty(),
+        Rests::Waiting => slot.has_mail(),
     };
     if more || std::mem::take(&mut slot.woken) {
         slot.run = Run::Queued;
         return After::Queued;
     }
-    slot.run = if *flow == Flow::Park { Run::Parked } else { Run::Idle };
+    slot.run = if rests == Rests::Parked { Run::Parked } else { Run::Idle };
     After::Rests
 }
 
