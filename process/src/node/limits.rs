@@ -11,7 +11,8 @@ pub struct Limits {
     pub mailbox_messages: u32,
     /// Bytes that local senders may leave in one mailbox (default 8 MiB).
     pub mailbox_bytes: u32,
-    /// Messages that one peer's senders may have under way to one process (default 1,024).
+    /// Messages that one peer's senders may have under way to one process (default 16,384: as many small ones as
+    /// are sent in the time that it takes to hear that some were handled; large ones are bounded by their bytes).
     pub window_messages: u32,
     /// Bytes that one peer's senders may have under way to one process (default 4 MiB; one larger
     /// message may pass when a quarter of that at the most is under way). Streams of messages about as large
@@ -94,7 +95,7 @@ impl Default for Limits {
         Self {
             mailbox_messages: 4_096,
             mailbox_bytes: 8 << 20,
-            window_messages: 1_024,
+            window_messages: 16_384,
             window_bytes: 4 << 20,
             peer_bytes: 1 << 30,
             send_timeout: Duration::from_secs(5),

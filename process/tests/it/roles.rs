@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midflight_process::supervisor::{Child, ChildError, Strategy, Supervisor};
 use midflight_process::{
-    AskError, CallError, Context, Down, ExitReason, Exited, Function, Node, NotAllowed, Refusal,
+    AskError, CallError, Context, Down, ExitReason, Exited, Function, Limits, Node, NotAllowed, Refusal,
     RefusalKind, Role, Roles, SpawnOnError, Undelivered,
 };
 
@@ -20,8 +20,10 @@ async fn idle(cx: Context, _: ()) {
 /// Two linked nodes; the second has these roles on the first, as any other would, which has a function.
 async fn pair(world: &World, roles: &[Role]) -> (Node, Node) {
     let roles: Roles = roles.iter().copied().collect();
-    let guarded = Node::builder("guarded").listen(World::address("guarded")).other_roles(roles);
-    let guarded = world.start(guarded).await;
+    // A peer has this many messages under way, and is refused more of them.
+    let limits = Limits { window_messages: 1_024, ..Limits::default() };
+    let guarded = Node::builder("guarded").listen(World::address("guarded")).limits(limits);
+    let guarded = world.start(guarded.other_roles(roles)).await;
     guarded.functions().register(&IDLE, idle).unwrap();
     let peer = world.node("peer").await;
     peer.connect(&World::address("guarded")).await.unwrap();
