@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use counter_v2::{Add, Reset, Total};
 use midflight_dsu::policy::Policy;
-use midflight_dsu::protocol::{Deploy, Deployed, Objection, Start, Started, Status, VersionStatus};
+use midflight_dsu::protocol::{
+    Address, Deploy, Deployed, Objection, Start, Started, Status, VersionStatus,
+};
 use midflight_process::{CallError, Pid, Refusal};
 use midflight_runtime::{Handle, Instant};
 
@@ -242,11 +244,23 @@ fn names_a_field(objection: &Objection) -> bool {
     objection.type_name.is_some() && objection.field.is_some()
 }
 
+/// A version that runs something or is current: what a refused one must leave as it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Running {
+    address: Address,
+    current: bool,
+    processes: u64,
+}
+
 /// The versions that run something or are current, node by node.
-fn running(statuses: &[Status]) -> Vec<Vec<VersionStatus>> {
+fn running(statuses: &[Status]) -> Vec<Vec<Running>> {
     let of = |status: &Status| {
         let versions = status.versions.iter().filter(|v| v.current || v.processes > 0);
-        versions.cloned().collect()
+        let running = |v: &VersionStatus| {
+            let address = v.address.clone();
+            Running { address, current: v.current, processes: v.processes }
+        };
+        versions.map(running).collect()
     };
     statuses.iter().map(of).collect()
 }

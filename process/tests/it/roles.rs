@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use midflight_process::supervisor::{Child, ChildError, Strategy, Supervisor};
 use midflight_process::{
-    AskError, CallError, Context, Down, ExitReason, Exited, Function, Limits, Node, NotAllowed, Refusal,
-    RefusalKind, Role, Roles, SpawnOnError, Undelivered,
+    AskError, CallError, Context, Down, ExitReason, Exited, Function, Limits, Node, NotAllowed,
+    Refusal, RefusalKind, Role, Roles, SpawnOnError, Undelivered,
 };
 
 use super::world::{QUIET, World, simulate};
