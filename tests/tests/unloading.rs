@@ -279,3 +279,17 @@ async fn what_is_not_proven_stays_with_its_reason_until_no_more_is_taken() {
     assert!(matches!(refused, StageError::TooManyMapped { .. }), "{refused}");
     server.node().shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_starts_threads_stays_however_it_was_built() {
+    let _alone = ALONE.lock().await;
+    let ground = Ground::new(MAPPED_MAX).await;
+    let tied = built("tests/fixtures/tied", Profile::Lto).await.bundle;
+    let address = ground.stage(&tied).await;
+    let code = ground.server.versions().get(address).unwrap().code.id();
+    ground.server.give_up(address);
+    let stays =
+        ground.server.mapped().into_iter().find(|mapped| mapped.code == code).unwrap().stays;
+    assert!(matches!(stays, Some(Stays::Thread | Stays::ThreadLocal)), "{stays:?}");
+    ground.server.node().shutdown().await;
+}
