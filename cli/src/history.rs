@@ -36,7 +36,7 @@ fn as_json(changes: &Changes) -> Value {
     let listed = changes.changes.iter().map(|change| {
         json!({
             "name": change.name, "version": change.version, "address": change.address,
-            "unix_millis": change.unix_millis, "cause": change.cause,
+            "unix_millis": change.unix_millis, "cause": change.cause, "why": change.why,
         })
     });
     json!({ "node": changes.node, "changes": listed.collect::<Vec<_>>() })
@@ -56,5 +56,9 @@ fn row(change: &ChangeStatus, now: Duration) -> Vec<String> {
     let version = change.version.map_or_else(|| "none".into(), |version| format!("v{version}"));
     let address = change.address.as_deref().map_or("-", output::short);
     let since = format!("{} ago", output::since(change.unix_millis, now));
-    vec![change.name.clone(), version, address.to_owned(), since, change.cause.clone()]
+    let by = match &change.why {
+        Some(why) => format!("{} by itself: {why}", change.cause),
+        None => change.cause.clone(),
+    };
+    vec![change.name.clone(), version, address.to_owned(), since, by]
 }

@@ -47,9 +47,9 @@ pub(crate) fn serve_code(
     node: &Node,
     data: PathBuf,
     trusted: TrustedKeys,
+    switch: SwitchLimits,
 ) -> Result<CodeServer, Error> {
     let format = Arc::new(NativeFormat::new(node.runtime().clone(), build::prober()?));
-    let switch = SwitchLimits::default();
     let config = CodeServerConfig { data, trusted, format, switch, mapped_max: MAPPED_MAX };
     let server = CodeServer::new(config, node.clone());
     server

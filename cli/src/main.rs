@@ -24,6 +24,7 @@ mod network;
 mod new;
 mod node;
 mod output;
+mod probation;
 mod ps;
 mod push;
 mod roles;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use midflight_dsu::code_server::CodeServer;
+use midflight_dsu::history::Cause;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
 use prometheus_client::encoding::{
@@ -137,6 +138,40 @@ impl Scrape {
         say.counters("messages_refused", "Messages that were not taken, or not sent", rows)
     }
 
+    fn probations(&self, say: &mut Say<'_>) -> fmt::Result {
+        let versions = self.0.versions().all();
+        let rows = || {
+            versions.iter().map(|(version, _)| {
+                let labels = [
+                    ("bundle", version.name.clone()),
+                    ("version", version.version.to_string()),
+                    ("address", version.address.to_string()),
+                ];
+                (version, labels)
+            })
+        };
+        say.counters(
+            "version_returns",
+            "Processes that a version of a bundle failed on their probation, so that they went back",
+            rows().map(|(version, labels)| (labels, version.returns())),
+        )?;
+        say.counters(
+            "version_failures",
+            "Messages and processes that a version of a bundle failed while it was on probation",
+            rows().map(|(version, labels)| (labels, version.failures())),
+        )?;
+        let past = self.0.history(None);
+        let mut back = BTreeMap::<_, u64>::new();
+        for (bundle, _) in past.iter().filter(|(_, change)| change.cause == Cause::WentBack) {
+            *back.entry([("bundle", bundle.clone())]).or_default() += 1;
+        }
+        say.gauges(
+            "updates_gone_back",
+            "Updates of a bundle in the node's history that went back by themselves",
+            back,
+        )
+    }
+
     fn versions(&self, say: &mut Say<'_>) -> fmt::Result {
         let versions = self.0.versions().all();
         let rows = versions.iter().map(|(version, current)| {
@@ -149,6 +184,7 @@ impl Scrape {
             (labels, version.process_count() as u64)
         });
         say.gauges("version_processes", "Processes that run in a version of a bundle", rows)?;
+        self.probations(say)?;
         // How many libraries and bytes, by whether they are of a version that is retired, and why they stay.
         let used: BTreeSet<_> = versions.iter().map(|(version, _)| version.code.id()).collect();
         let mut mapped = BTreeMap::<_, (u64, u64)>::new();

@@ -13,6 +13,7 @@ use crate::args::{Wire, WireName};
 use crate::error::{Error, says_no};
 use crate::metrics::Page;
 use crate::network::{HostPort, Network};
+use crate::probation::Probation;
 use crate::roles::RolesFile;
 use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
@@ -65,6 +66,8 @@ pub(crate) struct Args {
     /// How many of the trusted keys must have signed a bundle
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     threshold: u8,
+    #[command(flatten)]
+    probation: Probation,
     /// Where Prometheus asks for the node's metrics, at /metrics, without saying who it is
     #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_METRICS")]
     metrics: Option<HostPort>,
@@ -121,7 +124,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     }
     let trusted = trust::keys(&args.trust, args.threshold.into())?;
     let served = async {
-        let server = host::serve_code(&node, data.path.clone(), trusted)?;
+        let server = host::serve_code(&node, data.path.clone(), trusted, args.probation.limits())?;
         if let Some(at) = &args.metrics {
             let at = metrics::serve(&runtime, at, Page::new(server)).await?;
             tracing::info!("metrics are at http://{at}/metrics");

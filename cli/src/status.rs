@@ -39,7 +39,8 @@ fn as_json(status: &Status) -> serde_json::Value {
             json!({
                 "name": version.name, "version": version.version, "address": version.address,
                 "current": version.current, "processes": version.processes,
-                "returns": version.returns, "mapped": version.mapped, "state": version.state,
+                "returns": version.returns, "failures": version.failures,
+                "on_probation": version.on_probation, "fault": version.fault, "mapped": version.mapped, "state": version.state,
                 "held": version.held, "stays": version.stays,
                 "holders": version.holders.iter().map(|holder| json!({
                     "pid": holder.pid.map(|pid| pid.to_string()), "cause": holder.cause,
@@ -95,6 +96,12 @@ fn for_people(status: &Status) -> String {
         text.push_str(&format!(
             "warning: {name} v{version} has failed on probation: {returns} processes went back\n"
         ));
+    }
+    for version in &status.versions {
+        if let Some(fault) = &version.fault {
+            let VersionStatus { name, version, .. } = version;
+            text.push_str(&format!("warning: {name} v{version} goes back by itself: {fault}\n"));
+        }
     }
     for VersionDifference { bundle, node, here, there } in &status.differences {
         let run = |version: &Option<u32>| version.map_or("none".to_owned(), |v| format!("v{v}"));

@@ -33,6 +33,7 @@ use crate::store::{Store, StoreError, StoredLibrary};
 use crate::switch::{SwitchLimits, Switcher, copy_state};
 use crate::versions::{Cause, Version, Versions};
 use activate::Activation;
+pub(crate) use activate::{GoingBack, Order};
 pub(crate) use error::DeactivateError;
 pub(crate) use error::with_sources;
 pub use error::{AcceptError, ActivateError, Conflicts, NotBack, StageError};

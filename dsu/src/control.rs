@@ -6,6 +6,7 @@
 
 mod access;
 mod answers;
+mod back;
 mod deploy;
 mod fetch;
 mod history;
@@ -15,11 +16,15 @@ mod numbers;
 mod traces;
 mod versions;
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
 use midflight_process::message::Message;
 use midflight_process::{Context, Pid, Received, ReplyTo, SpawnError};
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
@@ -30,6 +35,7 @@ use crate::protocol::{
     TraceRequest, Wanted,
 };
 use crate::unlike::{LOOK_EVERY, Told};
+use crate::versions::GoBack;
 use lease::Leases;
 
 /// The control process could not be started.
@@ -81,10 +87,19 @@ impl CodeServer {
     pub fn serve(&self) -> Result<Pid, ServeError> {
         let control =
             Control { server: self.clone(), incoming: Arc::default(), leases: Arc::default() };
+        let verdicts = self.versions().verdicts();
         let pid = self.node().spawn(CONTROL, move |cx| async move {
             let mut told = Told::default();
+            let mut verdicts = verdicts;
             loop {
-                let request = next(&cx).await;
+                let request = match select(pin!(next(&cx)), pin!(next_verdict(&mut verdicts))).await
+                {
+                    Either::Left((request, _)) => request,
+                    Either::Right((back, _)) => {
+                        control.begin_to_go_back(back);
+                        continue;
+                    }
+                };
                 told.look(&control.server, cx.now());
                 control.let_go();
                 if let Some(request) = request.and_then(|request| control.allowed(request)) {
@@ -94,6 +109,15 @@ impl CodeServer {
         })?;
         self.node().register(CONTROL, pid)?;
         Ok(pid)
+    }
+}
+
+/// The next version that is to go back.
+async fn next_verdict(verdicts: &mut Option<mpsc::Receiver<GoBack>>) -> GoBack {
+    let next = async { verdicts.as_mut()?.recv().await };
+    match next.await {
+        Some(back) => back,
+        None => pending().await,
     }
 }
 

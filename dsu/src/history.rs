@@ -19,6 +19,8 @@ pub struct Change {
     pub at: Duration,
     /// How it came about.
     pub cause: Cause,
+    /// Why, where it came about by itself.
+    pub why: Option<String>,
 }
 
 /// How another version became current.
@@ -28,6 +30,8 @@ pub enum Cause {
     Activated,
     /// An activation was taken back, because another node could not follow.
     TakenBack,
+    /// The version that was current has failed on probation.
+    WentBack,
 }
 
 /// The changes of one node, by the bundles' names.
@@ -60,15 +64,17 @@ impl History {
 
     /// What a rollback of `bundle` goes back to: the bundle of `version` that was current last, or, where
     /// none is named, what was current before the present one. Never the present one itself, and never one whose
-    /// activation was taken back.
+    /// activation was taken back, or that has failed on probation.
     #[must_use]
     pub fn earlier(&self, bundle: &str, version: Option<u32>) -> Option<(u32, ContentAddress)> {
         let changes = self.changes.get(bundle)?;
         let mut stood = Vec::with_capacity(changes.len());
         for change in changes {
-            if change.cause == Cause::TakenBack {
+            if change.cause != Cause::Activated {
                 stood.pop();
-            } else {
+            }
+            // What an activation was taken back to is there already, unless that was forgotten.
+            if change.cause == Cause::Activated || stood.last() != change.current.as_ref() {
                 stood.extend(change.current);
             }
         }
@@ -90,16 +96,33 @@ mod tests {
     fn what_was_taken_back_is_nothing_to_go_back_to() {
         let mut history = history(&[Some(1), Some(2), Some(3)]);
         let current = Some((2, address(2)));
-        history.record("a", Change { current, at: Duration::ZERO, cause: Cause::TakenBack });
+        history.record("a", change(current, Cause::TakenBack));
         assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
         assert_eq!(history.earlier("a", Some(3)), None);
+    }
+
+    fn change(current: Option<(u32, ContentAddress)>, cause: Cause) -> Change {
+        Change { current, at: Duration::ZERO, cause, why: None }
+    }
+
+    #[test]
+    fn what_failed_on_probation_is_nothing_to_go_back_to() {
+        let mut history = history(&[Some(1), Some(2), Some(3)]);
+        history.record("a", change(Some((2, address(2))), Cause::WentBack));
+        assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
+        assert_eq!(history.earlier("a", Some(3)), None);
+        // A node that was told by another, and was begun after the activation there.
+        let mut history = History::default();
+        history.record("a", change(Some((1, address(1))), Cause::WentBack));
+        history.record("a", change(Some((2, address(2))), Cause::Activated));
+        assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
     }
 
     fn history(changes: &[Option<u8>]) -> History {
         let mut history = History::default();
         for current in changes {
             let current = current.map(|version| (u32::from(version), address(version)));
-            history.record("a", Change { current, at: Duration::ZERO, cause: Cause::Activated });
+            history.record("a", change(current, Cause::Activated));
         }
         history
     }

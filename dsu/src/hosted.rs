@@ -27,7 +27,7 @@ use midflight_process::{
 use midflight_runtime::Instant;
 
 use crate::code::{Call, CodeError, Instance, Progress, Reader};
-use crate::versions::{Residence, Version, Versions};
+use crate::versions::{Failure, Residence, Version, Versions};
 use effects::{Applied, Effects, Surroundings};
 use held::Held;
 use probation::Probation;
@@ -53,6 +53,8 @@ pub struct Hosted {
     spare: Vec<u8>,
     pace: Pace,
     probation: Option<Box<Probation>>,
+    /// Messages handled well in this turn.
+    handled: u32,
 }
 
 impl Hosted {
@@ -77,6 +79,7 @@ impl Hosted {
             spare: Vec::new(),
             pace: Pace::default(),
             probation: None,
+            handled: 0,
         }
     }
 
@@ -166,7 +169,11 @@ impl Hosted {
             versions: &self.versions,
             suspended: self.suspended.as_deref_mut(),
         };
-        self.effects.apply(turn, around)
+        let applied = self.effects.apply(turn, around);
+        if let Applied::Exit(ExitReason::Error(_)) = &applied {
+            self.count_failure(turn, self.version(), Failure::Ended);
+        }
+        applied
     }
 
     fn message(
@@ -190,12 +197,16 @@ impl Hosted {
                     self.message(turn, from, content, caller)
                 }
                 Err(CodeError::Decode(detail)) => {
+                    self.count_failure(turn, &version, Failure::Message);
                     let type_name = turn.type_name(ty).0.to_string();
                     turn.refuse(from, caller, content, Refusal::Garbled { type_name, detail });
                     None
                 }
                 Err(error) => self.failed(turn, caller, &error),
-                Ok(()) => None,
+                Ok(()) => {
+                    self.handled += 1;
+                    None
+                }
             },
             Taken::Refused(refusal) => {
                 turn.refuse(from, caller, content, refusal);
@@ -280,9 +291,14 @@ impl Hosted {
         if let Some(caller) = caller {
             turn.abort(caller, text.clone());
         }
-        if !error.ends_process() || self.go_back(turn, error) {
+        if !error.ends_process() {
+            self.count_failure(turn, self.version(), Failure::Message);
             return None;
         }
+        if self.go_back(turn, error) {
+            return None;
+        }
+        self.count_failure(turn, self.version(), Failure::Ended);
         Some(Flow::Exit(match error {
             CodeError::Panicked(_) => ExitReason::Panic(text),
             _ => ExitReason::Error(text),
@@ -330,7 +346,9 @@ impl Hosted {
 impl Body for Hosted {
     fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
         let held = if self.effects.is_empty() { self.take_up_held(turn) } else { None };
-        match held.unwrap_or_else(|| self.work(batch, turn)) {
+        let flow = held.unwrap_or_else(|| self.work(batch, turn));
+        self.count_handled();
+        match flow {
             // What it waits for does not keep it from its end.
             Flow::Park => batch.take_exit().map_or(Flow::Park, Flow::Exit),
             flow => flow,

@@ -170,6 +170,18 @@ pub struct Activate {
     /// What becomes of the processes of other versions.
     #[serde(default)]
     pub policy: Policy,
+    /// Where it is a way back that a node has taken by itself.
+    #[serde(default)]
+    pub back: Option<Back>,
+}
+
+/// That a version has failed on probation, and that all go back from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Back {
+    /// The bundle that failed.
+    pub from: Address,
+    /// Why.
+    pub why: String,
 }
 
 /// Asks a node to take back what a deployment has activated, if it has: every process goes back to

@@ -169,6 +169,11 @@ impl Switcher {
         self.switch_many(pids, old, How { abandoned_max, probation: None }).await
     }
 
+    /// How long new code is on probation.
+    pub(crate) const fn probation(&self) -> ProbationLimits {
+        self.limits.probation
+    }
+
     const fn forth(&self) -> How {
         let SwitchLimits { abandoned_max, probation, .. } = self.limits;
         How { abandoned_max, probation: Some(probation) }

@@ -5,16 +5,19 @@
 //! A version that is not current is retired when nothing keeps it (U3).
 
 mod holds;
+mod probation;
 mod retired;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use midflight_abi::BehaviourDescription;
 use midflight_message::{NodeId, Pid};
 use midflight_process::Node;
+use midflight_runtime::Instant;
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 use crate::code::Code;
 use crate::hash::ContentAddress;
@@ -22,7 +25,11 @@ use crate::hosted::BehaviourTypes;
 use crate::unlike::{self, Current};
 pub use holds::{Cause, Holder};
 pub(crate) use holds::{Hold, WayBack};
+pub(crate) use probation::{Failure, GoBack};
 pub use retired::Retired;
+
+/// Verdicts over versions on probation that wait for the control process; there is one for an activation.
+const VERDICTS_MAX: usize = 64;
 
 /// A loaded version of a bundle.
 #[derive(Debug)]
@@ -41,6 +48,7 @@ pub struct Version {
     /// What keeps it besides.
     holds: Mutex<BTreeMap<(Cause, Option<Place>), holds::Held>>,
     returns: AtomicU64,
+    probation: probation::Probation,
 }
 
 /// A pid in an order of its own: by place in its node's table.
@@ -71,8 +79,8 @@ impl Version {
         let name = name.into();
         let behaviours = &code.description().behaviours;
         let types = behaviours.iter().map(|b| BehaviourTypes::new(node, b)).collect();
-        let (processes, holds, returns) = Default::default();
-        Arc::new(Self { name, version, address, code, types, processes, holds, returns })
+        let (processes, holds, returns, probation) = Default::default();
+        Arc::new(Self { name, version, address, code, types, processes, holds, returns, probation })
     }
 
     /// The index and description of a behaviour of it.
@@ -129,6 +137,8 @@ impl Drop for Residence {
 #[derive(Debug, Default)]
 pub struct Versions {
     inner: Mutex<Inner>,
+    /// Where it goes that a version is to go back.
+    verdicts: OnceLock<mpsc::Sender<GoBack>>,
 }
 
 #[derive(Debug, Default)]
@@ -177,6 +187,30 @@ impl Versions {
     /// No version of the bundle is current any more.
     pub fn clear_current(&self, bundle: &str) {
         self.inner.lock().current.remove(bundle);
+    }
+
+    /// The verdicts over versions on probation from here on; `None`: somebody has them already.
+    pub(crate) fn verdicts(&self) -> Option<mpsc::Receiver<GoBack>> {
+        let (told, verdicts) = mpsc::channel(VERDICTS_MAX);
+        self.verdicts.set(told).ok().map(|()| verdicts)
+    }
+
+    /// Something has failed in a version, in which `left` processes run besides. Where it is on probation and that
+    /// was one too many, whoever has the verdicts is told.
+    pub(crate) fn failed(&self, version: &Version, failure: Failure, left: usize, now: Instant) {
+        let Some(verdict) = version.failed(failure, left, now) else { return };
+        let GoBack { bundle, why, .. } = &verdict;
+        tracing::error!(bundle, version = version.version, why, "failed on probation");
+        let told = self.verdicts.get().is_some_and(|verdicts| verdicts.try_send(verdict).is_ok());
+        if !told {
+            version.cannot_go_back("the node has no control process, or that is busy");
+        }
+    }
+
+    /// Ends the probations whose time is over.
+    pub(crate) fn look_at_probations(&self, now: Instant) {
+        let inner = self.inner.lock();
+        inner.loaded.values().for_each(|version| version.look_at_probation(now));
     }
 
     /// All loaded versions with whether each is current, by name and version.

@@ -49,6 +49,19 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn node(&self, name: &str, seed: Option<&str>) -> CodeServer {
+        self.node_with(name, seed, SwitchLimits::default()).await
+    }
+
+    /// The same, with bounds of switches of its own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn node_with(
+        &self,
+        name: &str,
+        seed: Option<&str>,
+        switch: SwitchLimits,
+    ) -> CodeServer {
         let transport = self.hub.transport(self.runtime.clone());
         let builder = Node::builder(name).listen(Self::address(name));
         let node = builder.start(&transport, self.runtime.clone()).await.expect("it starts");
@@ -58,7 +71,7 @@ impl World {
                 data: format!("/{name}").into(),
                 trusted: TrustedKeys::from_iter([self.key.public()]),
                 format: Arc::new(CompiledFormat { files }),
-                switch: SwitchLimits::default(),
+                switch,
                 mapped_max: MAPPED_MAX,
             },
             node.clone(),

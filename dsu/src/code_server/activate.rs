@@ -42,6 +42,34 @@ pub(super) struct WayBack {
     kept: Vec<Arc<Version>>,
 }
 
+/// That an activation is the way back from a version that has failed on probation.
+#[derive(Debug, Clone)]
+pub(crate) struct GoingBack {
+    pub(crate) from: ContentAddress,
+    pub(crate) why: String,
+}
+
+/// How a version is activated.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    pub(crate) policy: Policy,
+    /// The deployment it is part of.
+    pub(crate) rollout: Option<u64>,
+    pub(crate) back: Option<GoingBack>,
+}
+
+impl Order {
+    /// The way back is one from the version that is current.
+    fn refuse_replaced(&self, running: Option<&Version>) -> Result<(), ActivateError> {
+        match (&self.back, running) {
+            (Some(back), Some(running)) if back.from != running.address => {
+                Err(ActivateError::Replaced(running.name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl CodeServer {
     /// Lets new processes start in a staged bundle, and switches the living ones of its other
     /// versions. All or none: when one cannot be switched, those that were are switched back.
@@ -68,7 +96,7 @@ impl CodeServer {
         address: ContentAddress,
         policy: Policy,
     ) -> Result<usize, ActivateError> {
-        self.activate_in(address, policy, None).await
+        self.activate_in(address, Order { policy, ..Order::default() }).await
     }
 
     /// As [`CodeServer::activate_by`], as part of a deployment to several nodes.
@@ -78,12 +106,11 @@ impl CodeServer {
     pub(crate) async fn activate_in(
         &self,
         address: ContentAddress,
-        policy: Policy,
-        rollout: Option<u64>,
+        order: Order,
     ) -> Result<usize, ActivateError> {
         let server = self.clone();
         let work = async move {
-            let activated = server.activate_here(address, policy, rollout).await;
+            let activated = server.activate_here(address, order).await;
             server.retire();
             activated
         };
@@ -132,8 +159,7 @@ impl CodeServer {
     async fn activate_here(
         &self,
         address: ContentAddress,
-        policy: Policy,
-        rollout: Option<u64>,
+        order: Order,
     ) -> Result<usize, ActivateError> {
         let inner = &*self.inner;
         let new = inner.versions.get(address).ok_or(ActivateError::NotStaged(address))?;
@@ -141,16 +167,17 @@ impl CodeServer {
         let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
         // Since it was staged another one may have become current.
         let running = inner.versions.current(&new.name);
+        order.refuse_replaced(running.as_deref())?;
         refuse_conflicts(running.as_deref(), new.code.description())?;
         let before = inner.versions.make_current(&new);
+        if order.back.is_none()
+            && let Some(before) = before.as_ref().filter(|before| before.address != address)
+        {
+            let now = inner.node.runtime().now();
+            new.begin_probation(inner.switcher.probation(), before.address, now);
+        }
         let others = self.others(&new);
-        let Switched { done, failed } = match policy {
-            Policy::Migrate => {
-                let pids: Vec<_> = others.iter().flat_map(|version| version.processes()).collect();
-                inner.switcher.switch_all(&pids, &new).await
-            }
-            Policy::Keep | Policy::Drain | Policy::Erlang => Switched::default(),
-        };
+        let Switched { done, failed } = self.switch_to(&new, &others, &order).await;
         let before_address = before.as_ref().map(|before| before.address);
         let hold = |version, pid| Hold::new(version, versions::Cause::Undo, pid);
         let strays = done.into_iter().filter(|(_, old)| Some(old.address) != before_address);
@@ -160,31 +187,78 @@ impl CodeServer {
             kept: self.kept(&new.name),
         };
         let result = if failed.is_empty() {
-            let processes = new.process_count();
-            tracing::info!(bundle = %new.name, version = new.version, %policy, processes, "activated");
-            new.mark(versions::Cause::Staged, false);
-            new.mark(versions::Cause::Kept, false);
-            for other in &others {
-                if policy != Policy::Keep {
-                    other.mark(versions::Cause::Kept, false);
-                } else if Some(other.address) == before_address || other.process_count() > 0 {
-                    other.mark(versions::Cause::Kept, true);
-                }
-            }
-            let (before, way_back) = (before_address, Some(way_back));
-            let activation = Activation { address, rollout, policy, before, way_back };
-            inner.activations.lock().insert(new.name.clone(), activation);
-            self.record(&new.name, Cause::Activated);
-            if rollout.is_none() {
-                self.settle(&new.name, None, true);
-            }
-            Ok(processes)
+            Ok(self.activated(&new, &others, order, before_address, way_back))
         } else {
             let not_back = self.go_back(&new, way_back).await;
             Err(ActivateError::Switch { failed, not_back })
         };
         inner.versions.tell(&inner.node);
         result
+    }
+
+    /// Switches the living processes, as far as they are to be. On the way back one that cannot be switched stays
+    /// where it is: that is no reason to leave the others there, too.
+    async fn switch_to(
+        &self,
+        new: &Arc<Version>,
+        others: &[Arc<Version>],
+        order: &Order,
+    ) -> Switched {
+        let switcher = &self.inner.switcher;
+        if let Some(back) = &order.back {
+            let from = others.iter().filter(|version| version.address == back.from);
+            let pids: Vec<_> = from.flat_map(|version| version.processes()).collect();
+            let Switched { done, failed } = switcher.switch_back(&pids, new).await;
+            for why in failed {
+                let why = with_sources(&why);
+                tracing::error!(bundle = %new.name, version = new.version, why, "not switched back");
+            }
+            return Switched { done, failed: Vec::new() };
+        }
+        match order.policy {
+            Policy::Migrate => {
+                let pids: Vec<_> = others.iter().flat_map(|version| version.processes()).collect();
+                switcher.switch_all(&pids, new).await
+            }
+            Policy::Keep | Policy::Drain | Policy::Erlang => Switched::default(),
+        }
+    }
+
+    /// All has gone well: writes down what is current, and what it takes to go back. Answers how many run in it.
+    fn activated(
+        &self,
+        new: &Arc<Version>,
+        others: &[Arc<Version>],
+        order: Order,
+        before: Option<ContentAddress>,
+        way_back: WayBack,
+    ) -> usize {
+        let Order { policy, rollout, back } = order;
+        let (address, processes) = (new.address, new.process_count());
+        tracing::info!(bundle = %new.name, version = new.version, %policy, processes, "activated");
+        new.mark(versions::Cause::Staged, false);
+        new.mark(versions::Cause::Kept, false);
+        for other in others {
+            other.end_probation();
+            // Those that stay in other versions have nothing to do with a way back.
+            if back.is_some() {
+                continue;
+            }
+            if policy != Policy::Keep {
+                other.mark(versions::Cause::Kept, false);
+            } else if Some(other.address) == before || other.process_count() > 0 {
+                other.mark(versions::Cause::Kept, true);
+            }
+        }
+        let way_back = Some(way_back);
+        let activation = Activation { address, rollout, policy, before, way_back };
+        self.inner.activations.lock().insert(new.name.clone(), activation);
+        let cause = if back.is_some() { Cause::WentBack } else { Cause::Activated };
+        self.record(&new.name, cause, back.map(|back| back.why));
+        if rollout.is_none() {
+            self.settle(&new.name, None, true);
+        }
+        processes
     }
 
     async fn deactivate_here(
@@ -199,17 +273,17 @@ impl CodeServer {
         let Some(way_back) = self.last_activation(&new, rollout)? else { return Ok(()) };
         let not_back = self.go_back(&new, way_back).await;
         inner.versions.tell(&inner.node);
-        self.record(&new.name, Cause::TakenBack);
+        self.record(&new.name, Cause::TakenBack, None);
         tracing::info!(bundle = %new.name, version = new.version, "deactivated");
         if not_back.is_empty() { Ok(()) } else { Err(DeactivateError::NotBack(not_back)) }
     }
 
     /// Writes down what is current now.
-    fn record(&self, bundle: &str, cause: Cause) {
+    fn record(&self, bundle: &str, cause: Cause, why: Option<String>) {
         let current = self.inner.versions.current(bundle);
         let current = current.map(|version| (version.version, version.address));
         let at = self.inner.node.runtime().unix_time();
-        self.inner.history.lock().record(bundle, Change { current, at, cause });
+        self.inner.history.lock().record(bundle, Change { current, at, cause, why });
     }
 
     /// Takes the way back from the last activation, if it was of `new` by that deployment.
@@ -247,6 +321,7 @@ impl CodeServer {
     /// what was switched to it, and what was started in it meanwhile. Answers what runs in it still.
     async fn go_back(&self, new: &Arc<Version>, way_back: WayBack) -> Vec<NotBack> {
         let WayBack { before, strays, kept } = way_back;
+        new.end_probation();
         let before = before.as_ref().map(|hold| &hold.version);
         let inner = &*self.inner;
         for other in self.others(new) {

@@ -98,6 +98,9 @@ pub enum ActivateError {
     /// It cannot take the place of the version that runs, which is another than when it was staged.
     #[error(transparent)]
     Conflicts(#[from] Conflicts),
+    /// It is the way back from a version that is not current any more.
+    #[error("another version of `{0}` has taken the place of the one to go back from")]
+    Replaced(String),
     /// Processes could not be switched; those that had been were switched back.
     #[error("{} processes could not be switched, the first: {}{}", .failed.len(), first(.failed), and_not_back(.not_back))]
     Switch {

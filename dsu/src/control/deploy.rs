@@ -12,11 +12,11 @@ use midflight_process::message::{Message, NodeId};
 use midflight_process::{Context, Member, Pid};
 
 use super::Control;
-use crate::code_server::{ActivateError, Conflicts, StageError};
-use crate::hash::ContentAddress;
+use crate::code_server::{ActivateError, Conflicts, GoingBack, Order, StageError};
+use crate::hash::{ContentAddress, HashError};
 use crate::policy::Policy;
 use crate::protocol::{
-    Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Deploy, Deployed,
+    Activate, Activated, Back, CONTROL, Claim, Claimed, Deactivate, Deactivated, Deploy, Deployed,
     Objection, Progress, Release, Stage, Vote,
 };
 use crate::switch::SwitchError;
@@ -56,18 +56,19 @@ impl Control {
     /// Switches this node to a staged bundle.
     pub(super) async fn activate(&self, activate: Activate) -> Activated {
         let began = self.server.node().runtime().now();
-        let activated = match activate.address.parse::<ContentAddress>() {
-            Ok(address) => {
-                if let Some(undone) = self.not_claimed(address, activate.rollout) {
-                    return Activated { switched: 0, undone: Some(undone), left: 0, millis: 0 };
-                }
-                self.server.activate_in(address, activate.policy, Some(activate.rollout)).await
-            }
-            Err(error) => {
-                let undone = Some(self.objection("switch", error.to_string()));
-                return Activated { switched: 0, undone, left: 0, millis: 0 };
-            }
+        let not = |undone| Activated { switched: 0, undone: Some(undone), left: 0, millis: 0 };
+        let Activate { policy, rollout, back, .. } = &activate;
+        let parsed = activate.address.parse::<ContentAddress>();
+        let parsed = parsed.and_then(|it| Ok((it, back.as_ref().map(going_back).transpose()?)));
+        let (address, back) = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => return not(self.objection("switch", error.to_string())),
         };
+        if let Some(undone) = self.not_claimed(address, *rollout) {
+            return not(undone);
+        }
+        let order = Order { policy: *policy, rollout: Some(*rollout), back };
+        let activated = self.server.activate_in(address, order).await;
         let millis = millis(self.server.node().runtime().now().since(began));
         match activated {
             Ok(switched) => Activated { switched: switched as u64, undone: None, left: 0, millis },
@@ -97,19 +98,31 @@ impl Control {
 
     /// Brings a bundle that is here to every member.
     pub(super) async fn deploy(&self, cx: &Context, deploy: Deploy) -> Deployed {
-        let refused = |reason: String| Deployed::Refused(vec![self.objection("deploy", reason)]);
-        let Ok(address) = deploy.address.parse::<ContentAddress>() else {
-            return refused(format!("`{}` is no content address", deploy.address));
-        };
+        let Deploy { address, watcher, policy } = deploy;
+        match address.parse::<ContentAddress>() {
+            Ok(address) => self.bring(cx, address, Bring { watcher, policy, back: None }).await,
+            Err(_) => {
+                let reason = format!("`{address}` is no content address");
+                Deployed::Refused(vec![self.objection("deploy", reason)])
+            }
+        }
+    }
+
+    pub(super) async fn bring(
+        &self,
+        cx: &Context,
+        address: ContentAddress,
+        how: Bring,
+    ) -> Deployed {
         let Some(name) = self.server.name_of(address).await else {
-            return refused("the bundle is not on this node: push it first".into());
+            let reason = String::from("the bundle is not on this node: push it first");
+            return Deployed::Refused(vec![self.objection("deploy", reason)]);
         };
         // Nodes that only dial, such as an operator's, run no code of the cluster's; one that is
         // known to be gone has no say, one that is out of reach says no.
         let members = self.server.node().living_members().await;
         let rollout = self.server.node().runtime().random_u64();
-        let Deploy { watcher, policy, .. } = deploy;
-        let deployment = Deployment { control: self, cx, name, address, rollout, watcher, policy };
+        let deployment = Deployment { control: self, cx, name, address, rollout, how };
         let deployed = deployment.run(&members).await;
         let done = matches!(deployed, Deployed::Everywhere { .. });
         deployment.release_everywhere(&members, done).await;
@@ -190,8 +203,18 @@ struct Deployment<'a> {
     name: String,
     address: ContentAddress,
     rollout: u64,
-    watcher: Option<Pid>,
-    policy: Policy,
+    how: Bring,
+}
+
+/// How a bundle is brought to all.
+pub(super) struct Bring {
+    pub(super) watcher: Option<Pid>,
+    pub(super) policy: Policy,
+    pub(super) back: Option<Back>,
+}
+
+fn going_back(back: &Back) -> Result<GoingBack, HashError> {
+    Ok(GoingBack { from: back.from.parse()?, why: back.why.clone() })
 }
 
 impl Deployment<'_> {
@@ -331,7 +354,9 @@ impl Deployment<'_> {
     async fn activate(&self, members: &[Member]) -> Vec<Result<Activated, String>> {
         join_all(members.iter().map(|member| async {
             let (address, rollout) = (self.address.to_string(), self.rollout);
-            let activate = Activate { address, rollout, policy: self.policy };
+            let Bring { policy, back, .. } = &self.how;
+            let (policy, back) = (*policy, back.clone());
+            let activate = Activate { address, rollout, policy, back };
             let result = self.ask::<_, Activated>(member, activate, ACTIVATE_TIMEOUT).await;
             if let Ok(Activated { switched, undone: None, millis, .. }) = &result {
                 let detail = format!("{switched} processes run in it, in {millis} ms");
@@ -361,7 +386,7 @@ impl Deployment<'_> {
 
     /// Tells whoever watches, if there is room: it is only news.
     fn tell(&self, member: &Member, step: &str, detail: String) {
-        if let Some(watcher) = self.watcher {
+        if let Some(watcher) = self.how.watcher {
             let progress = Progress { node: member.name.clone(), step: step.into(), detail };
             let _ = self.cx.try_send(watcher, progress);
         }

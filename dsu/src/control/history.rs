@@ -39,10 +39,11 @@ impl Control {
 }
 
 fn status((name, change): (String, Change)) -> ChangeStatus {
-    let Change { current, at, cause } = change;
+    let Change { current, at, cause, why } = change;
     let cause = match cause {
         Cause::Activated => "activated",
         Cause::TakenBack => "taken back",
+        Cause::WentBack => "went back",
     };
     ChangeStatus {
         name,
@@ -50,5 +51,6 @@ fn status((name, change): (String, Change)) -> ChangeStatus {
         address: current.map(|(_, address)| address.to_string()),
         unix_millis: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
         cause: cause.to_owned(),
+        why,
     }
 }

@@ -28,6 +28,7 @@ impl Control {
         for (name, rollout) in void {
             self.server.settle(&name, Some(rollout), false);
         }
+        self.server.versions().look_at_probations(now);
         self.server.retire();
     }
 
@@ -70,6 +71,9 @@ impl Control {
             current,
             processes: version.process_count() as u64,
             returns: version.returns(),
+            failures: version.failures(),
+            on_probation: version.is_on_probation(),
+            fault: version.fault(),
             mapped: true,
             state: state.to_owned(),
             held: held.max(holders.len()) as u64,
@@ -87,6 +91,9 @@ fn of_retired(retired: &Retired, mapped: &BTreeMap<CodeId, Mapped>) -> VersionSt
         current: false,
         processes: 0,
         returns: 0,
+        failures: 0,
+        on_probation: false,
+        fault: None,
         mapped: mapped.contains_key(&retired.code),
         state: "retired".to_owned(),
         holders: Vec::new(),

@@ -15,7 +15,7 @@ use midflight_runtime::Instant;
 use super::{Hosted, SavedState};
 use crate::code::{CodeError, Instance};
 use crate::convert::{Reads, Way, restore, way};
-use crate::versions::{Residence, Version, WayBack};
+use crate::versions::{Failure, Residence, Version, WayBack};
 
 /// Bounds of a probation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,25 @@ pub struct ProbationLimits {
     /// The largest state that is kept before each message, in bytes (default 64 KiB). Of a larger one, and of one
     /// without a way back, only that from before the switch is there: its probation is one message.
     pub state_bytes: u64,
+    /// When so many processes of a version went back, or ended by its fault, within `time` after its activation,
+    /// or all that run in it on a node where these are fewer, all go back everywhere (default 3; with 0 none do).
+    pub failed_processes: u32,
+    /// The same when so many of a hundred messages failed (default 20; above 100 none do),
+    pub error_percent: u32,
+    /// of at least so many (default 50).
+    pub error_messages: u64,
 }
 
 impl Default for ProbationLimits {
     fn default() -> Self {
-        Self { messages: 16, time: Duration::from_secs(30), state_bytes: 64 * 1_024 }
+        Self {
+            messages: 16,
+            time: Duration::from_secs(30),
+            state_bytes: 64 * 1_024,
+            failed_processes: 3,
+            error_percent: 20,
+            error_messages: 50,
+        }
     }
 }
 
@@ -126,6 +140,22 @@ impl Hosted {
         self
     }
 
+    /// Counts what was handled well, for the probation of its version.
+    pub(super) fn count_handled(&mut self) {
+        let handled = std::mem::take(&mut self.handled);
+        if handled > 0 {
+            self.version().handled(handled);
+        }
+    }
+
+    /// Something has failed in `version`; where that is enough, all are to go back.
+    pub(super) fn count_failure(&self, turn: &Turn<'_>, version: &Version, failure: Failure) {
+        // One that ends is still listed.
+        let ends = usize::from(failure == Failure::Ended);
+        let left = version.process_count().saturating_sub(ends);
+        self.versions.failed(version, failure, left, turn.node().runtime().now());
+    }
+
     /// Keeps the state, while the process is on probation.
     pub(super) fn keep_state(&mut self, turn: &Turn<'_>) {
         let Some(mut probation) = self.probation.take() else { return };
@@ -149,9 +179,11 @@ impl Hosted {
                 let (me, name) = (turn.me(), self.behaviour());
                 tracing::error!(%me, name, from, to, %error, "new code failed on probation: the process is back");
                 failed.returned();
+                self.count_handled();
                 self.residence = Residence::new(old, me);
                 self.behaviour = behaviour;
                 self.instance = instance;
+                self.count_failure(turn, &failed, Failure::Returned);
                 true
             }
             Err(why) => {

@@ -10,7 +10,7 @@ use super::Hosted;
 use super::view::HostView;
 use crate::code::{Call, CodeError, Reader};
 use crate::convert::Reads;
-use crate::versions::{Version, Versions};
+use crate::versions::{Failure, Version, Versions};
 
 /// How often a start begins anew because another version has become current meanwhile.
 const BEGINNINGS_MAX: usize = 8;
@@ -101,6 +101,10 @@ fn begin(
         }
         Err(source) => {
             host.give_back();
+            if source.ends_process() {
+                let (left, now) = (version.process_count(), node.runtime().now());
+                versions.failed(&version, Failure::Ended, left, now);
+            }
             Err(StartError::Init { behaviour: behaviour.to_owned(), source })
         }
     }

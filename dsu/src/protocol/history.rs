@@ -34,8 +34,11 @@ pub struct ChangeStatus {
     pub address: Option<Address>,
     /// When, in milliseconds since the Unix epoch, on the node's clock.
     pub unix_millis: u64,
-    /// `activated` or `taken back`.
+    /// `activated`, `taken back` or `went back`.
     pub cause: String,
+    /// Why, where it went back by itself.
+    #[serde(default)]
+    pub why: Option<String>,
 }
 
 /// Asks a node to have every member go back to what was current on it before. The reply is

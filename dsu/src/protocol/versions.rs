@@ -34,6 +34,15 @@ pub struct VersionStatus {
     /// How many processes its code has failed while they were on probation, so that they went back.
     #[serde(default)]
     pub returns: u64,
+    /// Messages and processes that it has failed while it was on probation as a whole.
+    #[serde(default)]
+    pub failures: u64,
+    /// Whether it is on probation: it goes back by itself when too much fails.
+    #[serde(default)]
+    pub on_probation: bool,
+    /// Why it goes back by itself, or should have and could not.
+    #[serde(default)]
+    pub fault: Option<String>,
     /// Whether its library is in memory.
     pub mapped: bool,
     /// `current`, `staged`, `kept`, `retiring` (when nothing in `holders` is left it is retired) or `retired`.

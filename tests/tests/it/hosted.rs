@@ -5,6 +5,7 @@ mod coexist;
 mod errands;
 mod exits;
 mod forms;
+mod of_a_version;
 mod probation;
 mod refusals;
 mod turns;

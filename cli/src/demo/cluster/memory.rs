@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use midflight_dsu::signature::PublicKey;
+use midflight_dsu::switch::SwitchLimits;
 use midflight_process::Node;
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
@@ -38,7 +39,8 @@ impl LocalNode {
             .await
             .map_err(|source| Error::Start { listen: address.to_string(), source })?;
         let node = Self { node, data };
-        host::serve_code(&node.node, node.data.path.clone(), std::iter::once(trusted).collect())?;
+        let trusted = std::iter::once(trusted).collect();
+        host::serve_code(&node.node, node.data.path.clone(), trusted, SwitchLimits::default())?;
         if let Some(seed) = seed {
             let joined = node.node.connect(seed).await;
             joined.map_err(|source| Error::Join { node: seed.to_string(), source })?;

@@ -208,7 +208,8 @@ impl Coordinator {
         assert_eq!(claimed.held_by, None);
         let vote: Vote = self.ask(Stage { address: address.clone(), from: self.control }).await;
         assert!(matches!(vote, Vote::Yes { .. }), "{vote:?}");
-        let activated: Activated = self.ask(Activate { address, rollout, policy }).await;
+        let activated: Activated =
+            self.ask(Activate { address, rollout, policy, back: None }).await;
         assert_eq!(activated.undone, None);
     }
 

@@ -2,6 +2,8 @@
 
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::hash::ContentAddress;
+use midflight_dsu::hosted::ProbationLimits;
+use midflight_dsu::switch::SwitchLimits;
 use midflight_process::{CallError, Context, Down, ExitReason, Pid};
 use midflight_tests::world::{World, simulate};
 use till::{Load, Pay, PaySlowly, Receipt, Total, UNLUCKY};
@@ -10,7 +12,11 @@ use super::{MINUTE, SECOND, run, stage};
 
 /// A node with a till of version 1, and version 2 to be switched to.
 async fn till(world: &World) -> (CodeServer, Pid, ContentAddress) {
-    let server = world.node("a", None).await;
+    // One process and many failures: what they mean for the whole version is for `of_a_version`.
+    let (failed_processes, error_percent) = (0, 101);
+    let probation = ProbationLimits { failed_processes, error_percent, ..Default::default() };
+    let switch = SwitchLimits { probation, ..SwitchLimits::default() };
+    let server = world.node_with("a", None, switch).await;
     run(world, &server, "till-v1").await;
     let till = midflight_tests::steps::start(&server, "till", &());
     let v2 = stage(world, &server, "till-v2").await;
