@@ -6,6 +6,7 @@
 //! loaded) and *activated* (new processes start in it, living ones are switched).
 
 mod activate;
+mod copies;
 mod error;
 mod retire;
 
@@ -23,25 +24,19 @@ use crate::bundle::Bundle;
 use crate::check::check;
 use crate::code::CodeFormat;
 use crate::compare::compare;
-use crate::convert::for_restoring;
 use crate::hash::ContentAddress;
 use crate::history::{Change, History};
-use crate::hosted::{self, SavedState, StartError};
-use crate::probe::{ProbeRequest, ProbeState, StateVerdict};
+use crate::hosted::{self, StartError};
+use crate::probe::StateVerdict;
 use crate::signature::TrustedKeys;
 use crate::store::{Store, StoreError, StoredLibrary};
-use crate::switch::{SwitchLimits, Switcher, copy_state};
+use crate::switch::{SwitchLimits, Switcher};
 use crate::versions::{Cause, Version, Versions};
 use activate::Activation;
 pub(crate) use activate::{GoingBack, Order};
 pub(crate) use error::DeactivateError;
 pub(crate) use error::with_sources;
 pub use error::{AcceptError, ActivateError, Conflicts, NotBack, StageError};
-
-/// Copies of real states that a probe converts.
-const PROBED_STATES_MAX: usize = 32;
-/// How long a process may take to give a copy of its state to the probe.
-const COPY_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How a node's code server is made.
 #[derive(Debug)]
@@ -207,7 +202,7 @@ impl CodeServer {
         let checked_at = now();
         // A version to ask whether a state must be converted by the old code before: the library
         // is probed before it is loaded, so there is none of the new one yet.
-        let (pids, request) = self.copies(running.as_deref(), &manifest.description()).await;
+        let (pids, request) = self.copies(running.as_ref(), &manifest.description()).await?;
         let report = inner.format.probe(&library, &request).await?;
         for (pid, verdict) in pids.into_iter().zip(report.states) {
             if let StateVerdict::FailsForward { why } | StateVerdict::FailsBack { why } = verdict {
@@ -248,27 +243,6 @@ impl CodeServer {
         inner.versions.tell(&inner.node);
         tracing::info!(bundle = %name, version = number, %address, "staged");
         Ok(loaded)
-    }
-
-    /// Copies of real states, in a form the new code says it restores.
-    async fn copies(
-        &self,
-        running: Option<&Version>,
-        new: &midflight_abi::Description,
-    ) -> (Vec<Pid>, ProbeRequest) {
-        let mut pids = Vec::new();
-        let mut request = ProbeRequest::default();
-        let Some(running) = running else { return (pids, request) };
-        for pid in running.processes().into_iter().take(PROBED_STATES_MAX) {
-            let copy = copy_state(&self.inner.node, pid, COPY_TIMEOUT).await;
-            let Some((old, behaviour, saved)) = copy else { continue };
-            // What the old code makes of it fails aloud when the process itself is switched.
-            let Ok(saved) = for_restoring(&old, new, &behaviour, saved) else { continue };
-            pids.push(pid);
-            let SavedState { form, bytes } = saved;
-            request.states.push(ProbeState { behaviour, form, bytes });
-        }
-        (pids, request)
     }
 
     /// The name of a bundle that is kept here.

@@ -59,6 +59,21 @@ pub enum ConvertError {
     /// The two versions mean different things by the same state version.
     #[error("the state differs between the two versions: {0}")]
     Mismatch(Mismatch),
+    /// What came of it is too large.
+    #[error(
+        "the conversion of a state of `{behaviour}` made {bytes} bytes of {of}; it may make {max}, or four times \
+         as many as it had"
+    )]
+    TooLarge {
+        /// The behaviour.
+        behaviour: String,
+        /// How many bytes it takes.
+        bytes: u64,
+        /// How many it took before.
+        of: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The code said no, or failed.
     #[error("the conversion of a state of `{behaviour}` failed")]
     Code {
@@ -152,7 +167,8 @@ pub(crate) fn for_restoring(
     }
 }
 
-/// A new instance with the state that an old one has saved. Answers its behaviour's index too.
+/// A new instance with the state that an old one has saved. Answers its behaviour's index too. `max` is as in
+/// [`bounded`].
 ///
 /// # Errors
 /// [`ConvertError`].
@@ -161,9 +177,25 @@ pub(crate) fn convert(
     new: &Version,
     behaviour: &str,
     saved: SavedState,
+    max: u64,
 ) -> Result<(u32, Box<dyn Instance>), ConvertError> {
+    let of = saved.bytes.len() as u64;
     let saved = for_restoring(old, new.code.description(), behaviour, saved)?;
-    restore(&*new.code, behaviour, &saved)
+    bounded(behaviour, saved.bytes.len() as u64, of, max)?;
+    let (index, instance) = restore(&*new.code, behaviour, &saved)?;
+    bounded(behaviour, instance.size(), of, max)?;
+    Ok((index, instance))
+}
+
+/// A conversion may make a state of `max` bytes, and of a large one as much as four times as large a one.
+///
+/// # Errors
+/// [`ConvertError::TooLarge`].
+pub(crate) fn bounded(behaviour: &str, bytes: u64, of: u64, max: u64) -> Result<(), ConvertError> {
+    if bytes <= max || bytes <= of.saturating_mul(4) {
+        return Ok(());
+    }
+    Err(ConvertError::TooLarge { behaviour: behaviour.to_owned(), bytes, of, max })
 }
 
 /// An instance of `code` with a state that it reads. Answers its behaviour's index too.

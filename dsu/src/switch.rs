@@ -43,6 +43,9 @@ pub struct SwitchLimits {
     /// While so many conversions have not ended, no update is taken any more (default 4): their
     /// threads cannot be stopped in native code.
     pub abandoned_max: usize,
+    /// The largest state that a conversion may make, in bytes (default 64 MiB); of a large one it may make one four
+    /// times as large.
+    pub state_bytes: u64,
     /// How long the new code is on probation in each process.
     pub probation: ProbationLimits,
 }
@@ -53,6 +56,7 @@ impl Default for SwitchLimits {
             rest_timeout: Duration::from_secs(5),
             convert_timeout: Duration::from_secs(5),
             abandoned_max: 4,
+            state_bytes: 64 << 20,
             probation: ProbationLimits::default(),
         }
     }
@@ -169,9 +173,9 @@ impl Switcher {
         self.switch_many(pids, old, How { abandoned_max, probation: None }).await
     }
 
-    /// How long new code is on probation.
-    pub(crate) const fn probation(&self) -> ProbationLimits {
-        self.limits.probation
+    /// Its bounds.
+    pub(crate) const fn limits(&self) -> &SwitchLimits {
+        &self.limits
     }
 
     const fn forth(&self) -> How {
@@ -293,9 +297,9 @@ impl Switcher {
     async fn on_a_thread_apart(&self, bench: &Bench, new: &Arc<Version>) -> ThreadEnd {
         let (tell, mut told) = oneshot::channel();
         let (bench, new) = (bench.clone(), new.clone());
-        let abandoned = self.abandoned.clone();
+        let (abandoned, state_bytes) = (self.abandoned.clone(), self.limits.state_bytes);
         let work = move || {
-            bench.work(&new);
+            bench.work(&new, state_bytes);
             // Given up by those who waited, it counts until here.
             if tell.send(()).is_err() {
                 abandoned.fetch_sub(1, Ordering::AcqRel);

@@ -46,6 +46,8 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "errands-v2" => compiled::<(crate::errands::v2::Errands,)>(),
         "till-v1" => compiled::<(till::Till,)>(),
         "till-v2" => compiled::<(till::v2::Till,)>(),
+        "spoiler-v1" => compiled::<(spoiler::v1::Spoiler,)>(),
+        "spoiler-v2" => compiled::<(spoiler::Spoiler,)>(),
         "teller" => compiled::<(Teller,)>(),
         other => panic!("no code is called {other}"),
     };
@@ -122,7 +124,7 @@ impl CodeFormat for CompiledFormat {
     ) -> Result<ProbeReport, ProbeError> {
         let code = self.named(library).await;
         let verdict = |state: &midflight_dsu::probe::ProbeState| {
-            midflight_dsu::probe::try_state(&*code, state)
+            midflight_dsu::probe::try_state(&*code, state, request.state_bytes_max)
         };
         Ok(ProbeReport {
             description: code.description().clone(),

@@ -174,7 +174,7 @@ impl CodeServer {
             && let Some(before) = before.as_ref().filter(|before| before.address != address)
         {
             let now = inner.node.runtime().now();
-            new.begin_probation(inner.switcher.probation(), before.address, now);
+            new.begin_probation(inner.switcher.limits().probation, before.address, now);
         }
         let others = self.others(&new);
         let Switched { done, failed } = self.switch_to(&new, &others, &order).await;

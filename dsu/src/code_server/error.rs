@@ -1,5 +1,7 @@
 //! Why the code server did not do what it was asked.
 
+use std::time::Duration;
+
 use midflight_message::Pid;
 
 use crate::bundle::BundleError;
@@ -60,6 +62,14 @@ pub enum StageError {
         pid: Pid,
         /// Why.
         why: String,
+    },
+    /// The version that runs does not bring copies of its states into the form of the other one.
+    #[error(
+        "the way back of the version that runs did not end within {after:?} on copies of its states"
+    )]
+    WayBack {
+        /// The limit.
+        after: Duration,
     },
     /// So many libraries are in memory that no other is loaded.
     #[error(

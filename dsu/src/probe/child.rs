@@ -9,7 +9,7 @@ use super::limits;
 use super::wire::{Answer, ProbeReport, ProbeRequest, ProbeState, StateVerdict};
 use crate::check::why_it_stays;
 use crate::code::{Code, CodeError, Stays};
-use crate::convert::{ConvertError, restore};
+use crate::convert::{ConvertError, bounded, restore};
 use crate::hash::CodeId;
 use crate::hosted::SavedState;
 use crate::library;
@@ -71,7 +71,8 @@ fn run() -> Result<ProbeReport, String> {
         library::try_unloading(&stored)?;
     }
     let code = library::load(&stored, Some(Stays::Untried)).map_err(|e| chain(&e))?;
-    let states = request.states.iter().map(|state| try_state(&code, state)).collect();
+    let max = request.state_bytes_max;
+    let states = request.states.iter().map(|state| try_state(&code, state, max)).collect();
     Ok(ProbeReport { description: code.description().clone(), rustc: code.rustc(), states, stays })
 }
 
@@ -81,9 +82,9 @@ fn library_argument() -> Option<PathBuf> {
     arguments.next().map(PathBuf::from)
 }
 
-/// What becomes of a state in that code: forward, and back where there is a way.
+/// What becomes of a state in that code: forward, and back where there is a way; too large a one fails.
 #[must_use]
-pub fn try_state(code: &dyn Code, state: &ProbeState) -> StateVerdict {
+pub fn try_state(code: &dyn Code, state: &ProbeState, max: Option<u64>) -> StateVerdict {
     let Some((_, behaviour)) = code.description().behaviour(&state.behaviour) else {
         return StateVerdict::Unknown { why: format!("no behaviour `{}`", state.behaviour) };
     };
@@ -99,6 +100,11 @@ pub fn try_state(code: &dyn Code, state: &ProbeState) -> StateVerdict {
         Err(CodeError::Unknown(why)) => return StateVerdict::Unknown { why },
         Err(error) => return StateVerdict::FailsForward { why: error.to_string() },
     };
+    let max = max.unwrap_or(u64::MAX);
+    let of = state.bytes.len() as u64;
+    if let Err(error) = bounded(&state.behaviour, instance.size(), of, max) {
+        return StateVerdict::FailsForward { why: error.to_string() };
+    }
     if behaviour.saves(version).is_none() {
         return StateVerdict::Converts { back: None };
     }

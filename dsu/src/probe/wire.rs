@@ -11,6 +11,9 @@ use crate::code::Stays;
 pub struct ProbeRequest {
     /// Copies of states, to be converted.
     pub states: Vec<ProbeState>,
+    /// The largest state that a conversion may make, in bytes, as for a switch; none: any.
+    #[serde(default)]
+    pub state_bytes_max: Option<u64>,
     /// Whether to load and unload the library, instead of all else.
     #[serde(default)]
     pub unload: bool,

@@ -70,7 +70,7 @@ impl Bench {
     }
 
     /// Saves and converts, one process after the other, until all are done or were taken off.
-    pub(super) fn work(&self, new: &Version) {
+    pub(super) fn work(&self, new: &Version, state_bytes: u64) {
         for at in 0.. {
             let Some(Stage::Untouched(mut frozen)) = self.swap(at, Stage::Saving) else { return };
             let state = match save(&mut frozen, new) {
@@ -88,7 +88,7 @@ impl Bench {
                 return;
             }
             let State { old, behaviour, saved } = state;
-            let outcome = match convert(&old, new, &behaviour, saved.clone()) {
+            let outcome = match convert(&old, new, &behaviour, saved.clone(), state_bytes) {
                 Ok((behaviour, instance)) => Outcome::Converted { old, saved, behaviour, instance },
                 Err(error) => Outcome::Failed(error),
             };

@@ -5,6 +5,7 @@ mod async_handlers;
 mod building;
 mod bundles;
 mod checks;
+mod conversions;
 mod effects;
 mod fixtures;
 mod forms;

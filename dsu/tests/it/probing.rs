@@ -43,7 +43,8 @@ async fn states_are_converted_forward_and_back() {
         state("stranger", 1, &bytes),
         state("counter", 1, b"\xff"),
     ];
-    let report = format.probe(&library, &ProbeRequest { states, unload: false }).await.unwrap();
+    let report =
+        format.probe(&library, &ProbeRequest { states, ..ProbeRequest::default() }).await.unwrap();
     assert_eq!(report.description, v2.manifest().description());
     assert_eq!(report.states[0], StateVerdict::Converts { back: Some(true) });
     assert!(matches!(report.states[1], StateVerdict::Unknown { .. }));

@@ -2,6 +2,7 @@
 
 mod calls;
 mod coexist;
+mod conversions;
 mod errands;
 mod exits;
 mod forms;
