@@ -4,6 +4,7 @@
 //! it encoded on the lane of the pair.
 
 pub(crate) mod account;
+pub(crate) mod buffers;
 mod moved;
 mod reply;
 pub(crate) mod reply_to;

@@ -29,6 +29,7 @@ use crate::peer::link::Links;
 use crate::peer::wire::Place;
 use crate::roles::Access;
 use crate::scheduler::queues::Queues;
+use crate::send::buffers::Buffers;
 use crate::table::locations::Locations;
 use crate::table::{Room, Table};
 use crate::timers::Timers;
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) timers: Timers,
     pub(crate) types: TypeTable,
+    /// For messages that are large.
+    pub(crate) buffers: Arc<Buffers>,
     pub(crate) registry: Registry,
     pub(crate) functions: FunctionTable,
     pub(crate) groups: GroupTable,
@@ -108,6 +111,7 @@ impl Inner {
             queues: Queues::new(parts.runtime.workers().max(1)),
             timers: Timers::new(parts.runtime.workers().max(1)),
             types: TypeTable::new(parts.limits.types),
+            buffers: Arc::default(),
             registry: Registry::default(),
             functions: parts.functions,
             groups: GroupTable::new(parts.id, parts.limits.group_members),

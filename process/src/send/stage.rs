@@ -196,6 +196,9 @@ pub(crate) fn stage(
         return Err(NotStaged::Full);
     }
     let mut head = SCRATCH.take();
+    if head.capacity() == 0 {
+        head = inner.buffers.take();
+    }
     head.clear();
     encode(&mut head).map_err(NotStaged::Encode)?;
     let size = head.len() + large.as_ref().map_or(0, Bytes::len);
@@ -214,7 +217,7 @@ pub(crate) fn stage(
         if body.capacity() > size + size / 4 {
             body.shrink_to_fit();
         }
-        Some(Bytes::from(body))
+        Some(inner.buffers.lend(body))
     } else {
         large
     };
@@ -229,8 +232,14 @@ pub(crate) fn stage(
     } else {
         Stage::new().take(inner, peer, frame, false)
     };
-    if head.capacity() <= BYTES_MAX {
-        SCRATCH.set(head);
+    match head.capacity() {
+        0 => {}
+        1..=BYTES_MAX => SCRATCH.set(head),
+        // It was too large for this one.
+        _ => {
+            SCRATCH.set(head.clone());
+            drop(inner.buffers.lend(head));
+        }
     }
     staged
 }
