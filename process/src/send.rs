@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod buffers;
 mod moved;
+mod remote;
 mod reply;
 pub(crate) mod reply_to;
 pub(crate) mod stage;
@@ -13,19 +14,13 @@ pub(crate) mod stage;
 use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::Bytes;
-use midflight_message::{EncodeError, Message, Mismatch, NodeId, Pid, encode};
+use midflight_message::{EncodeError, Mismatch, NodeId, Pid};
 use parking_lot::Mutex;
 
-use crate::error::TrySendError;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::node::inner::Inner;
-use crate::peer::wire::{
-    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port,
-};
+use crate::peer::wire::{CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal};
 use crate::peer::{Peer, WriteOutcome, push_waker};
-use crate::reconnect::MayNot;
-use crate::send::stage::{Charge, NotStaged, Request, stage};
 use crate::table::{NotDelivered, Room};
 use crate::trace::{self, TraceContext};
 use crate::types::TypeNo;
@@ -224,135 +219,6 @@ impl Inner {
         }
     }
 
-    fn send_remote(
-        self: &Arc<Self>,
-        from: Place,
-        peer: &Arc<Peer>,
-        to: Place,
-        kind: Kind,
-        content: Content,
-    ) -> Result<(), NotSent> {
-        let is_call = matches!(kind, Kind::Call(_));
-        if !peer.senders.knows(from, is_call)
-            && let Err(why) = self.first_send(from, peer, is_call)
-        {
-            return Err(match why {
-                MayNot::Disconnected => NotSent::Disconnected(content),
-                MayNot::NotConnected => NotSent::NotConnected(peer.id, content),
-            });
-        }
-        let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
-        if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
-            return Err(NotSent::Incompatible(mismatch));
-        }
-        if let Kind::Port(port) = kind
-            && peer.refused.is_closed(to, port)
-        {
-            return Err(NotSent::Closed(content));
-        }
-        if let Kind::Call(call) = kind
-            && !peer.pending.add_call(call, from)
-        {
-            return Err(NotSent::NotConnected(peer.id, content));
-        }
-        let lane = peer.lane(from, to);
-        let large = large_of(&content);
-        let mut head = |buffer: &mut Vec<u8>| {
-            match kind {
-                Kind::Message => put_message(buffer, to, from, ty.0),
-                Kind::Call(call) => put_call(buffer, to, from, ty.0, call),
-                Kind::Port(port) => put_port(buffer, to, from, ty.0, port),
-            }
-            encode_small(&content, buffer)
-        };
-        let credit = Some(Charge { process: to, head: kind.head() });
-        let context = trace::outgoing(self);
-        let request = Request { lane, ty: Some(ty), credit, large, context, head: &mut head };
-        let staged = stage(self, peer, request);
-        if let (Err(_), Kind::Call(call)) = (&staged, kind) {
-            peer.pending.take_call(call);
-        }
-        if context.is_some() && staged.is_ok() {
-            trace::sent(self, context, peer.pid(to), trace::name_of(self, &content));
-        }
-        staged.map_err(|error| match error {
-            NotStaged::Full => NotSent::Full(content),
-            NotStaged::TooLarge { max } => NotSent::TooLarge { max },
-            NotStaged::Encode(error) => NotSent::Encode(error),
-        })
-    }
-
-    /// As [`Inner::try_send`] to a remote process, for a message that has not been boxed.
-    pub(crate) fn send_remote_ref<M: Message>(
-        self: &Arc<Self>,
-        from: Place,
-        peer: &Arc<Peer>,
-        to: Place,
-        port: Option<u32>,
-        message: M,
-    ) -> Result<(), TrySendError<M>> {
-        if !peer.senders.knows(from, false)
-            && let Err(why) = self.first_send(from, peer, false)
-        {
-            return Err(match why {
-                MayNot::Disconnected => TrySendError::Disconnected(message),
-                MayNot::NotConnected => TrySendError::NotConnected(message),
-            });
-        }
-        let ty = self.types.of::<M>().map_err(|_too_many| TrySendError::TooManyTypes)?;
-        if let Some(mismatch) = self.known_refusal(&peer.refused, to, ty) {
-            return Err(TrySendError::Incompatible(mismatch));
-        }
-        if port.is_some_and(|port| peer.refused.is_closed(to, port)) {
-            return Err(TrySendError::Closed(message));
-        }
-        let mut head = |buffer: &mut Vec<u8>| {
-            match port {
-                None => put_message(buffer, to, from, ty.0),
-                Some(port) => put_port(buffer, to, from, ty.0, port),
-            }
-            encode(&message, buffer)
-        };
-        let lane = peer.lane(from, to);
-        let head_len = if port.is_some() { PORT_HEAD } else { MESSAGE_HEAD };
-        let credit = Some(Charge { process: to, head: head_len });
-        let context = trace::outgoing(self);
-        let request = Request { lane, ty: Some(ty), credit, large: None, context, head: &mut head };
-        let staged = stage(self, peer, request);
-        if context.is_some() && staged.is_ok() {
-            trace::sent(self, context, peer.pid(to), trace::name_of_type(self, ty));
-        }
-        staged.map_err(|error| match error {
-            NotStaged::Full => TrySendError::Full(message),
-            NotStaged::TooLarge { max } => TrySendError::TooLarge { max },
-            NotStaged::Encode(error) => TrySendError::Encode(error),
-        })
-    }
-
-    /// Sends a signal on the lane of the pair, behind the messages that were sent before it. Texts that
-    /// are too long are shortened.
-    pub(crate) fn signal_pair(
-        self: &Arc<Self>,
-        peer: &Arc<Peer>,
-        from: Place,
-        to: Place,
-        mut signal: Signal,
-    ) {
-        signal.shorten();
-        let mut head = |buffer: &mut Vec<u8>| {
-            crate::peer::wire::put_signal(buffer, &signal);
-            Ok(())
-        };
-        let lane = peer.lane(from, to);
-        let (ty, credit, large, context) = (None, None, None, None);
-        let request = Request { lane, ty, credit, large, context, head: &mut head };
-        if let Err(error) = stage(self, peer, request) {
-            // It must not be missing without a word.
-            tracing::error!(peer = %peer.name, ?error, "a signal could not be sent: link cut");
-            peer.link.abort("a signal could not be sent");
-        }
-    }
-
     /// Sends a signal on the control lane.
     pub(crate) fn signal(self: &Arc<Self>, peer: &Arc<Peer>, signal: &Signal) {
         if peer.signal(signal) == WriteOutcome::KeptFirst {
@@ -426,26 +292,6 @@ pub(crate) fn content_of(entry: Envelope) -> Content {
         },
         Envelope::Small { .. } | Envelope::Told { .. } => {
             unreachable!("`entry` makes none of these")
-        }
-    }
-}
-
-fn large_of(content: &Content) -> Option<Bytes> {
-    match content {
-        Content::Bytes { bytes, .. } if bytes.len() > SMALL_MAX => Some(bytes.clone()),
-        _ => None,
-    }
-}
-
-/// Appends the content, unless it goes by reference.
-fn encode_small(content: &Content, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
-    match content {
-        Content::Value(value) => value.encode(buffer),
-        Content::Bytes { bytes, .. } => {
-            if bytes.len() <= SMALL_MAX {
-                buffer.extend_from_slice(bytes);
-            }
-            Ok(())
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{encode_small, large_of, local};
+use super::local;
+use super::remote::{encode_small, large_of};
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::node::inner::Inner;
 use crate::peer::Peer;
