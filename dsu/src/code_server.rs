@@ -203,7 +203,13 @@ impl CodeServer {
         // A version to ask whether a state must be converted by the old code before: the library
         // is probed before it is loaded, so there is none of the new one yet.
         let (pids, request) = self.copies(running.as_ref(), &manifest.description()).await?;
-        let report = inner.format.probe(&library, &request).await?;
+        let report = match inner.format.probe(&library, &request).await {
+            Ok(report) => report,
+            Err(error) => match error.state().and_then(|at| pids.get(at)) {
+                Some(pid) => return Err(StageError::State { pid: *pid, why: error.to_string() }),
+                None => return Err(error.into()),
+            },
+        };
         for (pid, verdict) in pids.into_iter().zip(report.states) {
             if let StateVerdict::FailsForward { why } | StateVerdict::FailsBack { why } = verdict {
                 return Err(StageError::State { pid, why });

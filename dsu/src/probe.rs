@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 pub use child::{child_main, try_state};
 pub use wire::{ProbeReport, ProbeRequest, ProbeState, StateVerdict};
 
-use wire::Answer;
+use wire::{Answer, TRIED};
 
 /// The longest answer of a child.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -84,24 +84,25 @@ impl Prober {
             let program = self.program.clone();
             ProbeError::Start { program, source }
         })?;
-        let talked = timeout(&**runtime, self.deadline, talk(&mut child, &request)).await;
+        let mut answer = Vec::new();
+        let talk = talk(&mut child, &request, &mut answer);
+        let talked = timeout(&**runtime, self.deadline, talk).await;
         let Ok(talked) = talked else {
             // Waited for by tokio, as all children it drops.
             let _ = child.start_kill();
-            return Err(ProbeError::Timeout { after: self.deadline });
+            return Err(ProbeError::Timeout { after: self.deadline, state: at_state(&answer) });
         };
-        talked.map_err(|source| ProbeError::Talk { source })?.judge()
+        talked.map_err(|source| ProbeError::Talk { source })?.judge(&answer)
     }
 }
 
 /// What came of a child.
 struct Talk {
-    answer: Vec<u8>,
     complaint: Vec<u8>,
     status: std::process::ExitStatus,
 }
 
-async fn talk(child: &mut Child, request: &[u8]) -> std::io::Result<Talk> {
+async fn talk(child: &mut Child, request: &[u8], answer: &mut Vec<u8>) -> std::io::Result<Talk> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let ask = async {
         if let Some(mut stdin) = stdin {
@@ -109,37 +110,68 @@ async fn talk(child: &mut Child, request: &[u8]) -> std::io::Result<Talk> {
             let _ = stdin.write_all(request).await;
         }
     };
-    let ((), answer, complaint) =
-        tokio::join!(ask, drain(stdout, ANSWER_BYTES_MAX + 1), drain(stderr, COMPLAINT_BYTES_MAX));
-    Ok(Talk { answer: answer?, complaint: complaint?, status: child.wait().await? })
+    let mut complaint = Vec::new();
+    let ((), answered, complained) = tokio::join!(
+        ask,
+        drain(stdout, answer, ANSWER_BYTES_MAX + 1),
+        drain(stderr, &mut complaint, COMPLAINT_BYTES_MAX)
+    );
+    answered.and(complained)?;
+    Ok(Talk { complaint, status: child.wait().await? })
 }
 
-/// Reads to the end and keeps the first `max` bytes, so that the child never blocks on a full pipe.
-async fn drain(from: Option<impl AsyncRead + Unpin>, max: u64) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
+/// Reads to the end and keeps the first `max` bytes, so that the child never blocks on a full pipe. What was read when
+/// this is dropped is kept.
+async fn drain(
+    from: Option<impl AsyncRead + Unpin>,
+    kept: &mut Vec<u8>,
+    max: u64,
+) -> std::io::Result<()> {
     if let Some(mut from) = from {
-        (&mut from).take(max).read_to_end(&mut kept).await?;
+        let mut bounded = (&mut from).take(max);
+        while bounded.read_buf(kept).await? > 0 {}
         tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
     }
-    Ok(kept)
+    Ok(())
+}
+
+/// How many states were begun with, by an answer or the beginning of one.
+fn tried(answer: &[u8]) -> usize {
+    answer.iter().take_while(|byte| **byte == TRIED).count()
+}
+
+/// The state that was begun with last.
+fn at_state(answer: &[u8]) -> Option<usize> {
+    tried(answer).checked_sub(1)
 }
 
 impl Talk {
-    fn judge(self) -> Result<ProbeReport, ProbeError> {
+    fn judge(self, answer: &[u8]) -> Result<ProbeReport, ProbeError> {
         use std::os::unix::process::ExitStatusExt as _;
         let complaint = String::from_utf8_lossy(&self.complaint).trim().to_owned();
         if let Some(signal) = self.status.signal() {
-            return Err(ProbeError::Signal { signal, complaint });
+            return Err(ProbeError::Signal { signal, complaint, state: at_state(answer) });
         }
-        if self.answer.len() as u64 > ANSWER_BYTES_MAX {
+        if answer.len() as u64 > ANSWER_BYTES_MAX {
             return Err(ProbeError::Failed { why: "its answer is too long".into() });
         }
-        match serde_json::from_slice(&self.answer) {
+        match serde_json::from_slice(&answer[tried(answer)..]) {
             Ok(Answer::Ok(report)) => Ok(report),
             Ok(Answer::Failed(why)) => Err(ProbeError::Failed { why }),
             Err(_) => Err(ProbeError::Failed {
                 why: format!("it ended without an answer ({}): {complaint}", self.status),
             }),
+        }
+    }
+}
+
+impl ProbeError {
+    /// The state of the request at which it failed, if it was at one.
+    #[must_use]
+    pub const fn state(&self) -> Option<usize> {
+        match self {
+            Self::Signal { state, .. } | Self::Timeout { state, .. } => *state,
+            _ => None,
         }
     }
 }
@@ -171,12 +203,16 @@ pub enum ProbeError {
         signal: i32,
         /// What it said on standard error.
         complaint: String,
+        /// The state of the request at which that was, if it was at one.
+        state: Option<usize>,
     },
     /// It did not end in time.
     #[error("the library kept the probe busy for more than {after:?}")]
     Timeout {
         /// The deadline.
         after: Duration,
+        /// The state of the request at which that was, if it was at one.
+        state: Option<usize>,
     },
     /// It said no.
     #[error("the library fails the probe: {why}")]

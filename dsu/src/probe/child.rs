@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::limits;
-use super::wire::{Answer, ProbeReport, ProbeRequest, ProbeState, StateVerdict};
+use super::wire::{Answer, ProbeReport, ProbeRequest, ProbeState, StateVerdict, TRIED};
 use crate::check::why_it_stays;
 use crate::code::{Code, CodeError, Stays};
 use crate::convert::{ConvertError, bounded, restore};
@@ -25,14 +25,14 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
 #[must_use]
 pub fn child_main() -> ExitCode {
     // Before the library can: what it prints must not pass for the answer.
-    let answer_to = match take_stdout() {
+    let mut answer_to = match take_stdout() {
         Ok(file) => file,
         Err(error) => {
             eprintln!("the probe cannot keep its standard output: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let answer = run().map_or_else(Answer::Failed, Answer::Ok);
+    let answer = run(&mut answer_to).map_or_else(Answer::Failed, Answer::Ok);
     print(answer_to, &answer).map_or_else(
         |error| {
             eprintln!("the probe cannot answer: {error}");
@@ -53,7 +53,7 @@ fn print(mut to: File, answer: &Answer) -> std::io::Result<()> {
     to.write_all(&serde_json::to_vec(answer)?)
 }
 
-fn run() -> Result<ProbeReport, String> {
+fn run(answer_to: &mut File) -> Result<ProbeReport, String> {
     let path = library_argument().ok_or("the probe needs `--library PATH`")?;
     let mut request = Vec::new();
     std::io::stdin()
@@ -72,7 +72,12 @@ fn run() -> Result<ProbeReport, String> {
     }
     let code = library::load(&stored, Some(Stays::Untried)).map_err(|e| chain(&e))?;
     let max = request.state_bytes_max;
-    let states = request.states.iter().map(|state| try_state(&code, state, max)).collect();
+    let mut states = Vec::with_capacity(request.states.len());
+    for state in &request.states {
+        // Whoever finds this one dead knows at which state.
+        answer_to.write_all(&[TRIED]).map_err(|e| format!("the answer cannot be written: {e}"))?;
+        states.push(try_state(&code, state, max));
+    }
     Ok(ProbeReport { description: code.description().clone(), rustc: code.rustc(), states, stays })
 }
 

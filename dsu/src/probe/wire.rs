@@ -1,4 +1,5 @@
-//! What the probe's two processes say to each other: one JSON value each way.
+//! What the probe's two processes say to each other: one JSON value each way, and before the answer a byte for each
+//! state that was begun with.
 
 use midflight_abi::Description;
 use midflight_message::TypeInfo;
@@ -70,7 +71,10 @@ pub enum StateVerdict {
     },
 }
 
-/// What the child prints.
+/// Printed before each state is tried.
+pub(super) const TRIED: u8 = b'.';
+
+/// What the child prints in the end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Answer {

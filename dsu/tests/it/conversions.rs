@@ -13,7 +13,7 @@ use crate::fixtures::{Process, bundle, library_of, prober, stored};
 /// Two hundred sound states, and one in which the conversion goes so.
 async fn probe(how: How) -> Result<ProbeReport, ProbeError> {
     let folder = tempfile::tempdir().unwrap();
-    let library = stored(folder.path(), library_of(&bundle("tests/fixtures/spoiler").await));
+    let library = stored(folder.path(), library_of(&bundle("tests/fixtures/spoiler-v2").await));
     let v1 = compiled::<(Spoiler,)>().unwrap();
     let form = v1.description().behaviours[0].state.clone();
     let state = |how| {
@@ -61,18 +61,20 @@ async fn a_way_back_that_refuses_or_panics_is_one_too() {
 #[tokio::test]
 async fn one_that_never_ends_is_killed_with_the_child() {
     let error = probe(How::NeverEnds).await.unwrap_err();
-    assert!(matches!(error, ProbeError::Timeout { .. }), "{error}");
+    assert!(matches!(error, ProbeError::Timeout { state: Some(200), .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn one_that_takes_memory_without_end_comes_to_the_childs_limit() {
     let error = probe(How::Allocates).await.unwrap_err();
-    let ProbeError::Signal { signal: 6, complaint } = error else { panic!("{error}") };
+    let ProbeError::Signal { signal: 6, complaint, state: Some(200) } = error else {
+        panic!("{error:?}")
+    };
     assert!(complaint.contains("memory allocation"), "{complaint}");
 }
 
 #[tokio::test]
 async fn one_that_ends_its_program_ends_the_child() {
     let error = probe(How::Aborts).await.unwrap_err();
-    assert!(matches!(error, ProbeError::Signal { signal: 6, .. }), "{error}");
+    assert!(matches!(error, ProbeError::Signal { signal: 6, state: Some(200), .. }), "{error:?}");
 }

@@ -14,7 +14,7 @@ use crate::fixtures::{Process, build_crate, bundle, library_of, load, native, pr
 async fn a_constructor_that_aborts_ends_the_child_alone() {
     // `build` asks the library to describe itself, so it meets the constructor first.
     let error = build_crate("tests/fixtures/aborts-on-load").await.unwrap_err();
-    let BuildError::Probe(ProbeError::Signal { signal: 6, complaint }) = error else {
+    let BuildError::Probe(ProbeError::Signal { signal: 6, complaint, state: None }) = error else {
         panic!("{error:?}");
     };
     assert_eq!(complaint, "the constructor aborts");

@@ -8,5 +8,6 @@ mod identities;
 mod layers;
 mod real;
 mod semantics;
+mod spoiled;
 mod thesis;
 mod tidy;

@@ -19,9 +19,9 @@ use midflight_tests::steps::{stage_file, start, ten_pings};
 use midflight_transport_api::Address;
 use midflight_transport_tcp::{TcpConfig, TcpTransport};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn node(name: &str) -> Node {
+pub(super) async fn node(name: &str) -> Node {
     let runtime = TokioRuntime::current();
     let transport = TcpTransport::new(TcpConfig::default(), runtime.clone());
     let listen: Address = "tcp:127.0.0.1:0".parse().unwrap();
@@ -29,7 +29,7 @@ async fn node(name: &str) -> Node {
     builder.start(&transport, runtime).await.unwrap()
 }
 
-fn code_server(node: &Node, data: &std::path::Path, trusted: &Built) -> CodeServer {
+pub(super) fn code_server(node: &Node, data: &std::path::Path, trusted: &Built) -> CodeServer {
     let runtime: Handle = node.runtime().clone();
     let config = CodeServerConfig {
         data: data.to_owned(),
@@ -41,7 +41,7 @@ fn code_server(node: &Node, data: &std::path::Path, trusted: &Built) -> CodeServ
     CodeServer::new(config, node.clone())
 }
 
-async fn stage(server: &CodeServer, built: &Built) -> ContentAddress {
+pub(super) async fn stage(server: &CodeServer, built: &Built) -> ContentAddress {
     let file = std::fs::read(&built.path).unwrap();
     let address = built.bundle.address();
     stage_file(server, address, &file).await;
