@@ -182,7 +182,7 @@ pub trait Instance: Send {
     ) -> Result<Progress, CodeError>;
 
     /// Goes on with a suspended handler, one of whose operations has ended. An operation that it gave
-    /// up meanwhile does nothing.
+    /// up meanwhile does nothing. A loop begins when operation 0 has ended.
     ///
     /// # Errors
     /// As for `start`.
@@ -193,6 +193,12 @@ pub trait Instance: Send {
         call: &Call<'_>,
         effects: &mut Vec<u8>,
     ) -> Result<Progress, CodeError>;
+
+    /// Whether it is a loop: it is suspended as long as it lives, takes messages where it receives, and ends the process
+    /// when it is done. Its state can be saved at update points alone, and before it has begun.
+    fn is_loop(&self) -> bool {
+        false
+    }
 
     /// How many bytes the saved state would take; 0 while a handler is suspended.
     fn size(&self) -> u64;
@@ -213,6 +219,8 @@ pub struct Call<'a> {
     pub from: Option<Pid>,
     /// Names the reply that is waited for; comes back in the effect `Reply`.
     pub reply_to: Option<u64>,
+    /// Whether the host waits for the process to come to rest: a loop stops at its next update point.
+    pub is_wanted: bool,
     /// What the code may ask at once.
     pub host: &'a dyn Host,
 }

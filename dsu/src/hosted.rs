@@ -6,6 +6,7 @@
 
 mod effects;
 mod held;
+mod looping;
 mod notices;
 pub(crate) mod probation;
 mod start;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use midflight_abi::BehaviourDescription;
 use midflight_message::{Pid, TypeInfo};
 use midflight_process::{
-    Batch, Body, Caller, Delivery, ExitReason, Flow, Label, Node, Origin, Pace, Refusal, Turn,
+    Batch, Body, Caller, ExitReason, Flow, Label, Node, Origin, Pace, Refusal, Turn,
     View, Wait, WaitKind,
 };
 use midflight_runtime::Instant;
@@ -33,7 +34,7 @@ use held::Held;
 use probation::Probation;
 pub use probation::ProbationLimits;
 pub use start::{StartError, start};
-use suspended::Suspended;
+use suspended::{Ended, Suspended};
 pub(crate) use types::BehaviourTypes;
 use types::{Form, Taken};
 use view::HostView;
@@ -72,10 +73,10 @@ impl Hosted {
             versions: versions.clone(),
             residence: Residence::new(version, pid),
             behaviour,
+            suspended: looping::begun(&*instance, node.runtime().now()),
             instance,
             effects: Effects::default(),
             held: None,
-            suspended: None,
             spare: Vec::new(),
             pace: Pace::default(),
             probation: None,
@@ -130,18 +131,8 @@ impl Hosted {
                 }
             }
             let Some(delivery) = batch.take_next() else { return Flow::Wait };
-            match delivery {
-                Delivery::Exit(reason) => return Flow::Exit(reason),
-                Delivery::Message { from, content, caller } => {
-                    if let Some(flow) = self.message(turn, from, content, caller) {
-                        return flow;
-                    }
-                }
-                Delivery::Stray { from, port, content } => {
-                    turn.refuse(from, None, content, Refusal::NoPort { port });
-                }
-                // A reply that nobody waits for any more.
-                _ => {}
+            if let Some(flow) = self.deliver(turn, delivery) {
+                return flow;
             }
         }
         // Its turn is over; what the last handler did leaves all the same.
@@ -189,11 +180,16 @@ impl Hosted {
             View::Large(ty, bytes) => (*ty, &bytes[..]),
             View::Value(_) => return None,
         };
+        if self.is_elsewhere() {
+            // The code that took it has failed, and that which it is back in has a loop to begin.
+            self.held = Some(Box::new(Held::new(from, ty, bytes, caller)));
+            return None;
+        }
         let version = self.residence.version.clone();
         let types = &version.types[self.behaviour as usize];
         match types.take(turn, &version, self.behaviour, (from, ty)) {
             Taken::By(index, form) => match self.handle(turn, from, (index, form), bytes, caller) {
-                Err(error) if error.ends_process() && self.go_back(turn, &error) => {
+                Err(error) if error.ends_process() && self.returns(turn, &error) => {
                     self.message(turn, from, content, caller)
                 }
                 Err(CodeError::Decode(detail)) => {
@@ -232,12 +228,16 @@ impl Hosted {
         self.keep_state(turn);
         let bytes = self.own_form(Reader::Message(index), &form, bytes)?;
         let bytes = &*bytes;
-        let progress = self.enter(turn, from, caller, |instance, call, effects| {
+        let progress = self.enter(turn, Some(from), caller, |instance, call, effects| {
             instance.start(index, bytes, call, effects)
         })?;
-        if progress == Progress::Suspended {
-            let now = turn.node().runtime().now();
-            self.suspended = Some(Box::new(Suspended::new(from, caller, now)));
+        match (progress, &mut self.suspended) {
+            (Progress::Done, _) => self.suspended = None,
+            (Progress::Suspended, Some(looping)) => looping.came(from, caller),
+            (Progress::Suspended, None) => {
+                let now = turn.node().runtime().now();
+                self.suspended = Some(Box::new(Suspended::new(from, caller, now)));
+            }
         }
         Ok(())
     }
@@ -258,19 +258,23 @@ impl Hosted {
     fn enter(
         &mut self,
         turn: &Turn<'_>,
-        from: Origin,
+        from: Option<Origin>,
         caller: Option<Caller>,
         run: impl FnOnce(&mut dyn Instance, &Call<'_>, &mut Vec<u8>) -> Result<Progress, CodeError>,
     ) -> Result<Progress, CodeError> {
         let host = HostView::new(&self.node);
         let call = Call {
             me: turn.me(),
-            from: turn.pid(from),
+            from: from.and_then(|from| turn.pid(from)),
             reply_to: caller.map(|caller| caller.number()),
+            is_wanted: self.instance.is_loop() && turn.is_wanted(),
             host: &host,
         };
         let progress = run(&mut *self.instance, &call, &mut self.spare);
         if progress.is_ok() {
+            if let Some(suspended) = self.suspended.as_mut().filter(|it| it.is_loop()) {
+                suspended.called(self.node.runtime().now());
+            }
             let effects = std::mem::take(&mut self.spare);
             self.effects.begin(&self.node, effects, caller, host.into_reserved());
         } else {
@@ -295,7 +299,7 @@ impl Hosted {
             self.count_failure(turn, self.version(), Failure::Message);
             return None;
         }
-        if self.go_back(turn, error) {
+        if self.returns(turn, error) {
             return None;
         }
         self.count_failure(turn, self.version(), Failure::Ended);
@@ -312,8 +316,17 @@ impl Hosted {
         let version = &self.residence.version;
         let Some(ended) = suspended.next_ended(batch, turn, (version, self.behaviour)) else {
             suspended.arm(turn);
-            return Some(suspended.exit().map_or(Flow::Suspend, Flow::Exit));
+            return match suspended.exit() {
+                Some(reason) => Some(Flow::Exit(reason)),
+                None => self.wait(batch, turn),
+            };
         };
+        self.go_on(turn, ended)
+    }
+
+    /// Goes on with a suspended handler or loop: an operation it awaits has ended.
+    fn go_on(&mut self, turn: &mut Turn<'_>, ended: Ended) -> Option<Flow> {
+        let suspended = self.suspended.as_ref()?;
         let (from, caller) = (suspended.from(), suspended.caller());
         let ended = ended.read(|call, form, bytes| {
             Ok(Bytes::from(self.own_form(Reader::Reply(call), form, bytes)?.into_owned()))
@@ -345,7 +358,9 @@ impl Hosted {
 
 impl Body for Hosted {
     fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
-        let held = if self.effects.is_empty() { self.take_up_held(turn) } else { None };
+        // A loop takes it up where it receives.
+        let is_free = self.effects.is_empty() && self.suspended.is_none();
+        let held = if is_free { self.take_up_held(turn) } else { None };
         let flow = held.unwrap_or_else(|| self.work(batch, turn));
         self.count_handled();
         match flow {
@@ -356,12 +371,19 @@ impl Body for Hosted {
     }
 
     fn is_quiescent(&self) -> bool {
-        self.suspended.is_none() && self.effects.is_empty() && self.held.is_none()
+        self.suspended.as_ref().is_none_or(|suspended| suspended.rests())
+            && self.effects.is_empty()
+            && self.held.is_none()
+    }
+
+    fn has_work(&self) -> bool {
+        self.suspended.is_some()
     }
 
     fn label(&self) -> Label {
         let mut label = Label::new(self.behaviour(), self.version().version);
-        label.suspended = self.suspended.as_ref().map(|suspended| suspended.describe(&self.node));
+        let suspended = self.suspended.as_ref().filter(|suspended| !suspended.rests());
+        label.suspended = suspended.map(|suspended| suspended.describe(&self.node));
         label
     }
 

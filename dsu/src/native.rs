@@ -66,10 +66,15 @@ impl NativeCode {
         String::from_utf8_lossy(unsafe { self.table.rustc.as_slice() }).into_owned()
     }
 
-    fn instance(&self, raw: *mut RawInstance) -> Result<Box<dyn Instance>, CodeError> {
+    fn instance(
+        &self,
+        raw: *mut RawInstance,
+        status: Status,
+    ) -> Result<Box<dyn Instance>, CodeError> {
         let raw = NonNull::new(raw)
             .ok_or_else(|| CodeError::Contract("no instance came with a good status".into()))?;
-        Ok(Box::new(NativeInstance { table: self.table.clone(), raw }))
+        let is_loop = status == Status::PENDING;
+        Ok(Box::new(NativeInstance { table: self.table.clone(), raw, is_loop }))
     }
 }
 
@@ -106,12 +111,12 @@ impl Code for NativeCode {
         let info = info(call, &host);
         let mut raw = std::ptr::null_mut();
         // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
-        let (_, filled) = Filled::by(&self.table, |out| unsafe {
+        let (status, filled) = Filled::by(&self.table, |out| unsafe {
             (self.table.create)(behaviour, Bytes::new(start), &raw const info, &raw mut raw, out)
         })?;
         effects.extend_from_slice(filled.bytes());
         filled.keep();
-        self.instance(raw)
+        self.instance(raw, status)
     }
 
     fn restore(
@@ -122,11 +127,11 @@ impl Code for NativeCode {
     ) -> Result<Box<dyn Instance>, CodeError> {
         let mut raw = std::ptr::null_mut();
         // SAFETY: the table keeps its contract (`install`); all pointers are good for the call.
-        let (_, filled) = Filled::by(&self.table, |out| unsafe {
+        let (status, filled) = Filled::by(&self.table, |out| unsafe {
             (self.table.restore)(behaviour, state_version, Bytes::new(state), &raw mut raw, out)
         })?;
         filled.keep();
-        self.instance(raw)
+        self.instance(raw, status)
     }
 
     fn translate(
@@ -169,10 +174,10 @@ impl fmt::Debug for NativeCode {
 struct NativeInstance {
     table: Table,
     raw: NonNull<RawInstance>,
+    is_loop: bool,
 }
 
-// SAFETY: the table lets any thread call, one at a time; `&self` calls do not change the instance
-// and this type is not Sync.
+// SAFETY: the table lets any thread call, one at a time, and this type is not Sync.
 unsafe impl Send for NativeInstance {}
 
 impl NativeInstance {
@@ -232,6 +237,10 @@ impl Instance for NativeInstance {
         })
     }
 
+    fn is_loop(&self) -> bool {
+        self.is_loop
+    }
+
     fn size(&self) -> u64 {
         // SAFETY: the table keeps its contract; this type is not Sync, so this is the only call.
         unsafe { (self.table.instance_size)(self.raw.as_ptr()) }
@@ -262,6 +271,9 @@ fn info(call: &Call<'_>, host: &Borrowed<'_>) -> CallInfo {
     }
     if call.reply_to.is_some() {
         flags |= CallInfo::HAS_CALL;
+    }
+    if call.is_wanted {
+        flags |= CallInfo::IS_WANTED;
     }
     CallInfo {
         size: CallInfo::SIZE,

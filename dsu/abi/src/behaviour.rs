@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::async_context::AsyncContext;
+use crate::looping::{Loop, Looping, ReadFn};
 use crate::context::Context;
 use crate::error::{ConvertError, Failure};
 use crate::translate::ReaderFn;
@@ -50,6 +51,9 @@ pub trait Behaviour: State + Sized + Send + 'static {
     /// The versions of state it converts from and to, besides its own.
     const CONVERSIONS: &'static [Conversion<Self>];
 
+    /// Its loop, if it is written as one.
+    const RUN: Option<RunFn<Self>> = None;
+
     /// Begins a process.
     ///
     /// # Errors
@@ -65,6 +69,16 @@ pub trait Behaviour: State + Sized + Send + 'static {
 pub trait Accepts<M> {
     /// Where it is in [`Behaviour::ACCEPTS`].
     const INDEX: u32;
+}
+
+/// The loop receives the message `M`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not declare that it receives `{M}`",
+    note = "declare it, with its reply where it has one: `#[behaviour(…, receives({M} -> Reply))]`"
+)]
+pub trait Receives<M>: Accepts<M> {
+    /// What a call with it gets; `()` where that is only that it was done.
+    type Reply: Message;
 }
 
 /// The behaviour may send the message `M`.
@@ -117,6 +131,8 @@ pub struct Called {
 pub enum Handler<B: Behaviour> {
     /// A plain one.
     Plain(PlainFn<B>),
+    /// The behaviour's loop, which this reads the message for.
+    Received(ReadFn),
     /// An `async` one. Decoding comes first, so that a message that cannot be read costs nothing.
     Async(fn(&[u8]) -> Result<Begin<B>, Failure>),
 }
@@ -125,10 +141,14 @@ impl<B: Behaviour> std::fmt::Debug for Handler<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Plain(_) => "Plain",
+            Self::Received(_) => "Received",
             Self::Async(_) => "Async",
         })
     }
 }
+
+/// Begins a behaviour's loop.
+pub type RunFn<B> = fn(B, Loop<B>) -> Looping;
 
 /// A plain handler: decodes the message, runs the author's function, writes the reply.
 pub type PlainFn<B> = fn(&mut B, &mut Context<B>, &[u8]) -> Result<(), Failure>;

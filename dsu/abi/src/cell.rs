@@ -4,10 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
+use midflight_message::Pid;
+
 use crate::async_context::{AsyncContext, Shared, YIELD_OP, lock};
-use crate::behaviour::{Begin, Behaviour, Handler, Running};
+use crate::behaviour::{Behaviour, Handler, Running};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::looping::desk::{Asked, Given, Posted};
+use crate::looping::{Loop, Looping};
 use crate::raw::CallInfo;
 use crate::status::{Outcome, Status};
 
@@ -18,8 +22,10 @@ const SELF_WAKES_MAX: usize = 64;
 pub trait Cell: Send {
     fn start(&mut self, type_index: u32, message: &[u8], info: &CallInfo, spare: Vec<u8>) -> Ended;
     fn resume(&mut self, end: OpEnd<'_>, info: &CallInfo, spare: Vec<u8>) -> Ended;
-    fn size(&self) -> u64;
-    fn save(&self, state_version: u32, spare: Vec<u8>) -> Result<Vec<u8>, Failure>;
+    fn size(&mut self) -> u64;
+    fn save(&mut self, state_version: u32, spare: Vec<u8>) -> Result<Vec<u8>, Failure>;
+    /// Whether it has a loop, which begins when operation 0 is resumed.
+    fn is_loop(&self) -> bool;
 }
 
 /// How a call ended: the status and the effects.
@@ -46,9 +52,23 @@ enum Phase<B: Behaviour> {
 }
 
 struct Suspended<B: Behaviour> {
-    handler: Running<B>,
+    task: Task<B>,
     shared: Arc<Mutex<Shared>>,
     woken: Arc<Woken>,
+}
+
+/// What is suspended.
+enum Task<B> {
+    Handler(Running<B>),
+    Loop(Looping),
+}
+
+/// How it ended.
+enum Finished<B> {
+    /// A handler gives the state back.
+    Handler(B),
+    /// A loop keeps it.
+    Loop,
 }
 
 impl<B: Behaviour> Slot<B> {
@@ -64,13 +84,17 @@ impl<B: Behaviour> Slot<B> {
         }
     }
 
-    fn suspend(&mut self, begin: Begin<B>, info: &CallInfo) -> Result<(), Failure> {
+    fn suspend(
+        &mut self,
+        begin: impl FnOnce(B, Arc<Mutex<Shared>>) -> Task<B>,
+        info: &CallInfo,
+    ) -> Result<(), Failure> {
         match std::mem::replace(&mut self.phase, Phase::Lost) {
             Phase::Ready(state) => {
                 let shared = Arc::new(Mutex::new(Shared::new(info)));
-                let handler = begin(state, AsyncContext::new(shared.clone()));
+                let task = begin(state, shared.clone());
                 let woken = Arc::new(Woken::default());
-                self.phase = Phase::Suspended(Suspended { handler, shared, woken });
+                self.phase = Phase::Suspended(Suspended { task, shared, woken });
                 Ok(())
             }
             other => {
@@ -78,6 +102,42 @@ impl<B: Behaviour> Slot<B> {
                 Err(busy())
             }
         }
+    }
+
+    /// Hands a message to the loop.
+    fn post(&mut self, letter: Posted, info: &CallInfo, spare: Vec<u8>) -> Ended {
+        let Phase::Suspended(suspended) = &self.phase else {
+            return Err(if self.is_lost() { lost() } else { busy() });
+        };
+        let mut shared = lock(&suspended.shared);
+        if !shared.desk.is_receiving() {
+            return Err(busy());
+        }
+        let waker = shared.desk.post(letter);
+        drop(shared);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.poll(info, spare)
+    }
+
+    const fn is_lost(&self) -> bool {
+        matches!(self.phase, Phase::Lost)
+    }
+
+    /// Has the point at which a loop rests answer. The loop is polled for that, but nothing has ended that it awaits.
+    fn peek(&mut self, asked: Asked) -> Result<Given, Failure> {
+        let Phase::Suspended(suspended) = &mut self.phase else { return Err(lost()) };
+        if !lock(&suspended.shared).desk.ask(asked) {
+            return Err(busy());
+        }
+        let polled = suspended.poll_once();
+        let given = lock(&suspended.shared).desk.given();
+        if polled.is_ready() {
+            self.phase = Phase::Lost;
+            return Err(lost());
+        }
+        given.ok_or_else(busy)
     }
 
     /// Polls the suspended handler. While it runs the phase is `Lost`, and stays so if it panics.
@@ -96,8 +156,12 @@ impl<B: Behaviour> Slot<B> {
         drop(leave);
         let mut shared = lock(&shared);
         match polled {
-            Poll::Ready(state) => {
+            Poll::Ready(Finished::Handler(state)) => {
                 self.phase = Phase::Ready(state);
+                Ok((Status::OK, shared.effects.take()?))
+            }
+            Poll::Ready(Finished::Loop) => {
+                shared.effects.exit("normal");
                 Ok((Status::OK, shared.effects.take()?))
             }
             Poll::Pending => {
@@ -110,7 +174,9 @@ impl<B: Behaviour> Slot<B> {
                          sleeps of its context are ever resumed",
                     ));
                 }
-                let effects = shared.effects.take()?;
+                let Shared { desk, effects, .. } = &mut *shared;
+                desk.tell(effects);
+                let effects = effects.take()?;
                 drop(shared);
                 self.phase = Phase::Suspended(suspended);
                 Ok((Status::PENDING, effects))
@@ -120,13 +186,11 @@ impl<B: Behaviour> Slot<B> {
 }
 
 impl<B: Behaviour> Suspended<B> {
-    fn poll(&mut self) -> Poll<B> {
-        let waker = Waker::from(self.woken.clone());
-        let mut task = TaskContext::from_waker(&waker);
+    fn poll(&mut self) -> Poll<Finished<B>> {
         for _ in 0..SELF_WAKES_MAX {
             self.woken.0.store(false, Ordering::Release);
-            if let Poll::Ready(state) = self.handler.as_mut().poll(&mut task) {
-                return Poll::Ready(state);
+            if let Poll::Ready(finished) = self.poll_once() {
+                return Poll::Ready(finished);
             }
             if !self.woken.0.load(Ordering::Acquire) {
                 break;
@@ -134,17 +198,26 @@ impl<B: Behaviour> Suspended<B> {
         }
         Poll::Pending
     }
+
+    fn poll_once(&mut self) -> Poll<Finished<B>> {
+        let waker = Waker::from(self.woken.clone());
+        let mut task = TaskContext::from_waker(&waker);
+        match &mut self.task {
+            Task::Handler(handler) => handler.as_mut().poll(&mut task).map(Finished::Handler),
+            Task::Loop(looping) => looping.as_mut().poll(&mut task).map(|()| Finished::Loop),
+        }
+    }
 }
 
 impl<B: Behaviour> Cell for Slot<B> {
     fn start(&mut self, type_index: u32, message: &[u8], info: &CallInfo, spare: Vec<u8>) -> Ended {
-        self.state()?;
         let accept = B::ACCEPTS.get(type_index as usize).ok_or_else(|| {
             let text = format!("{} handles no message of index {type_index}", B::NAME);
             Failure::new(Status::UNKNOWN, text)
         })?;
         match accept.handler {
             Handler::Plain(handle) => {
+                self.state()?;
                 let Phase::Ready(state) = &mut self.phase else { return Err(busy()) };
                 let mut cx = Context::new(*info, spare);
                 self.running = true;
@@ -154,9 +227,18 @@ impl<B: Behaviour> Cell for Slot<B> {
                 Ok((Status::OK, cx.finish()?))
             }
             Handler::Async(prepare) => {
+                self.state()?;
                 let begin = prepare(message)?;
-                self.suspend(begin, info)?;
+                let handler =
+                    |state, shared| Task::Handler(begin(state, AsyncContext::new(shared)));
+                self.suspend(handler, info)?;
                 self.poll(info, spare)
+            }
+            Handler::Received(read) => {
+                let (from, call) = (info.caller().map(Pid::from), info.reply_id());
+                let (message, has_reply) = (read(message)?, accept.reply.is_some());
+                let letter = Posted { index: type_index, message, from, call, has_reply };
+                self.post(letter, info, spare)
             }
         }
     }
@@ -170,30 +252,57 @@ impl<B: Behaviour> Cell for Slot<B> {
                 }
                 self.poll(info, spare)
             }
+            Phase::Ready(_) if end.op == YIELD_OP && let Some(run) = B::RUN => {
+                self.suspend(|state, shared| Task::Loop(run(state, Loop::new(shared))), info)?;
+                self.poll(info, spare)
+            }
             // An operation that the handler gave up before it ended.
             Phase::Ready(_) if !self.running => Ok((Status::OK, spare_emptied(spare))),
             Phase::Ready(_) | Phase::Lost => Err(lost()),
         }
     }
 
-    fn size(&self) -> u64 {
+    fn size(&mut self) -> u64 {
+        if let Phase::Suspended(_) = self.phase {
+            return match self.peek(Asked::Size) {
+                Ok(Given::Size(size)) => size,
+                _ => 0,
+            };
+        }
         self.state().map_or(0, crate::codec::size)
     }
 
-    fn save(&self, state_version: u32, spare: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let state = self.state()?;
-        if state_version == B::VERSION {
-            return crate::codec::write_state(state, spare);
+    fn save(&mut self, state_version: u32, spare: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if let Phase::Suspended(_) = self.phase {
+            return match self.peek(Asked::State(state_version, spare))? {
+                Given::State(state) => state,
+                Given::Size(_) => Err(busy()),
+            };
         }
-        let conversion = B::CONVERSIONS.iter().find(|c| c.version == state_version);
-        let convert = conversion.and_then(|c| c.to).ok_or_else(|| {
-            let (name, own) = (B::NAME, B::VERSION);
-            let text =
-                format!("{name} does not convert its state {own} to version {state_version}");
-            Failure::new(Status::UNKNOWN, text)
-        })?;
-        convert(state)
+        write(self.state()?, state_version, spare)
     }
+
+    fn is_loop(&self) -> bool {
+        B::RUN.is_some()
+    }
+}
+
+/// Writes a state as that version of it.
+pub(crate) fn write<B: Behaviour>(
+    state: &B,
+    state_version: u32,
+    spare: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    if state_version == B::VERSION {
+        return crate::codec::write_state(state, spare);
+    }
+    let conversion = B::CONVERSIONS.iter().find(|c| c.version == state_version);
+    let convert = conversion.and_then(|c| c.to).ok_or_else(|| {
+        let (name, own) = (B::NAME, B::VERSION);
+        let text = format!("{name} does not convert its state {own} to version {state_version}");
+        Failure::new(Status::UNKNOWN, text)
+    })?;
+    convert(state)
 }
 
 /// Makes a living behaviour of a start's bytes, or of a saved state of any version it knows.

@@ -177,7 +177,7 @@ impl BehaviourDescription {
         let accepts = B::ACCEPTS.iter().map(|accept| AcceptDescription {
             message: (accept.message)().clone(),
             reply: accept.reply.map(|reply| reply().clone()),
-            is_async: matches!(accept.handler, crate::behaviour::Handler::Async(_)),
+            is_async: !matches!(accept.handler, crate::behaviour::Handler::Plain(_)),
         });
         let calls = B::CALLS.iter().map(|call| CallDescription {
             message: (call.message)().clone(),

@@ -146,6 +146,14 @@ pub enum Effect<'a> {
         /// For how long.
         millis: u64,
     },
+    /// A suspended loop takes the next message: the host hands it over by `start`. It holds until the next call.
+    Receive,
+    /// A suspended loop is at an update point: its state can be saved, and it need not go on. It holds until the next
+    /// call.
+    UpdatePoint {
+        /// Names it for `resume`, by which the loop goes on.
+        op: u64,
+    },
 }
 
 const SEND: u8 = 1;
@@ -170,6 +178,9 @@ const SEND_TO: u8 = 17;
 const CALL_TO: u8 = 18;
 const ASK_ABOUT_LOSSES: u8 = 19;
 const RECONNECT: u8 = 20;
+// From here on since minor 3.
+const RECEIVE: u8 = 21;
+const UPDATE_POINT: u8 = 22;
 
 /// Kinds of receivers.
 const TO_ITSELF: u8 = 0;

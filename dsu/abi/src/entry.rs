@@ -59,6 +59,11 @@ fn into_raw(cell: Box<dyn Cell>) -> *mut RawInstance {
     Box::into_raw(Box::new(Instance { cell })).cast()
 }
 
+/// Whether there is a loop to begin.
+fn begun(cell: &dyn Cell) -> Status {
+    if cell.is_loop() { Status::PENDING } else { Status::OK }
+}
+
 pub(crate) unsafe extern "C" fn describe<L: List>(out: *mut Buffer) -> Status {
     // SAFETY: the table's contract.
     unsafe {
@@ -114,8 +119,9 @@ pub(crate) unsafe extern "C" fn create<L: List>(
         guard(out, |spare| {
             let info = read_info(info)?;
             let (cell, effects) = L::create(behaviour, args.as_slice(), &info, spare)?;
+            let status = begun(&*cell);
             *instance = into_raw(cell);
-            Ok((Status::OK, effects))
+            Ok((status, effects))
         })
     }
 }
@@ -179,8 +185,9 @@ pub(crate) unsafe extern "C" fn restore<L: List>(
     unsafe {
         guard(out, |spare| {
             let cell = L::restore(behaviour, state_version, bytes.as_slice())?;
+            let status = begun(&*cell);
             *instance = into_raw(cell);
-            Ok((Status::OK, spare))
+            Ok((status, spare))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What `#[behaviour]` writes calls to. Not for authors.
 #![doc(hidden)]
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -45,6 +46,12 @@ where
     handle(cx, message);
     cx.reply(UNIT_REPLY, &());
     Ok(())
+}
+
+/// A message for a loop.
+pub fn read<M: Message>(bytes: &[u8]) -> Result<Box<dyn Any + Send>, Failure> {
+    let message = crate::codec::read::<M>(bytes)?;
+    Ok(Box::new(message))
 }
 
 /// The future of an `async` handler, which lends the state from the wrapper around it.

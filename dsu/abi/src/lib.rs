@@ -61,6 +61,7 @@ mod error;
 pub mod glue;
 mod host;
 mod list;
+mod looping;
 mod panic;
 pub mod prelude;
 pub mod raw;
@@ -73,7 +74,7 @@ mod translate;
 pub use async_context::{AsyncContext, Call, Sleep};
 pub use behaviour::{
     Accept, Accepts, Begin, Behaviour, Called, Calls, Conversion, FromFn, Handler, PlainFn,
-    Running, Sends, State, ToFn, convert_from, convert_to,
+    Receives, RunFn, Running, Sends, State, ToFn, convert_from, convert_to,
 };
 pub use context::Context;
 pub use description::{
@@ -83,6 +84,7 @@ pub use description::{
 pub use error::{CallError, ConvertError, Failure, SpawnError};
 pub use host::{HostTable, Level};
 pub use list::Behaviours;
+pub use looping::{Letter, Loop, Looping, ReadFn, Receive, UpdatePoint};
 /// Derives [`trait@State`] and [`trait@Schema`](message::Schema) for the state of a behaviour.
 pub use midflight_macros::State;
 /// Makes an `impl` block a behaviour.

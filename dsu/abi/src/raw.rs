@@ -125,7 +125,7 @@ impl From<RawPid> for Pid {
 pub struct CallInfo {
     /// Size of the structure as the host knows it.
     pub size: u32,
-    /// [`CallInfo::HAS_FROM`] and [`CallInfo::HAS_CALL`].
+    /// [`CallInfo::HAS_FROM`], [`CallInfo::HAS_CALL`] and [`CallInfo::IS_WANTED`].
     pub flags: u32,
     /// Handed to every function of the host table, untouched. Valid until the call returns.
     pub host_data: *mut c_void,
@@ -142,12 +142,18 @@ impl CallInfo {
     pub const HAS_FROM: u32 = 1;
     /// `call` is set: somebody waits for a reply.
     pub const HAS_CALL: u32 = 2;
+    /// The host waits for the process to come to rest: a loop stops at its next update point. Since minor 3.
+    pub const IS_WANTED: u32 = 4;
     /// The size this side knows.
     #[expect(clippy::cast_possible_truncation, reason = "64 bytes")]
     pub const SIZE: u32 = size_of::<Self>() as u32;
 
     pub(crate) const fn caller(&self) -> Option<RawPid> {
         if self.flags & Self::HAS_FROM == 0 { None } else { Some(self.from) }
+    }
+
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.flags & Self::IS_WANTED != 0
     }
 
     pub(crate) const fn reply_id(&self) -> Option<u64> {

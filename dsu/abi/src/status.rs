@@ -8,7 +8,7 @@ pub struct Status(pub i32);
 impl Status {
     /// Done; `out` holds what was asked for.
     pub const OK: Self = Self(0);
-    /// The handler is suspended; `out` holds its effects so far.
+    /// The handler is suspended, or the loop; `out` holds the effects so far.
     pub const PENDING: Self = Self(1);
     /// The bytes given are not what they should be.
     pub const DECODE: Self = Self(-1);

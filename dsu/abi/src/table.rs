@@ -18,7 +18,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MIDFLIT1");
 pub const ABI_MAJOR: u32 = 1;
 /// Counts what was appended, to the tables and to the effects. A host takes no library whose minor is
 /// above its own.
-pub const ABI_MINOR: u32 = 2;
+pub const ABI_MINOR: u32 = 3;
 /// `panic_strategy` of a library whose panics unwind.
 pub const PANIC_UNWIND: u32 = 1;
 /// `panic_strategy` of a library whose panics end the program: no host takes it.
@@ -55,7 +55,8 @@ pub struct TableV1 {
     pub self_test: unsafe extern "C" fn(out: *mut Buffer) -> Status,
     /// Frees what a buffer holds, and leaves it empty.
     pub free: unsafe extern "C" fn(buffer: *mut Buffer),
-    /// Begins a process: makes an instance from its start, and effects.
+    /// Begins a process: makes an instance from its start, and effects. PENDING (since minor 3): its behaviour is a
+    /// loop, which begins when operation 0 is resumed.
     pub create: unsafe extern "C" fn(
         behaviour: u32,
         args: Bytes<'_>,
@@ -63,7 +64,7 @@ pub struct TableV1 {
         instance: *mut *mut RawInstance,
         out: *mut Buffer,
     ) -> Status,
-    /// Handles a message: effects, and OK or PENDING.
+    /// Handles a message: effects, and OK or PENDING. A loop takes one while it is suspended, where it receives.
     pub start: unsafe extern "C" fn(
         instance: *mut RawInstance,
         type_index: u32,
@@ -89,7 +90,7 @@ pub struct TableV1 {
         state_version: u32,
         out: *mut Buffer,
     ) -> Status,
-    /// Makes an instance from a state saved as that version.
+    /// Makes an instance from a state saved as that version. PENDING: as for `create`.
     pub restore: unsafe extern "C" fn(
         behaviour: u32,
         state_version: u32,

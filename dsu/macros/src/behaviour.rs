@@ -4,6 +4,7 @@ mod arguments;
 mod conversion;
 mod handler;
 mod init;
+mod run;
 
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Span, TokenStream};
@@ -14,6 +15,7 @@ pub(crate) use arguments::Arguments;
 use conversion::Conversions;
 use handler::Handler;
 use init::Init;
+use run::Run;
 
 /// The attribute itself.
 pub(crate) fn expand(arguments: &Arguments, mut item: ItemImpl) -> syn::Result<TokenStream> {
@@ -26,7 +28,7 @@ pub(crate) fn expand(arguments: &Arguments, mut item: ItemImpl) -> syn::Result<T
             errors.keep(parts.read(function));
         }
     }
-    let Some(init) = parts.init else {
+    let Some(init) = parts.init.take() else {
         errors.keep(Err(syn::Error::new_spanned(
             &item.self_ty,
             "a behaviour needs `fn init(cx: &mut Context<Self>, start: Start) -> Self` (or without \
@@ -35,10 +37,11 @@ pub(crate) fn expand(arguments: &Arguments, mut item: ItemImpl) -> syn::Result<T
         return Err(errors.into_error());
     };
     errors.keep(handler::check_unique(&parts.handlers));
+    errors.keep(run::check(parts.run.as_ref(), &parts.handlers, arguments));
     errors.check()?;
 
     let me = &item.self_ty;
-    let behaviour = implement(arguments, me, &abi, &init, &parts.handlers, &parts.conversions);
+    let behaviour = implement(arguments, me, &abi, &init, &parts);
     let accepts = parts.handlers.iter().zip(0_u32..).map(|(one, index)| {
         let message = &one.message;
         quote!(impl #abi::Accepts<#message> for #me { const INDEX: u32 = #index; })
@@ -59,12 +62,13 @@ fn implement(
     me: &Type,
     abi: &TokenStream,
     init: &Init,
-    handlers: &[Handler],
-    conversions: &Conversions,
+    Parts { handlers, conversions, run, .. }: &Parts,
 ) -> TokenStream {
     let Arguments { name, version, .. } = arguments;
     let (start, begin) = (&init.start, init.begin(me, abi));
     let accepts = handlers.iter().zip(0_u32..).map(|(one, index)| one.accept(index, abi));
+    let receives = arguments.receives.iter().map(|one| one.accept(abi));
+    let run = run.as_ref().map(|run| run.constant(abi));
     let sends = arguments.send_infos(abi);
     let calls = arguments.call_infos(abi);
     let conversions = conversions.list(abi);
@@ -74,10 +78,11 @@ fn implement(
             type Start = #start;
             const NAME: &'static str = #name;
             const CODE_VERSION: u32 = #version;
-            const ACCEPTS: &'static [#abi::Accept<Self>] = &[#(#accepts),*];
+            const ACCEPTS: &'static [#abi::Accept<Self>] = &[#(#accepts,)* #(#receives),*];
             const SENDS: &'static [fn() -> &'static #abi::message::TypeInfo] = &[#(#sends),*];
             const CALLS: &'static [#abi::Called] = &[#(#calls),*];
             const CONVERSIONS: &'static [#abi::Conversion<Self>] = &[#(#conversions),*];
+            #run
 
             #begin
         }
@@ -105,6 +110,7 @@ fn check_block(item: &ItemImpl) -> syn::Result<()> {
 struct Parts {
     init: Option<Init>,
     handlers: Vec<Handler>,
+    run: Option<Run>,
     conversions: Conversions,
 }
 
@@ -113,6 +119,9 @@ impl Parts {
         if let Some(attribute) = take(&mut function.attrs, "handle") {
             attribute.meta.require_path_only()?;
             self.handlers.push(Handler::read(function)?);
+        } else if let Some(attribute) = take(&mut function.attrs, "run") {
+            attribute.meta.require_path_only()?;
+            run::keep(&mut self.run, Run::read(function)?)?;
         } else if let Some(attribute) = take(&mut function.attrs, "convert_from") {
             self.conversions.read_from(&attribute, function)?;
         } else if let Some(attribute) = take(&mut function.attrs, "convert_to") {

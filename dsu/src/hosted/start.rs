@@ -90,7 +90,7 @@ fn begin(
     let (index, _) = version.behaviour(behaviour).ok_or_else(unknown)?;
     let mut effects = Vec::new();
     let host = HostView::new(node);
-    let call = Call { me: pid, from: None, reply_to: None, host: &host };
+    let call = Call { me: pid, from: None, reply_to: None, is_wanted: false, host: &host };
     let created = own_form(&version, index, start)
         .and_then(|start| version.code.create(index, &start, &call, &mut effects));
     match created {

@@ -1,5 +1,5 @@
-//! A handler that waits in the middle of a message. Its future is old code: it pins its version
-//! until it ends.
+//! A handler that waits in the middle of a message, or a loop. Its future is old code: it pins its version
+//! until it ends, or is at an update point.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +19,7 @@ pub(super) type CodeOf<'a> = (&'a Version, u32);
 
 /// What a suspended handler awaits.
 pub(super) struct Suspended {
-    from: Origin,
+    from: Option<Origin>,
     caller: Option<Caller>,
     since: Instant,
     ops: BTreeMap<u64, Op>,
@@ -27,7 +27,19 @@ pub(super) struct Suspended {
     ended: VecDeque<Ended>,
     /// The process was told to end meanwhile.
     exit: Option<ExitReason>,
+    looping: Option<Looping>,
 }
+
+/// What a loop waits for besides: each holds until the next call into the code.
+#[derive(Debug, Default)]
+struct Looping {
+    receives: bool,
+    /// The update point at which it is.
+    point: Option<u64>,
+}
+
+/// The operation by which a loop begins, and by which who wakes itself is resumed.
+const BEGIN: u64 = 0;
 
 #[derive(Debug)]
 struct Op {
@@ -73,6 +85,11 @@ pub(super) enum How {
 }
 
 impl Ended {
+    /// A loop goes on from an update point.
+    pub(super) const fn passed(op: u64) -> Self {
+        Self { op, how: How::Slept }
+    }
+
     /// Brings a reply in another form into that which the handler reads. `Err`: the code fails at it.
     pub(super) fn read(
         self,
@@ -102,10 +119,19 @@ impl Ended {
 impl Suspended {
     pub(super) fn new(from: Origin, caller: Option<Caller>, since: Instant) -> Self {
         let (ops, ended) = (BTreeMap::new(), VecDeque::new());
-        Self { from, caller, since, ops, ended, exit: None }
+        let from = Some(from);
+        Self { from, caller, since, ops, ended, exit: None, looping: None }
     }
 
-    pub(super) const fn from(&self) -> Origin {
+    /// A loop that is to begin.
+    pub(super) fn of_loop(since: Instant) -> Self {
+        let ended = VecDeque::from([Ended { op: BEGIN, how: How::Slept }]);
+        let looping = Some(Looping::default());
+        Self { from: None, caller: None, since, ops: BTreeMap::new(), ended, exit: None, looping }
+    }
+
+    /// None before a loop has received anything.
+    pub(super) const fn from(&self) -> Option<Origin> {
         self.from
     }
 
@@ -123,16 +149,80 @@ impl Suspended {
         let calls = self.ops.values().filter(|op| op.call.is_some()).count();
         let sleeps = self.ops.len() - calls;
         let since = node.runtime().now().since(self.since);
-        format!("a handler has been suspended for {since:?} in {calls} calls and {sleeps} sleeps")
+        let waits = format!("in {calls} calls and {sleeps} sleeps");
+        let Some(looping) = &self.looping else {
+            return format!("a handler has been suspended for {since:?} {waits}");
+        };
+        let receive = if looping.receives { " and a receive" } else { "" };
+        let owes = if self.caller.is_some() { ", and owes a reply" } else { "" };
+        format!("its loop has been at no update point for {since:?}: it is {waits}{receive}{owes}")
     }
 
-    /// The replies it waits for.
+    pub(super) const fn is_loop(&self) -> bool {
+        self.looping.is_some()
+    }
+
+    /// Whether it is a loop that takes the next message.
+    pub(super) fn receives(&self) -> bool {
+        self.looping.as_ref().is_some_and(|looping| looping.receives)
+    }
+
+    /// The update point at which a loop is.
+    pub(super) fn point(&self) -> Option<u64> {
+        self.looping.as_ref()?.point
+    }
+
+    /// Whether it may be left where it is: a loop at an update point that awaits no reply and owes none. What else it
+    /// awaits beside the point is given up with it.
+    pub(super) fn rests(&self) -> bool {
+        let awaits = |(op, what): (&u64, &Op)| *op == BEGIN || what.call.is_some();
+        self.point().is_some()
+            && self.caller.is_none()
+            && self.exit.is_none()
+            && self.ended.is_empty()
+            && !self.ops.iter().any(awaits)
+    }
+
+    /// The code has been called: what a loop waited for it has to say anew.
+    pub(super) fn called(&mut self, now: Instant) {
+        let Some(looping) = &mut self.looping else { return };
+        if looping.point.take().is_some() {
+            self.since = now;
+        }
+        looping.receives = false;
+    }
+
+    /// A loop has been given a message.
+    pub(super) const fn came(&mut self, from: Origin, caller: Option<Caller>) {
+        self.from = Some(from);
+        self.caller = caller;
+    }
+
+    /// Nobody waits for a reply any more.
+    pub(super) const fn answered(&mut self) {
+        self.caller = None;
+    }
+
+    pub(super) const fn receive(&mut self) {
+        if let Some(looping) = &mut self.looping {
+            looping.receives = true;
+        }
+    }
+
+    pub(super) const fn come_to(&mut self, point: u64) {
+        if let Some(looping) = &mut self.looping {
+            looping.point = Some(point);
+        }
+    }
+
+    /// The replies it waits for, and whether it receives.
     pub(super) fn waits(&self, now: Instant) -> impl Iterator<Item = Wait> {
         let calls = self.ops.values().filter_map(|op| op.call.as_ref());
-        calls.map(move |call| {
+        let replies = calls.map(move |call| {
             let kind = if call.reply.is_some() { WaitKind::Schema } else { WaitKind::Reply };
             Wait::new(kind, call.to, Some(now.since(call.since)))
-        })
+        });
+        replies.chain(self.receives().then(|| Wait::new(WaitKind::Message, None, None)))
     }
 
     pub(super) fn sleep(&mut self, op: u64, deadline: Instant) {
@@ -181,7 +271,10 @@ impl Suspended {
         if let Some(ended) = self.ended.pop_front().or_else(|| self.read_kept(turn, code)) {
             return Some(ended);
         }
-        while let Some(delivery) = batch.take_urgent() {
+        // What a loop receives comes in order.
+        while !self.receives()
+            && let Some(delivery) = batch.take_urgent()
+        {
             match delivery {
                 Delivery::Exit(reason) => {
                     self.exit = Some(reason);
@@ -210,7 +303,7 @@ impl Suspended {
         }
     }
 
-    fn reply(
+    pub(super) fn reply(
         &mut self,
         turn: &mut Turn<'_>,
         code: CodeOf<'_>,

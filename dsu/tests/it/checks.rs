@@ -40,7 +40,7 @@ async fn each_misfit_has_its_own_error() {
     let good = bundle("examples/counter-v1").await;
     let good = library_of(&good);
     let facts = check_library(good, TARGET).unwrap();
-    assert_eq!((facts.abi_major, facts.abi_minor), (1, 2));
+    assert_eq!((facts.abi_major, facts.abi_minor), (1, 3));
     assert_eq!(
         check_library(&patched(good, 8, 7), TARGET),
         Err(CheckError::WrongAbi { ours: 1, theirs: 7 })

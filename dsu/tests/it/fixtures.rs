@@ -131,7 +131,7 @@ impl Process {
     pub(crate) fn create<M: Message>(code: &dyn Code, behaviour: u32, start: &M) -> Self {
         let host = TestHost::default();
         let mut effects = Vec::new();
-        let call = Call { me: pid(1), from: None, reply_to: None, host: &host };
+        let call = Call { me: pid(1), from: None, reply_to: None, is_wanted: false, host: &host };
         let instance = code.create(behaviour, &bytes(start), &call, &mut effects).unwrap();
         Self { accepts: accepts(code, behaviour), host, effects, instance }
     }
@@ -152,12 +152,12 @@ impl Process {
         let index = self.accepts.iter().position(|name| name == M::NAME);
         let index = index.unwrap_or(self.accepts.len()) as u32;
         let (host, from) = (&self.host, Some(pid(2)));
-        let call = Call { me: pid(1), from, reply_to: Some(41), host };
+        let call = Call { me: pid(1), from, reply_to: Some(41), is_wanted: false, host };
         self.instance.start(index, &bytes(message), &call, &mut self.effects)
     }
 
     pub(crate) fn resume(&mut self, op: u64, end: OpEnd<'_>) -> Result<Progress, CodeError> {
-        let call = Call { me: pid(1), from: None, reply_to: None, host: &self.host };
+        let call = Call { me: pid(1), from: None, reply_to: None, is_wanted: false, host: &self.host };
         self.instance.resume(op, end, &call, &mut self.effects)
     }
 

@@ -114,6 +114,7 @@ async fn messages_that_cannot_be_read_are_errors_and_leave_the_state() {
         me: crate::fixtures::pid(1),
         from: None,
         reply_to: None,
+        is_wanted: false,
         host: &host,
     };
     let mut effects = vec![1, 2, 3];

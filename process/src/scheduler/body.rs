@@ -19,6 +19,11 @@ pub trait Body: Send + Any {
     /// Whether it is between messages, so that it may be taken out.
     fn is_quiescent(&self) -> bool;
 
+    /// Whether it has something to do before anything comes: then it has a turn as soon as it is in its place.
+    fn has_work(&self) -> bool {
+        false
+    }
+
     /// What it is, for people.
     fn label(&self) -> Label;
 

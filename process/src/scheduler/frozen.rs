@@ -141,8 +141,9 @@ impl Drop for Frozen {
                 return;
             }
             slot.rare().label = Some(body.label());
+            let has_work = body.has_work();
             slot.body = Some(body);
-            let queue = std::mem::take(&mut slot.woken) || slot.has_mail();
+            let queue = std::mem::take(&mut slot.woken) || slot.has_mail() || has_work;
             slot.run = if queue { Run::Queued } else { Run::Idle };
             queue
         };

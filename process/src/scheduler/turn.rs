@@ -267,6 +267,15 @@ impl Turn<'_> {
         self.node
     }
 
+    /// Whether somebody waits for this process to come to rest, to take its body out.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        let Some(slot) = self.node.inner.table.slot(self.place.index) else { return false };
+        let slot = slot.lock();
+        let asked = slot.rare.as_ref().and_then(|rare| rare.freeze.as_ref());
+        slot.is(self.place.generation) && asked.is_some_and(|freeze| !freeze.is_canceled())
+    }
+
     /// Wakes this process for another turn, whenever it is used.
     pub fn waker(&mut self) -> Waker {
         self.lend_waker().clone()

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
 
-use midflight_message::{Address, Message};
+use midflight_message::{Address, Message, Pid};
 
 use crate::effect::EffectWriter;
 use crate::host::Host;
+use crate::looping::desk::Desk;
 use crate::raw::{CallInfo, RawPid};
 use crate::status::Outcome;
 use crate::timer::Timer;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     /// The call that began the handler; its `host_data` is not for use (see `host`).
     pub(crate) info: Started,
     pub(crate) effects: EffectWriter,
+    pub(crate) desk: Desk,
     host: Host,
     ops: BTreeMap<u64, Op>,
     next_op: u64,
@@ -36,6 +38,11 @@ impl Started {
     pub(crate) const fn caller(&self) -> Option<RawPid> {
         self.caller
     }
+
+    /// A loop has another message in hand.
+    pub(crate) fn received(&mut self, from: Option<Pid>) {
+        self.caller = from.map(RawPid::from);
+    }
 }
 
 #[derive(Debug)]
@@ -50,6 +57,7 @@ impl Shared {
         Self {
             info,
             effects: EffectWriter::default(),
+            desk: Desk::default(),
             host: Host::NODE,
             ops: BTreeMap::new(),
             next_op: YIELD_OP + 1,
@@ -59,6 +67,7 @@ impl Shared {
     /// A call of the host begins: its functions can be reached, effects go into `spare`.
     pub(crate) fn enter(&mut self, info: &CallInfo, spare: Vec<u8>) {
         self.host = Host::of(info.host_data);
+        self.desk.enter(info.is_wanted());
         self.effects = EffectWriter::reusing(spare);
     }
 
@@ -101,6 +110,12 @@ impl Shared {
         op
     }
 
+    pub(crate) fn begin_point(&mut self) -> u64 {
+        let op = self.new_op();
+        self.desk.come_to(op);
+        op
+    }
+
     /// The host says that `op` has ended. The waker to wake, if somebody waits; an operation that
     /// was given up is no error.
     pub(crate) fn complete(&mut self, op: u64, outcome: Outcome, result: &[u8]) -> Option<Waker> {
@@ -133,7 +148,7 @@ impl Shared {
 
     /// Whether the host will come back for anything.
     pub(crate) fn awaits(&self) -> bool {
-        self.ops.values().any(|op| matches!(op, Op::Waiting(_)))
+        self.desk.is_receiving() || self.ops.values().any(|op| matches!(op, Op::Waiting(_)))
     }
 
     fn new_op(&mut self) -> u64 {

@@ -118,6 +118,8 @@ impl<'a> Effects<'a> {
                 self.call(op, to)?
             }
             super::SLEEP => Effect::Sleep { op: self.u64()?, millis: self.u64()? },
+            super::RECEIVE => Effect::Receive,
+            super::UPDATE_POINT => Effect::UpdatePoint { op: self.u64()? },
             unknown => return Err(EffectError::UnknownTag(unknown)),
         })
     }

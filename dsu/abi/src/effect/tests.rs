@@ -7,7 +7,7 @@ use crate::raw::RawPid;
 use crate::timer::Timer;
 
 /// How many effects [`list`] has.
-const COUNT: usize = 22;
+const COUNT: usize = 24;
 
 fn timer() -> Timer {
     let set_by = Pid { node: NodeId(3), index: 4, generation: 5 };
@@ -39,6 +39,8 @@ fn list() -> Vec<u8> {
     writer.send(Address::NameOn("two", NodeId(2)), 1, &());
     writer.call(3, Address::NameOn("three", NodeId(2)), 1, 9, &());
     writer.send_after(timer(), Some(Address::Name("four")), 1, 1, &());
+    writer.receive();
+    writer.update_point(8);
     writer.take().unwrap()
 }
 

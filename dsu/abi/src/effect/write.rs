@@ -172,6 +172,15 @@ impl EffectWriter {
         self.u64(millis);
     }
 
+    pub(crate) fn receive(&mut self) {
+        self.tag(super::RECEIVE);
+    }
+
+    pub(crate) fn update_point(&mut self, op: u64) {
+        self.tag(super::UPDATE_POINT);
+        self.u64(op);
+    }
+
     fn tag(&mut self, tag: u8) {
         if self.bytes.len() > super::EFFECT_BYTES_MAX / 2 && self.failed.is_none() {
             self.failed = Some(Unwritable(format!(

@@ -14,6 +14,44 @@ pub(crate) struct Arguments {
     pub(super) version: u32,
     sends: Vec<Type>,
     calls: Vec<Call>,
+    pub(super) receives: Vec<Received>,
+}
+
+/// What a loop receives.
+pub(super) struct Received {
+    pub(super) message: Type,
+    reply: Option<Type>,
+}
+
+impl Parse for Received {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let message = input.parse()?;
+        let has_reply = input.parse::<Option<Token![->]>>()?.is_some();
+        Ok(Self { message, reply: if has_reply { Some(input.parse()?) } else { None } })
+    }
+}
+
+impl Received {
+    /// The entry in the list of what the behaviour accepts.
+    pub(super) fn accept(&self, abi: &TokenStream) -> TokenStream {
+        let message = &self.message;
+        let info = type_info(message, abi);
+        let reply = self.reply.as_ref().map_or_else(
+            || quote!(::core::option::Option::None),
+            |reply| {
+                let info = type_info(reply, abi);
+                quote!(::core::option::Option::Some(#info))
+            },
+        );
+        quote! {
+            #abi::Accept {
+                message: #info,
+                reply: #reply,
+                handler: #abi::Handler::Received(#abi::glue::read::<#message>),
+                reader: #abi::message_reader::<#message>,
+            }
+        }
+    }
 }
 
 struct Call {
@@ -34,7 +72,7 @@ impl Parse for Call {
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let (mut name, mut version) = (None, None);
-        let (mut sends, mut calls) = (Vec::new(), Vec::new());
+        let (mut sends, mut calls, mut receives) = (Vec::new(), Vec::new(), Vec::new());
         while !input.is_empty() {
             let key: Ident = input.parse()?;
             match key.to_string().as_str() {
@@ -48,8 +86,9 @@ impl Parse for Arguments {
                 }
                 "sends" => sends.extend(list::<Type>(input)?),
                 "calls" => calls.extend(list::<Call>(input)?),
+                "receives" => receives.extend(list::<Received>(input)?),
                 _ => {
-                    let text = "`name`, `version`, `sends(…)` and `calls(… -> …)` are known here";
+                    let text = "`name`, `version`, `sends(…)`, `calls(… -> …)` and `receives(…)` are known here";
                     return Err(syn::Error::new(key.span(), text));
                 }
             }
@@ -64,11 +103,13 @@ impl Parse for Arguments {
         };
         check_unique(sends.iter(), "sends")?;
         check_unique(calls.iter().map(|call| &call.message), "calls")?;
+        check_unique(receives.iter().map(|received| &received.message), "receives")?;
         Ok(Self {
             name: name.ok_or_else(|| missing("`name`"))?,
             version: version.ok_or_else(|| missing("`version`"))?,
             sends,
             calls,
+            receives,
         })
     }
 }
@@ -101,7 +142,21 @@ impl Arguments {
                 }
             }
         });
-        quote!(#(#[automatically_derived] #sends)* #(#[automatically_derived] #calls)*)
+        let receives = self.receives.iter().zip(0_u32..).map(|(one, index)| {
+            let message = &one.message;
+            let reply = one.reply.as_ref().map_or_else(|| quote!(()), |reply| quote!(#reply));
+            quote! {
+                #[automatically_derived]
+                impl #abi::Accepts<#message> for #me { const INDEX: u32 = #index; }
+                #[automatically_derived]
+                impl #abi::Receives<#message> for #me { type Reply = #reply; }
+            }
+        });
+        quote! {
+            #(#[automatically_derived] #sends)*
+            #(#[automatically_derived] #calls)*
+            #(#receives)*
+        }
     }
 }
 

@@ -115,6 +115,12 @@ impl One<'_, '_> {
                     suspended.sleep(op, deadline);
                 }
             }
+            Effect::Receive => self.receive(),
+            Effect::UpdatePoint { op } => {
+                if let Some(suspended) = &mut self.suspended {
+                    suspended.come_to(op);
+                }
+            }
             _ => return Err("an effect this node does not know".into()),
         }
         Ok(Left::Yes)
@@ -306,8 +312,26 @@ impl One<'_, '_> {
         };
         let ty = ty.ok_or("a reply to a message that has none")?;
         self.turn.reply(caller, ty, payload);
-        *self.caller = None;
+        self.answered();
         Ok(())
+    }
+
+    /// A loop takes the next message: a reply that it owes will not come.
+    fn receive(&mut self) {
+        if let Some(caller) = *self.caller {
+            self.turn.abort(caller, "its receiver went on without a reply".into());
+            self.answered();
+        }
+        if let Some(suspended) = &mut self.suspended {
+            suspended.receive();
+        }
+    }
+
+    fn answered(&mut self) {
+        *self.caller = None;
+        if let Some(suspended) = &mut self.suspended {
+            suspended.answered();
+        }
     }
 
     fn spawn(
