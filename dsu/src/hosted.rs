@@ -22,8 +22,8 @@ use bytes::Bytes;
 use midflight_abi::BehaviourDescription;
 use midflight_message::{Pid, TypeInfo};
 use midflight_process::{
-    Batch, Body, Caller, ExitReason, Flow, Label, Node, Origin, Pace, Refusal, Turn,
-    View, Wait, WaitKind,
+    Batch, Body, Caller, ExitReason, Flow, Label, Node, Origin, Pace, Refusal, Turn, View, Wait,
+    WaitKind,
 };
 use midflight_runtime::Instant;
 

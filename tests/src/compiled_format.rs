@@ -44,6 +44,8 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "waiter-v2" => compiled::<(waiter::v2::Waiter,)>(),
         "errands-v1" => compiled::<(crate::errands::v1::Errands,)>(),
         "errands-v2" => compiled::<(crate::errands::v2::Errands,)>(),
+        "rally-v1" => compiled::<(rally_v1::Rally,)>(),
+        "rally-v2" => compiled::<(rally_v2::Rally,)>(),
         "till-v1" => compiled::<(till::Till,)>(),
         "till-v2" => compiled::<(till::v2::Till,)>(),
         "spoiler-v1" => compiled::<(spoiler::v1::Spoiler,)>(),

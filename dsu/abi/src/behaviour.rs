@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::async_context::AsyncContext;
-use crate::looping::{Loop, Looping, ReadFn};
 use crate::context::Context;
 use crate::error::{ConvertError, Failure};
+use crate::looping::{Loop, Looping, ReadFn};
 use crate::translate::ReaderFn;
 
 /// The state of a behaviour, in one version of its shape. Derived by `#[derive(State)]`.

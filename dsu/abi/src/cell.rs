@@ -252,7 +252,10 @@ impl<B: Behaviour> Cell for Slot<B> {
                 }
                 self.poll(info, spare)
             }
-            Phase::Ready(_) if end.op == YIELD_OP && let Some(run) = B::RUN => {
+            Phase::Ready(_)
+                if end.op == YIELD_OP
+                    && let Some(run) = B::RUN =>
+            {
                 self.suspend(|state, shared| Task::Loop(run(state, Loop::new(shared))), info)?;
                 self.poll(info, spare)
             }

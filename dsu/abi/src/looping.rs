@@ -109,7 +109,8 @@ impl<B: Behaviour> Loop<B> {
             shared.effects.reply(open.call, open.index, reply);
         } else {
             shared.desk.open = Some(open);
-            let text = format!("{}: not a reply to {}, which was not received last", B::NAME, M::NAME);
+            let text =
+                format!("{}: not a reply to {}, which was not received last", B::NAME, M::NAME);
             shared.host().log(Level::Error, &text);
         }
     }

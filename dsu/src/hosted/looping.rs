@@ -52,7 +52,9 @@ impl Hosted {
     pub(super) fn deliver(&mut self, turn: &mut Turn<'_>, delivery: Delivery<'_>) -> Option<Flow> {
         match delivery {
             Delivery::Exit(reason) => Some(Flow::Exit(reason)),
-            Delivery::Message { from, content, caller } => self.message(turn, from, content, caller),
+            Delivery::Message { from, content, caller } => {
+                self.message(turn, from, content, caller)
+            }
             Delivery::Stray { from, port, content } => {
                 turn.refuse(from, None, content, Refusal::NoPort { port });
                 None

@@ -165,7 +165,13 @@ fn init_has_effects_and_may_refuse() {
     );
     let code = compiled::<(Doer,)>().unwrap();
     let host = crate::fixtures::TestHost::default();
-    let call = midflight_dsu::code::Call { me: pid(1), from: None, reply_to: None, is_wanted: false, host: &host };
+    let call = midflight_dsu::code::Call {
+        me: pid(1),
+        from: None,
+        reply_to: None,
+        is_wanted: false,
+        host: &host,
+    };
     let mut effects = Vec::new();
     let refused = code.create(0, &encoded(&Begin { value: 0 }), &call, &mut effects).err();
     assert_eq!(refused, Some(CodeError::Refused("nothing to do".into())));

@@ -124,6 +124,8 @@ pub(crate) struct Process {
     pub(crate) host: TestHost,
     pub(crate) effects: Vec<u8>,
     pub(crate) instance: Box<dyn Instance>,
+    /// Whether it is told that it is to come to rest.
+    pub(crate) is_wanted: bool,
     accepts: Vec<String>,
 }
 
@@ -133,7 +135,7 @@ impl Process {
         let mut effects = Vec::new();
         let call = Call { me: pid(1), from: None, reply_to: None, is_wanted: false, host: &host };
         let instance = code.create(behaviour, &bytes(start), &call, &mut effects).unwrap();
-        Self { accepts: accepts(code, behaviour), host, effects, instance }
+        Self { accepts: accepts(code, behaviour), host, effects, instance, is_wanted: false }
     }
 
     pub(crate) fn restore(
@@ -144,7 +146,8 @@ impl Process {
     ) -> Result<Self, CodeError> {
         let instance = code.restore(behaviour, version, state)?;
         let accepts = accepts(code, behaviour);
-        Ok(Self { accepts, host: TestHost::default(), effects: Vec::new(), instance })
+        let (host, effects) = (TestHost::default(), Vec::new());
+        Ok(Self { accepts, host, effects, instance, is_wanted: false })
     }
 
     /// Has it handle a call.
@@ -152,12 +155,13 @@ impl Process {
         let index = self.accepts.iter().position(|name| name == M::NAME);
         let index = index.unwrap_or(self.accepts.len()) as u32;
         let (host, from) = (&self.host, Some(pid(2)));
-        let call = Call { me: pid(1), from, reply_to: Some(41), is_wanted: false, host };
+        let call = Call { me: pid(1), from, reply_to: Some(41), is_wanted: self.is_wanted, host };
         self.instance.start(index, &bytes(message), &call, &mut self.effects)
     }
 
     pub(crate) fn resume(&mut self, op: u64, end: OpEnd<'_>) -> Result<Progress, CodeError> {
-        let call = Call { me: pid(1), from: None, reply_to: None, is_wanted: false, host: &self.host };
+        let (host, is_wanted) = (&self.host, self.is_wanted);
+        let call = Call { me: pid(1), from: None, reply_to: None, is_wanted, host };
         self.instance.resume(op, end, &call, &mut self.effects)
     }
 

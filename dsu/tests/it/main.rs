@@ -9,6 +9,7 @@ mod conversions;
 mod effects;
 mod fixtures;
 mod forms;
+mod loops;
 mod probing;
 mod signatures;
 mod storing;

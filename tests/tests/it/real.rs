@@ -72,6 +72,33 @@ async fn ping_pong_across_nodes_with_the_upgrade_at_every_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_loop_across_nodes_with_the_upgrade_at_every_position() {
+    let (near, far) = (node("near").await, node("far").await);
+    near.connect(&far.address().unwrap()).await.unwrap();
+    let v1 = bundle(near.runtime(), "tests/fixtures/rally-v1").await;
+    let v2 = bundle(near.runtime(), "tests/fixtures/rally-v2").await;
+    for k in 1..=10 {
+        let data = tempfile::tempdir().unwrap();
+        let server = code_server(&far, data.path(), &v1);
+        let first = stage(&server, &v1).await;
+        server.activate(first).await.unwrap();
+        let rally = start(&server, "rally", &());
+        let second = stage(&server, &v2).await;
+        near.run("pinger", move |cx| async move {
+            ten_pings(&cx, &server, rally, second, k, PATIENCE).await;
+            assert_eq!(server.versions().get(second).unwrap().processes(), [rally], "same pid");
+            // And back, by what the newer one brings.
+            server.activate(first).await.unwrap();
+            let look = rally_v1::Look { after: 0 };
+            let seen: rally_v1::Seen = cx.call(rally, look, PATIENCE).await.unwrap();
+            assert_eq!(seen.pongs, 10);
+        })
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_reads_what_was_written_for_the_one_before_it() {
     let (near, far) = (node("near").await, node("far").await);
     near.connect(&far.address().unwrap()).await.unwrap();

@@ -5,9 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{FnArg, Ident, ImplItemFn, Type};
 
+use super::Returned;
 use super::arguments::Arguments;
 use super::handler::Handler;
-use super::Returned;
 
 const SHAPE: &str = "a loop is `async fn run(mut self, cx: Loop<Self>)`: it owns its state, and ends the process when \
                      it returns";
