@@ -170,8 +170,8 @@ impl<B: Behaviour> Slot<B> {
                 } else if !shared.awaits() {
                     return Err(Failure::new(
                         Status::STUCK,
-                        "the handler awaits something that is not of Midflight: only calls and \
-                         sleeps of its context are ever resumed",
+                        "the code awaits something that is not of Midflight: only what its context \
+                         offers is ever resumed",
                     ));
                 }
                 let Shared { desk, effects, .. } = &mut *shared;

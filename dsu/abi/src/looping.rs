@@ -153,7 +153,7 @@ impl<B: Behaviour> Letter<B> {
     #[must_use]
     pub fn is<M: Message>(&self) -> bool
     where
-        B: Accepts<M>,
+        B: Receives<M>,
     {
         self.index == <B as Accepts<M>>::INDEX
     }
@@ -164,7 +164,7 @@ impl<B: Behaviour> Letter<B> {
     /// The letter, when it is another.
     pub fn open<M: Message>(self) -> Result<M, Self>
     where
-        B: Accepts<M>,
+        B: Receives<M>,
     {
         let Self { index, message, from, behaviour } = self;
         let message = message.downcast::<M>().map(|message| *message);

@@ -37,8 +37,8 @@ pub(crate) fn expand(arguments: &Arguments, mut item: ItemImpl) -> syn::Result<T
         return Err(errors.into_error());
     };
     errors.keep(handler::check_unique(&parts.handlers));
-    errors.keep(run::check(parts.run.as_ref(), &parts.handlers, arguments));
     errors.check()?;
+    run::check(parts.run.as_ref(), &parts.handlers, arguments)?;
 
     let me = &item.self_ty;
     let behaviour = implement(arguments, me, &abi, &init, &parts);

@@ -24,15 +24,15 @@ impl Hosted {
         let Some(suspended) = &self.suspended else { return None };
         let point = suspended.point();
         let receives = suspended.receives();
-        if point.is_some() && turn.is_wanted() {
-            if self.is_quiescent() {
-                // Where whoever wanted it has given up meanwhile, it goes on.
-                turn.waker().wake();
-                return Some(Flow::Suspend);
-            }
-        } else if let Some(point) = point
+        if self.is_quiescent() && turn.is_wanted() {
+            // Where whoever wanted it has given up meanwhile, it goes on.
+            turn.waker().wake();
+            return Some(Flow::Suspend);
+        }
+        if let Some(point) = point
             && !receives
         {
+            // Also where it is wanted: it may owe the reply that it is waited for.
             return self.go_on(turn, Ended::passed(point));
         }
         if receives { self.receive(batch, turn) } else { Some(Flow::Suspend) }

@@ -79,7 +79,8 @@ fn every_effect_is_read_as_it_was_written() {
             Effect::Reconnect { node },
         ]
     );
-    let named = effects[18..].iter().map(|effect| match effect {
+    assert_eq!(effects[22..], [Effect::Receive, Effect::UpdatePoint { op: 8 }]);
+    let named = effects[18..22].iter().map(|effect| match effect {
         Effect::Send { to, .. } | Effect::Call { to, .. } => Some(*to),
         Effect::SendAfter { to, .. } => *to,
         _ => None,

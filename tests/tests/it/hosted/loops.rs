@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use midflight_dsu::code_server::{ActivateError, CodeServer};
+use midflight_dsu::compiled::compiled;
+use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::switch::{SwitchError, SwitchLimits, Switcher};
+use midflight_dsu::versions::Version;
 use midflight_process::{CallError, Context, FreezeError, Pid, Refusal};
 use midflight_tests::steps::ten_pings;
 use midflight_tests::world::{World, simulate};
@@ -71,16 +74,18 @@ fn a_point_deep_in_the_loop_is_one_and_the_new_loop_starts_from_its_top() {
             let began = cx.now();
             assert_eq!(server.activate(v2).await.unwrap(), 1);
             assert!(cx.now().since(began) <= Duration::from_millis(600));
-            // Nothing is sent to it: it is the loop itself that goes on.
             for n in 1..=3 {
                 assert_eq!(cx.expect_timeout::<Pong>(MINUTE).await, Some(pong(n, n, 2)));
             }
             assert_eq!(look(&cx, rally).await, Seen { pongs: 3, old_steps: 4, new_steps: 5 });
-            // And back, in the midst of a walk.
-            cx.send(rally, Walk { steps: 2 }).await.unwrap();
+            // And back, in the midst of a walk; nothing comes that would begin the loop.
+            cx.send(rally, Walk { steps: 5 }).await.unwrap();
             cx.sleep(Duration::from_millis(500)).await;
             server.activate(v1).await.unwrap();
-            assert_eq!(look(&cx, rally).await, Seen { pongs: 3, old_steps: 11, new_steps: 0 });
+            cx.sleep(5 * SECOND).await;
+            let asked = cx.now();
+            assert_eq!(look(&cx, rally).await, Seen { pongs: 3, old_steps: 14, new_steps: 0 });
+            assert_eq!(cx.now(), asked, "it has walked already");
         });
         walk.await.unwrap();
     });
@@ -137,18 +142,19 @@ fn a_loop_that_owes_a_reply_is_waited_for() {
         let rally = rally(&server);
         let v2 = stage(&world, &server, "rally-v2").await;
         let node = server.node().clone();
-        let asking = node.spawn("asks", move |cx| async move {
+        let asking = node.run("asks", move |cx| async move {
             let seen: Seen = cx.call(rally, Look { after: 3 }, MINUTE).await.unwrap();
             assert_eq!(seen, Seen { pongs: 0, old_steps: 0, new_steps: 0 });
-            cx.send(rally, Ping { n: 1, from: cx.me() }).await.unwrap();
-            assert_eq!(cx.expect_timeout(MINUTE).await, Some(pong(1, 1, 2)));
+            assert_eq!(ping(&cx, rally, 1).await, Some(pong(1, 1, 2)));
         });
-        asking.unwrap();
         let began = world.runtime.now();
-        world.runtime.sleep(SECOND).await;
-        server.activate(v2).await.unwrap();
-        assert_eq!(world.runtime.now().since(began), 3 * SECOND);
-        world.runtime.sleep(SECOND).await;
+        let switched = async {
+            world.runtime.sleep(SECOND).await;
+            server.activate(v2).await.unwrap();
+            assert_eq!(world.runtime.now().since(began), 3 * SECOND);
+        };
+        let (asked, ()) = futures_util::join!(asking, switched);
+        asked.unwrap();
         assert_eq!(server.node().dead_letters().len(), 0);
     });
 }
@@ -233,5 +239,73 @@ fn a_thousand_loops_are_switched_while_they_are_pinged_and_walk() {
         pinged.unwrap();
         assert_eq!((switched.done.len(), switched.failed.len()), (1_000, 0));
         assert_eq!(new.process_count(), 1_000);
+    });
+}
+
+/// The same state with handlers around it.
+mod plain {
+    use midflight_abi::prelude::*;
+    use rally_v1::{Ping, Pong};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Serialize, Deserialize, State)]
+    #[state(version = 1)]
+    pub(super) struct Rally {
+        pongs: u64,
+        steps_left: u32,
+        walked: u32,
+    }
+
+    #[behaviour(name = "rally", version = 3, sends(Pong))]
+    impl Rally {
+        fn init(_cx: &mut Context<Self>) -> Self {
+            Rally { pongs: 0, steps_left: 0, walked: 0 }
+        }
+
+        #[handle]
+        fn ping(&mut self, cx: &mut Context<Self>, msg: Ping) {
+            self.pongs += 1;
+            cx.send(msg.from, &Pong { n: msg.n, pongs: self.pongs, code_version: 3 });
+        }
+    }
+}
+
+#[test]
+fn a_loop_becomes_a_behaviour_with_handlers_and_a_loop_again() {
+    simulate(3, |world| async move {
+        let server = world.node("a", None).await;
+        let v1 = run(&world, &server, "rally-v1").await;
+        let rally = rally(&server);
+        let (node, versions) = (server.node().clone(), server.versions().clone());
+        let code = compiled::<(plain::Rally,)>().unwrap();
+        let address = ContentAddress::from([3; 32]);
+        let v3 = versions.add(Version::new(&node, "rally", 3, address, code));
+        let v1 = versions.get(v1).unwrap();
+        let switcher = Switcher::new(node.clone(), versions, SwitchLimits::default());
+        let client = node.run("client", move |cx| async move {
+            for n in 1..=6 {
+                let (to, version) = if n % 2 == 0 { (&v3, 3) } else { (&v1, 1) };
+                switcher.switch(rally, to).await.unwrap();
+                assert_eq!(ping(&cx, rally, n).await, Some(pong(n, n, version)));
+            }
+        });
+        client.await.unwrap();
+    });
+}
+
+#[test]
+fn a_loop_that_nothing_comes_to_begins_all_the_same() {
+    simulate(3, |world| async move {
+        let server = world.node("a", None).await;
+        let v1 = run(&world, &server, "rally-v1").await;
+        let rally = rally(&server);
+        let v2 = stage(&world, &server, "rally-v2").await;
+        for to in [v2, v1, v2] {
+            world.runtime.sleep(SECOND).await;
+            assert_eq!(server.activate(to).await.unwrap(), 1);
+        }
+        world.runtime.sleep(SECOND).await;
+        let label = server.node().process(rally).unwrap().label.unwrap();
+        assert_eq!((label.version, label.suspended), (2, None), "it is at a point");
     });
 }
