@@ -46,8 +46,8 @@ async fn each_misfit_has_its_own_error() {
         Err(CheckError::WrongAbi { ours: 1, theirs: 7 })
     );
     assert_eq!(
-        check_library(&patched(good, 12, 3), TARGET),
-        Err(CheckError::NewerAbi { ours: 2, theirs: 3 })
+        check_library(&patched(good, 12, 4), TARGET),
+        Err(CheckError::NewerAbi { ours: 3, theirs: 4 })
     );
     assert!(check_library(&patched(good, 12, 0), TARGET).is_ok(), "what was there stays");
     assert!(matches!(

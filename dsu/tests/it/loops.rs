@@ -55,20 +55,21 @@ impl Adder {
 
     #[run]
     async fn run(mut self, cx: Loop<Self>) {
+        let second = Duration::from_secs(1);
         loop {
             let letter = cx.receive_at_point(&mut self).await;
             if letter.is::<Ask>() {
-                let call = cx.call("somebody", &Ask {}, Duration::from_secs(1));
+                let call = cx.call("somebody", &Ask {}, second);
                 // Beside a point: it does not rest.
                 let letter = futures_util::join!(cx.update_point(&mut self), call).1;
                 self.sum += letter.map_or(1_000, |answer| answer.sum);
                 continue;
             }
             if letter.is::<Race>() {
-                let nap = cx.sleep(Duration::from_secs(1));
+                let call = cx.call("somebody", &Ask {}, second);
                 let receive = cx.receive_at_point(&mut self);
                 // The one that loses is dropped.
-                drop(futures_util::future::select(receive, nap).await);
+                drop(futures_util::future::select(receive, call).await);
                 self.sum += 100;
                 continue;
             }
@@ -209,13 +210,13 @@ fn a_receive_that_was_given_up_takes_nothing() {
     let mut adder = adder();
     assert_eq!(adder.start(&Race {}), Ok(Progress::Suspended));
     let effects = adder.effects();
-    let nap = effects.iter().find_map(|effect| match effect {
-        Effect::Sleep { op, .. } => Some(*op),
+    let call = effects.iter().find_map(|effect| match effect {
+        Effect::Call { op, .. } => Some(*op),
         _ => None,
     });
-    let nap = nap.unwrap();
+    let call = call.unwrap();
     assert!(effects.contains(&Effect::Receive));
-    assert_eq!(adder.resume(nap, OpEnd::Done(b"")), Ok(Progress::Suspended));
+    assert_eq!(adder.resume(call, OpEnd::Timeout), Ok(Progress::Suspended));
     // It is where it receives, and at one point.
     assert_eq!(adder.instance.save(1).unwrap(), [100]);
     assert_eq!(adder.start(&Add { n: 1 }), Ok(Progress::Suspended));
