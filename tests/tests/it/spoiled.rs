@@ -1,6 +1,6 @@
 //! Loaded libraries that fail in a switch and after it: the node goes on, and so does the old code (U5, U6).
 
-use midflight_dsu::code_server::{ActivateError, CodeServer};
+use midflight_dsu::code_server::{ActivateError, CodeServer, StageError};
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::history::Cause;
 use midflight_dsu::switch::SwitchError;
@@ -46,6 +46,30 @@ impl Ground {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whose_state_a_library_dies_at_is_named_and_the_old_one_stays_and_answers() {
+    let ground = Ground::new().await;
+    for (how, why) in [(How::Aborts, "by signal 6"), (How::NeverEnds, "kept the probe busy")] {
+        let told = ground.ask(2, Become { how }).await.told;
+        let asked = async {
+            let staged = ground.server.stage(ground.v2);
+            futures_util::join!(staged, ground.ask(1, Become { how: How::Well }))
+        };
+        let (staged, meanwhile) = asked.await;
+        assert_eq!(meanwhile.by, 1);
+        match staged {
+            Err(StageError::State { pid, why: said }) => {
+                assert_eq!(pid, ground.pids[2]);
+                assert!(said.contains(why), "{said}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(ground.server.current("spoiler"), Some(ground.v1));
+        let is = ground.ask(2, Become { how: How::Well }).await;
+        assert_eq!(is, Is { told: told + 1, by: 1 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_loaded_conversion_that_panics_leaves_all_in_the_old_library() {
     let ground = Ground::new().await;
     // When it was tried, this state was another.
@@ -70,17 +94,14 @@ async fn loaded_code_that_panics_on_probation_goes_back_by_itself() {
     for nth in 0..3 {
         assert_eq!(ground.ask(nth, Trip {}).await, Is { told: 1, by: 1 }, "by the old code");
     }
-    let runtime = server.node().runtime().clone();
-    let gone_back = midflight_runtime::timeout(&*runtime, PATIENCE, async {
-        while server.history(None).last().is_none_or(|(_, last)| last.cause != Cause::WentBack) {
-            runtime.yield_now().await;
-        }
+    let went_back =
+        || server.history(None).pop().is_some_and(|(_, it)| it.cause == Cause::WentBack);
+    // The one that has not failed, too.
+    let runtime = server.node().runtime();
+    let gone_back = midflight_runtime::timeout(&**runtime, PATIENCE, async {
+        while ground.ask(3, Become { how: How::Well }).await.by == 2 || !went_back() {}
     });
     gone_back.await.unwrap();
     assert_eq!(server.current("spoiler"), Some(*v1));
-    assert_eq!(
-        ground.ask(3, Trip {}).await,
-        Is { told: 2, by: 1 },
-        "the one that did not fail, too"
-    );
+    assert_eq!(ground.ask(3, Trip {}).await.by, 1);
 }

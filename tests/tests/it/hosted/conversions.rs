@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use midflight_dsu::code_server::{ActivateError, CodeServer, StageError};
 use midflight_dsu::hash::ContentAddress;
+use midflight_dsu::history::Cause;
 use midflight_dsu::switch::{SwitchError, SwitchLimits};
 use midflight_process::Pid;
+use midflight_process::message::Message;
 use midflight_tests::steps::{self, run_version, stage};
 use midflight_tests::world::{World, simulate};
-use spoiler::{Become, How, Is};
+use spoiler::{Become, How, Is, Trip};
 
 use super::MINUTE;
 
@@ -30,11 +32,15 @@ impl Ground {
     }
 
     async fn set(&self, nth: usize, how: How) -> Is {
+        self.ask(nth, Become { how }).await
+    }
+
+    async fn ask<M: Message>(&self, nth: usize, message: M) -> Is {
         let pid = self.pids[nth];
-        let set = self.server.node().run("client", move |cx| async move {
-            cx.call::<_, Is>(pid, Become { how }, MINUTE).await.unwrap()
+        let asked = self.server.node().run("client", move |cx| async move {
+            cx.call::<_, Is>(pid, message, MINUTE).await.unwrap()
         });
-        set.await.unwrap()
+        asked.await.unwrap()
     }
 
     /// The one at 17 goes wrong, for that reason, and all are as they were.
@@ -80,5 +86,26 @@ fn a_stage_finds_the_one_state_of_a_thousand_that_does_not_convert() {
         let error = server.stage(bundle.address()).await.unwrap_err();
         assert!(matches!(error, StageError::State { pid, .. } if pid == pids[777]), "{error}");
         assert!(world.runtime.now() - began < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn one_whose_way_back_fails_stays_and_does_not_keep_the_others_from_going_back() {
+    simulate(5, |world| async move {
+        let ground = Ground::new(&world).await;
+        ground.server.activate(ground.v2).await.unwrap();
+        for (nth, how) in [(5, How::RefusesBack), (35, How::PanicsBack)] {
+            assert_eq!(ground.set(nth, how).await.by, 2);
+        }
+        for nth in 0..3 {
+            assert_eq!(ground.ask(nth, Trip {}).await, Is { told: 1, by: 1 });
+        }
+        world.runtime.sleep(MINUTE).await;
+        let (_, last) = ground.server.history(None).pop().unwrap();
+        assert_eq!((last.cause, last.current.unwrap().0), (Cause::WentBack, 1));
+        let v2 = ground.server.versions().get(ground.v2).unwrap();
+        assert_eq!(v2.processes(), [ground.pids[5], ground.pids[35]]);
+        assert_eq!(ground.set(5, How::Well).await, Is { told: 2, by: 2 });
+        assert_eq!(ground.set(6, How::Well).await, Is { told: 1, by: 1 });
     });
 }

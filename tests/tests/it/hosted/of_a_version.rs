@@ -213,3 +213,24 @@ fn after_its_time_a_version_stays_whatever_it_does() {
         assert_eq!(shop.current(), [Some(2); 3]);
     });
 }
+
+#[test]
+fn a_version_that_cannot_go_back_stays_and_the_status_says_why() {
+    case(3, ProbationLimits::default(), |shop| async move {
+        let b = &shop.servers[1];
+        let (_, first) = b.history(Some("till")).swap_remove(0);
+        let file = format!("/b/bundles/{}.mfb", first.current.unwrap().1);
+        shop.world.runtime.files().remove(file.into()).await.unwrap();
+        for till in &shop.tills[1][..3] {
+            assert_eq!(shop.pay(*till, UNLUCKY).await.unwrap().by, 1, "each goes back itself");
+        }
+        shop.world.runtime.sleep(MINUTE).await;
+        assert_eq!(shop.current(), [Some(2); 3]);
+        let status: Status = ask(b, StatusRequest).await;
+        let v2 = status.versions.into_iter().find(|version| version.version == 2).unwrap();
+        let fault = v2.fault.unwrap();
+        for part in ["3 of its processes", "could not go back", "is not on this node"] {
+            assert!(fault.contains(part), "{fault}");
+        }
+    });
+}
