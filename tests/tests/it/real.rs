@@ -6,14 +6,14 @@ use std::time::Duration;
 use midflight_dsu::builder::Built;
 use midflight_dsu::bundle::Bundle;
 use midflight_dsu::code_server::{
-    AcceptError, CodeServer, CodeServerConfig, Conflicts, MAPPED_MAX, StageError,
+    AcceptError, ActivateError, CodeServer, CodeServerConfig, Conflicts, MAPPED_MAX, StageError,
 };
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::signature::TrustedKeys;
 use midflight_dsu::switch::SwitchLimits;
-use midflight_process::Node;
-use midflight_runtime::{Handle, TokioRuntime};
+use midflight_process::{Node, Pid};
+use midflight_runtime::{Handle, TokioRuntime, timeout};
 use midflight_tests::real::{bundle, prober};
 use midflight_tests::steps::{stage_file, start, ten_pings};
 use midflight_transport_api::Address;
@@ -30,12 +30,21 @@ pub(super) async fn node(name: &str) -> Node {
 }
 
 pub(super) fn code_server(node: &Node, data: &std::path::Path, trusted: &Built) -> CodeServer {
+    code_server_with(node, data, trusted, SwitchLimits::default())
+}
+
+fn code_server_with(
+    node: &Node,
+    data: &std::path::Path,
+    trusted: &Built,
+    switch: SwitchLimits,
+) -> CodeServer {
     let runtime: Handle = node.runtime().clone();
     let config = CodeServerConfig {
         data: data.to_owned(),
         trusted: TrustedKeys::from_iter([trusted.signed_by]),
         format: std::sync::Arc::new(NativeFormat::new(runtime, prober())),
-        switch: SwitchLimits::default(),
+        switch,
         mapped_max: MAPPED_MAX,
     };
     CodeServer::new(config, node.clone())
@@ -96,6 +105,53 @@ async fn a_loop_across_nodes_with_the_upgrade_at_every_position() {
         .await
         .unwrap();
     }
+}
+
+/// Waits until the process sleeps in the midst of its loop.
+async fn sleeps(node: &Node, pid: Pid) {
+    let what = || node.process(pid)?.label?.suspended;
+    let asleep = async {
+        while !what().is_some_and(|what| what.contains("1 sleeps")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(&**node.runtime(), PATIENCE, asleep).await.expect("it sleeps");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_of_a_bundle_is_named_where_it_comes_to_no_point_and_switched_deep_within() {
+    let node = node("a").await;
+    let v1 = bundle(node.runtime(), "tests/fixtures/rally-v1").await;
+    let v2 = bundle(node.runtime(), "tests/fixtures/rally-v2").await;
+    let data = tempfile::tempdir().unwrap();
+    let limits = SwitchLimits { rest_timeout: Duration::from_secs(3), ..SwitchLimits::default() };
+    let server = code_server_with(&node, data.path(), &v1, limits);
+    let first = stage(&server, &v1).await;
+    server.activate(first).await.unwrap();
+    let rally = start(&server, "rally", &());
+    let second = stage(&server, &v2).await;
+    let at = node.clone();
+    let client = node.run("client", move |cx| async move {
+        // It is done with this call when it receives where there is no point.
+        cx.call::<_, ()>(rally, rally_v1::Hang {}, PATIENCE).await.unwrap();
+        let refused = server.activate(second).await.unwrap_err();
+        let ActivateError::Switch { failed, not_back } = &refused else { panic!("{refused}") };
+        let named = failed[0].to_string();
+        assert!(named.starts_with(&format!("{rally} did not come to rest in time: its loop")));
+        assert!(named.ends_with("in 0 calls and 0 sleeps and a receive"), "{named}");
+        assert_eq!((failed.len(), not_back.len()), (1, 0));
+        // Its old future goes on, to a point deep within.
+        cx.send(rally, rally_v1::Hang {}).await.unwrap();
+        cx.send(rally, rally_v1::Walk { steps: 2 }).await.unwrap();
+        sleeps(&at, rally).await;
+        server.stage(second).await.unwrap();
+        assert_eq!(server.activate(second).await.unwrap(), 1);
+        let look = rally_v1::Look { after: 0 };
+        let seen: rally_v1::Seen = cx.call(rally, look, PATIENCE).await.unwrap();
+        assert_eq!(seen.old_steps + seen.new_steps, 2);
+        assert!(seen.old_steps >= 1, "the step it was in is the old code's: {seen:?}");
+    });
+    client.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
