@@ -12,6 +12,7 @@ use midflight_process::message::Message;
 use midflight_process::{CallError, Pid};
 use midflight_tests::steps::{self, stage};
 use midflight_tests::world::{World, simulate};
+use serde::{Deserialize, Serialize, Serializer};
 use till::{Pay, Total, UNLUCKY};
 
 use super::{MINUTE, SECOND};
@@ -198,6 +199,39 @@ fn a_rate_of_failures_brings_all_back() {
             shop.pay(*till, UNLUCKY).await.unwrap();
         }
         shop.until_back("5 of 20 messages failed").await;
+    });
+}
+
+/// A payment that is none: its schema says so, and there are no bytes.
+#[derive(Debug, Deserialize, Message)]
+#[message(name = "till.Pay", version = 1)]
+#[expect(dead_code, reason = "its form is what counts")]
+struct Air {
+    amount: u64,
+    receipt_to: Option<Pid>,
+}
+
+impl Serialize for Air {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+#[test]
+fn messages_that_new_code_cannot_read_count_as_well() {
+    case(3, ProbationLimits::default(), |shop| async move {
+        let till = shop.tills[0][0];
+        let node = shop.servers[0].node().clone();
+        let sent = node.run("client", move |cx| async move {
+            for _ in 0..60 {
+                let refused =
+                    cx.call::<_, Total>(till, Air { amount: 1, receipt_to: None }, MINUTE).await;
+                assert!(matches!(refused, Err(CallError::Refused { .. })), "{refused:?}");
+            }
+        });
+        sent.await.unwrap();
+        // With the five that were handled before.
+        shop.until_back("45 of 50 messages failed").await;
     });
 }
 
