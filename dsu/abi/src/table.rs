@@ -101,7 +101,7 @@ pub struct TableV1 {
     /// Drops an instance.
     pub drop: unsafe extern "C" fn(instance: *mut RawInstance),
     /// From the bytes of a value in another form to those of the type that the library reads there:
-    /// `reader` and `index` say which ([`reader`](crate::table::reader)). No instance is touched. None below minor 2.
+    /// `reader` and `index` say which ([`reader`]). No instance is touched. None below minor 2.
     pub translate: Option<
         unsafe extern "C" fn(
             behaviour: u32,

@@ -43,7 +43,7 @@ pub struct Reader {
 /// From what was written to the reader's own form.
 type TranslateFn = fn(&TypeInfo, &[u8], &Resolution) -> Result<Vec<u8>, Failure>;
 
-/// Makes a [`Reader`]; the macros name one for each type. Told the behaviour's name.
+/// Makes a reader; the macros name one for each type. Told the behaviour's name.
 pub type ReaderFn = fn(&str) -> Result<Reader, Failure>;
 
 /// Reads as the message `M`.
