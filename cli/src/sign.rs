@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use midflight_dsu::bundle::BundleError;
 use midflight_dsu::keys::{development_key, signing_key};
 use midflight_runtime::Handle;
 use serde_json::json;
@@ -43,8 +44,9 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let key = key.map_err(|error| Error::Build(error.into()))?;
     let now: Duration = runtime.unix_time();
     let expires = args.days.map(|days| now.as_secs().saturating_add(days * DAY));
-    file.bundle.sign_until(&key, expires);
-    let bytes = file.bundle.write().map_err(|error| Error::Wrong(error.to_string()))?;
+    let wrong = |error: BundleError| Error::Wrong(error.to_string());
+    file.bundle.sign_until(&key, expires).map_err(wrong)?;
+    let bytes = file.bundle.write().map_err(wrong)?;
     let written = runtime.files().write(args.file.clone(), bytes).await;
     written.map_err(|source| Error::Machine {
         what: format!("{} cannot be written", args.file.display()),

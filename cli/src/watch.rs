@@ -4,6 +4,7 @@
 //! changes only when a build has gone through everything; the compiler's words, or a node's no, are shown instead.
 
 mod cycle;
+mod failure;
 mod saves;
 
 use std::path::PathBuf;
@@ -42,11 +43,11 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let mut options = BuildOptions::new(args.folder, user_data::folder(args.data)?, prober()?);
     options.profile = Profile::Dev;
     let mut workshop = Workshop::open(&runtime, options).await?;
-    let saves = Saves::watch(workshop.folders())?;
+    let mut saves = Saves::watch(workshop.folders())?;
     let mut cycle = Cycle::new(runtime.clone(), args.reach, Tell { json: args.json }).await?;
     loop {
         let work = async {
-            cycle.run(&mut workshop).await?;
+            cycle.run(&mut workshop, &mut saves).await?;
             saves.next(&runtime).await;
             Ok::<_, Error>(())
         };

@@ -60,13 +60,23 @@ impl Bundle {
     }
 
     /// Adds a signature by `key`, or replaces the one it made before.
-    pub fn sign(&mut self, key: &SigningKey) {
-        self.sign_until(key, None);
+    ///
+    /// # Errors
+    /// [`BundleError::TooManySignatures`].
+    pub fn sign(&mut self, key: &SigningKey) -> Result<(), BundleError> {
+        self.sign_until(key, None)
     }
 
     /// As [`Bundle::sign`], good until `expires`, in seconds since the Unix epoch, or for ever.
-    pub fn sign_until(&mut self, key: &SigningKey, expires: Option<u64>) {
-        self.signatures.put(key.sign(self.address, expires));
+    ///
+    /// # Errors
+    /// [`BundleError::TooManySignatures`].
+    pub fn sign_until(
+        &mut self,
+        key: &SigningKey,
+        expires: Option<u64>,
+    ) -> Result<(), BundleError> {
+        self.signatures.put(key.sign(self.address, expires))
     }
 
     /// Its name: the hash of its manifest.

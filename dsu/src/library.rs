@@ -149,7 +149,7 @@ fn open(path: &Path, id: CodeId, tried: Option<Stays>) -> Result<Table, LoadErro
     // SAFETY: the library's constructors run: its bytes are those that were checked, and its
     // signature is trusted.
     let library = unsafe { libloading::os::unix::Library::open(Some(&path), flags) };
-    // What goes wrong from here on leaves it in memory: its constructors have run.
+    // What goes wrong before it is entered leaves it in memory: its constructors have run.
     let library = ManuallyDrop::new(library.map_err(|e| LoadError::Open { why: e.to_string() })?);
     // SAFETY: the symbol is a static, so its address is what is asked for; it is read only after
     // its first fields have been checked.
@@ -192,7 +192,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Why a library is not loaded. Where its constructors ran already, it stays in memory unused.
+/// Why a library is not loaded. Where its constructors ran already, it stays in memory unused: with `Check` and
+/// `Stale` always, with `Install` and `Description` unless it can be unloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {

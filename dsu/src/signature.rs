@@ -11,6 +11,7 @@ use ed25519_dalek::Signer as _;
 use midflight_runtime::Runtime;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::bundle::BundleError;
 use crate::hash::ContentAddress;
 
 pub use scope::{Scope, ScopeError};
@@ -19,7 +20,7 @@ pub use trust::{SignatureError, TrustedKeys};
 /// Signed in front of the address, so that no signature is ever good for anything else.
 const DOMAIN: &[u8] = b"midflight bundle signature v2\0";
 /// The most signatures of one bundle.
-const SIGNATURES_MAX: usize = 16;
+pub(crate) const SIGNATURES_MAX: usize = 16;
 
 /// A public key. Its text is 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,9 +128,15 @@ pub(crate) struct Signatures {
 }
 
 impl Signatures {
-    pub(crate) fn put(&mut self, signature: Signature) {
+    /// Adds a signature, or replaces the one that its key made before.
+    pub(crate) fn put(&mut self, signature: Signature) -> Result<(), BundleError> {
+        let others = self.signatures.iter().filter(|other| other.key != signature.key).count();
+        if others >= SIGNATURES_MAX {
+            return Err(BundleError::TooManySignatures);
+        }
         self.signatures.retain(|other| other.key != signature.key);
         self.signatures.push(signature);
+        Ok(())
     }
 
     pub(crate) fn all(&self) -> &[Signature] {

@@ -79,7 +79,7 @@ pub fn bundle(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
         libraries: vec![LibraryEntry::of(TARGET, name.as_bytes())],
     };
     let mut bundle = Bundle::new(manifest, vec![name.into()]).expect("a good manifest");
-    bundle.sign(key);
+    bundle.sign(key).expect("one signature");
     let file = bundle.write().expect("a good bundle");
     (bundle, file)
 }

@@ -80,14 +80,14 @@ impl Ground {
             behaviour.code_version = number;
         }
         let mut bundle = Bundle::new(manifest, vec![library]).unwrap();
-        bundle.sign(&self.key);
+        bundle.sign(&self.key).unwrap();
         let file = bundle.write().unwrap();
         (bundle, file)
     }
 
     async fn stage(&self, bundle: &Bundle) -> ContentAddress {
         let mut bundle = bundle.clone();
-        bundle.sign(&self.key);
+        bundle.sign(&self.key).unwrap();
         stage_file(&self.server, bundle.address(), &bundle.write().unwrap()).await;
         bundle.address()
     }
@@ -273,7 +273,7 @@ async fn what_is_not_proven_stays_with_its_reason_until_no_more_is_taken() {
     // It may come again, since it is there.
     ground.stage(&v1).await;
     let mut v2 = built("examples/counter-v2", Profile::Release).await.bundle;
-    v2.sign(&ground.key);
+    v2.sign(&ground.key).unwrap();
     server.accept(v2.address(), &v2.write().unwrap()).await.unwrap();
     let refused = server.stage(v2.address()).await.unwrap_err();
     assert!(matches!(refused, StageError::TooManyMapped { .. }), "{refused}");

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use midflight_dsu::builder::{BuildError, Workshop};
+use midflight_dsu::builder::Workshop;
 use midflight_dsu::bundle::Bundle;
 use midflight_dsu::policy::Policy;
-use midflight_dsu::protocol::{Deploy, Objection};
+use midflight_dsu::protocol::{Deploy, Objection, Status, StatusRequest};
 use midflight_runtime::{Handle, Instant};
 use serde_json::json;
 
 use super::Tell;
+use super::failure::Failure;
+use super::saves::Saves;
 use crate::args::Reach;
 use crate::control::{self, Control};
 use crate::deployment::{self, Deployment, Everywhere, step_line};
-use crate::error::{Error, refused_field};
+use crate::error::Error;
 use crate::output::{note, short};
 use crate::upload::{self, BundleFile};
 
@@ -24,7 +26,7 @@ pub(super) struct Cycle {
     tell: Tell,
     /// None after something went wrong with it: the node is reached anew then.
     control: Option<Control>,
-    /// The last bundle that every node took.
+    /// The last bundle that every node took. None where it is not known what they took since.
     taken: Option<Bundle>,
 }
 
@@ -52,15 +54,19 @@ impl Cycle {
 
     /// From what the source is now to what runs. What does not go through is told, and changes nothing; an error
     /// is one of telling.
-    pub(super) async fn run(&mut self, workshop: &mut Workshop) -> Result<(), Error> {
+    pub(super) async fn run(
+        &mut self,
+        workshop: &mut Workshop,
+        saves: &mut Saves,
+    ) -> Result<(), Error> {
         let began = self.runtime.now();
         self.tell.event("building", "-- building", json!({}))?;
-        let bundle = match workshop.build(&self.runtime).await {
+        let bundle = match self.build(workshop, saves).await {
             Ok(bundle) => bundle,
-            Err(error) => return self.not_built(error),
+            Err(error) => return self.not_built(&error),
         };
         let built = self.runtime.now();
-        if self.taken.as_ref().is_some_and(|taken| taken.address() == bundle.address()) {
+        if self.runs_already(&bundle).await {
             let line =
                 format!("-- the code is the same ({})", short(&bundle.address().to_string()));
             return self.tell.event(
@@ -75,38 +81,67 @@ impl Cycle {
                 self.taken = Some(bundle.clone());
                 self.switched(&bundle, &everywhere, &Times { began, built, pushed, switched })
             }
-            Err(Error::Objections(objections)) => self.refused(&bundle, &objections),
-            Err(error) => {
-                // Whatever it is, the next save begins anew.
-                self.drop_control().await;
-                let why = error.in_words();
-                let line = format!("-- all goes on as it was: {why}");
-                self.tell.event("failed", &line, json!({ "step": "push", "reason": why }))
+            Err(failure) => {
+                // Whatever it is but a no, the next save begins anew.
+                if !matches!(failure, Failure::Refused(_)) {
+                    self.drop_control().await;
+                }
+                self.failed(&bundle, &failure)
             }
         }
     }
 
+    /// Builds what the source is now. A folder that it is in since this save is watched before it is read.
+    async fn build(&self, workshop: &mut Workshop, saves: &mut Saves) -> Result<Bundle, Error> {
+        workshop.look().await?;
+        saves.follow(workshop.folders())?;
+        Ok(workshop.build(&self.runtime).await?)
+    }
+
+    /// Whether the node runs the bundle since this has brought it there. Others may have deployed something else,
+    /// and a version goes back by itself. Where the node does not say, it is deployed again.
+    async fn runs_already(&mut self, bundle: &Bundle) -> bool {
+        let is_taken = self.taken.as_ref().is_some_and(|it| it.address() == bundle.address());
+        let Some(control) = self.control.as_ref().filter(|_| is_taken) else { return false };
+        let Ok(status) = control.ask::<_, Status>(StatusRequest).await else {
+            self.drop_control().await;
+            return false;
+        };
+        let address = bundle.address().to_string();
+        status.versions.iter().any(|version| version.current && version.address == address)
+    }
+
     /// Brings the bundle to the node, and the cluster to the bundle.
-    async fn bring(&mut self, bundle: &Bundle) -> Result<(Instant, Everywhere), Error> {
+    async fn bring(&mut self, bundle: &Bundle) -> Result<(Instant, Everywhere), Failure> {
+        self.push(bundle).await.map_err(Failure::AsItWas)?;
+        let pushed = self.runtime.now();
+        let everywhere = self.deploy(bundle).await.map_err(Failure::of_deployment)?;
+        Ok((pushed, everywhere))
+    }
+
+    async fn push(&mut self, bundle: &Bundle) -> Result<(), Error> {
         let bytes = bundle.write().map_err(|error| Error::Wrong(error.to_string()))?;
         let file = BundleFile { bundle: bundle.clone(), bytes };
         if self.control.is_none() {
             self.control = Some(control::reach(&self.runtime, &self.reach).await?);
         }
-        let Some(control) = &self.control else {
-            return Err(Error::Wrong("the node is not reached".into()));
-        };
-        upload::send(control, &file).await?;
-        let pushed = self.runtime.now();
-        let address = file.address();
+        upload::send(self.reached()?, &file).await?;
+        Ok(())
+    }
+
+    async fn deploy(&self, bundle: &Bundle) -> Result<Everywhere, Error> {
+        let address = bundle.address().to_string();
         let policy = Policy::Migrate;
         let request = move |watcher| Deploy { address, watcher, policy };
-        let deployed =
-            deployment::deploy(control, request, true, |step| note(&step_line(step))).await?;
-        match deployed {
-            Deployment::Over(deployed) => Ok((pushed, deployment::judge(deployed)?)),
+        let tell = |step: &_| note(&step_line(step));
+        match deployment::deploy(self.reached()?, request, true, tell).await? {
+            Deployment::Over(deployed) => deployment::judge(deployed),
             Deployment::UnderWay => Err(Error::Wrong("the deployment has not ended".into())),
         }
+    }
+
+    fn reached(&self) -> Result<&Control, Error> {
+        self.control.as_ref().ok_or_else(|| Error::Wrong("the node is not reached".into()))
     }
 
     async fn drop_control(&mut self) {
@@ -115,31 +150,26 @@ impl Cycle {
         }
     }
 
-    fn not_built(&self, error: BuildError) -> Result<(), Error> {
-        // The compiler has said itself what is wrong.
-        let reason = Error::Build(error).in_words();
-        let line = format!("-- all goes on as it was: {reason}");
-        self.tell.event("failed", &line, json!({ "step": "build", "reason": reason }))
+    fn failed(&mut self, bundle: &Bundle, failure: &Failure) -> Result<(), Error> {
+        let (event, mut line, mut about) = failure.news();
+        match failure {
+            Failure::Refused(objections) => {
+                let mut objections = objections.iter();
+                let advice = objections.find_map(|objection| self.advice(bundle, objection));
+                line.extend(advice.iter().map(|advice| format!("\n   help: {advice}")));
+                about["help"] = advice.into();
+            }
+            Failure::Partly(_) | Failure::Unknown(_) => self.taken = None,
+            Failure::AsItWas(_) => {}
+        }
+        self.tell.event(event, &line, about)
     }
 
-    fn refused(&self, bundle: &Bundle, objections: &[Objection]) -> Result<(), Error> {
-        let advice = objections.iter().find_map(|objection| self.advice(bundle, objection));
-        let mut line = String::from("-- refused, and all goes on as it was:");
-        for objection in objections {
-            line.push_str(&format!("\n     {}", crate::error::describe(objection)));
-        }
-        if let Some(advice) = &advice {
-            line.push_str(&format!("\n   help: {advice}"));
-        }
-        let objections: Vec<_> = objections
-            .iter()
-            .map(|o| {
-                json!({
-                    "node": o.node, "step": o.step, "reason": o.reason, "field": refused_field(o),
-                })
-            })
-            .collect();
-        self.tell.event("refused", &line, json!({ "objections": objections, "help": advice }))
+    fn not_built(&self, error: &Error) -> Result<(), Error> {
+        // The compiler has said itself what is wrong.
+        let reason = error.in_words();
+        let line = format!("-- all goes on as it was: {reason}");
+        self.tell.event("failed", &line, json!({ "step": "build", "reason": reason }))
     }
 
     /// What to do about a state that is another under the same version.

@@ -20,34 +20,49 @@ const STEPS_MAX: usize = 20;
 #[derive(Debug)]
 pub(super) struct Saves {
     saved: Arc<Notify>,
-    _watcher: RecommendedWatcher,
+    folders: Vec<PathBuf>,
+    watcher: RecommendedWatcher,
 }
 
 impl Saves {
     pub(super) fn watch(folders: &[PathBuf]) -> Result<Self, Error> {
         let saved = Arc::new(Notify::new());
-        let (tell, roots) = (saved.clone(), folders.to_vec());
-        let failed = |error: notify::Error| {
-            let paths: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
-            Error::Environment(format!("{} cannot be watched: {error}", paths.join(", ")))
-        };
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // One that could not be told may have been a save.
-            if event.map_or(true, |event| event.need_rescan() || is_save(&event, &roots)) {
-                tell.notify_one();
-            }
-        })
-        .map_err(failed)?;
-        for folder in folders {
-            watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
+        let watcher = watcher(folders, saved.clone())?;
+        Ok(Self { saved, folders: folders.to_vec(), watcher })
+    }
+
+    /// Watches these from now on, and no others. What was saved before is not forgotten.
+    pub(super) fn follow(&mut self, folders: &[PathBuf]) -> Result<(), Error> {
+        if self.folders != folders {
+            self.watcher = watcher(folders, self.saved.clone())?;
+            self.folders = folders.to_vec();
         }
-        Ok(Self { saved, _watcher: watcher })
+        Ok(())
     }
 
     /// Waits until something has been saved since this has answered last.
     pub(super) async fn next(&self, runtime: &Handle) {
         next(&self.saved, runtime).await;
     }
+}
+
+fn watcher(folders: &[PathBuf], tell: Arc<Notify>) -> Result<RecommendedWatcher, Error> {
+    let roots = folders.to_vec();
+    let failed = |error: notify::Error| {
+        let paths: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        Error::Environment(format!("{} cannot be watched: {error}", paths.join(", ")))
+    };
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // One that could not be told may have been a save.
+        if event.map_or(true, |event| event.need_rescan() || is_save(&event, &roots)) {
+            tell.notify_one();
+        }
+    })
+    .map_err(failed)?;
+    for folder in folders {
+        watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
+    }
+    Ok(watcher)
 }
 
 async fn next(saved: &Notify, runtime: &Handle) {
@@ -132,5 +147,24 @@ mod tests {
         timeout(&*runtime, limit, saves.next(&runtime)).await.unwrap();
         std::fs::remove_file(root.join("lib.rs")).unwrap();
         timeout(&*runtime, limit, saves.next(&runtime)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn other_folders_are_followed_and_nothing_is_forgotten() {
+        let (folder, runtime) = (tempfile::tempdir().unwrap(), TokioRuntime::current());
+        let root = folder.path().canonicalize().unwrap();
+        let both = [root.join("a"), root.join("b")];
+        for folder in &both {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let mut saves = Saves::watch(&both[..1]).unwrap();
+        saves.saved.notify_one();
+        saves.follow(&both).unwrap();
+        let limit = Duration::from_secs(60);
+        timeout(&*runtime, limit, saves.next(&runtime)).await.expect("from before");
+        for folder in &both {
+            std::fs::write(folder.join("lib.rs"), "x").unwrap();
+            timeout(&*runtime, limit, saves.next(&runtime)).await.expect("each is watched");
+        }
     }
 }

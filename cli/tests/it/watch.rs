@@ -75,6 +75,16 @@ impl Watch {
         event
     }
 
+    /// Waits until a greeting begins like this. Cargo's own saves, and those in between, are news as well.
+    async fn until_greeted(&mut self, greeter: &Greeter, beginning: &str) {
+        let mut greeting = String::new();
+        while !greeting.starts_with(beginning) {
+            let event = self.news().await;
+            assert!(["same", "switched"].contains(&event["event"].as_str().unwrap()), "{event:#}");
+            greeting = greeter.greet().await;
+        }
+    }
+
     fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
@@ -122,12 +132,22 @@ async fn what_is_saved_runs_and_what_is_no_good_changes_nothing() {
     assert_ne!(first["address"], second["address"]);
     assert_eq!(greeter.greet().await, "good day Ada, you are number 2");
 
+    // The same source once more is no news, unless something else runs by now.
+    std::fs::write(&file, &edited).unwrap();
+    let same = watch.news().await;
+    assert_eq!((&same["event"], &same["address"]), (&"same".into(), &second["address"]));
+    let rollback = ["rollback", "greeter", "--wait", "--node", &node.address];
+    run(&rollback).await.expect(0, &[]);
+    assert_eq!(greeter.greet().await, "hello Ada, you are number 3");
+    std::fs::write(&file, &edited).unwrap();
+    assert_eq!(watch.switched().await["address"], second["address"]);
+
     // The compiler's own words, and nothing else happens.
     std::fs::write(&file, edited.replace("format!(", "no_such_macro!(")).unwrap();
     let failed = watch.news().await;
     assert_eq!((&failed["event"], &failed["step"]), (&"failed".into(), &"build".into()));
     assert!(watch.log().contains("cannot find macro `no_such_macro`"), "{}", watch.log());
-    assert_eq!(greeter.greet().await, "good day Ada, you are number 3");
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 4");
 
     // Another state under the same version is refused, and what to do is said.
     let other = edited.replace("greeted: u64,", "greeted: u64,\n    last: String,");
@@ -141,7 +161,7 @@ async fn what_is_saved_runs_and_what_is_no_good_changes_nothing() {
         help.contains("#[state(version = 2)]") && help.contains("#[convert_from(1)]"),
         "{help}"
     );
-    assert_eq!(greeter.greet().await, "good day Ada, you are number 4");
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 5");
 
     // Raised, and said how.
     let raised = other.replace("#[state(version = 1)]", "#[state(version = 2)]");
@@ -152,11 +172,41 @@ async fn what_is_saved_runs_and_what_is_no_good_changes_nothing() {
     );
     let before = "#[derive(Serialize, Deserialize, State)]\n#[state(version = 1)]\n\
                   pub struct GreeterV1 { greeted: u64 }\n";
-    std::fs::write(&file, format!("{raised}\n{before}")).unwrap();
+    let raised = format!("{raised}\n{before}");
+    std::fs::write(&file, &raised).unwrap();
     assert_eq!(watch.switched().await["switched"], 1);
-    assert_eq!(greeter.greet().await, "good day Ada, you are number 5");
+    assert_eq!(greeter.greet().await, "good day Ada, you are number 6");
+
+    // What it has from another folder is its source, too, from the save on that brings it in.
+    let words = new_dependency(&folder, "good evening");
+    let told = raised.replace("good day {name}", "{} {name}");
+    let told = told.replace("{}\", self.greeted)", "{}\", words::HELLO, self.greeted)");
+    std::fs::write(&file, &told).unwrap();
+    watch.until_greeted(&greeter, "good evening Ada").await;
+    std::fs::write(&words, words_of("good night")).unwrap();
+    watch.until_greeted(&greeter, "good night Ada").await;
 
     watch_ends_when_asked(watch).await;
+}
+
+fn words_of(hello: &str) -> String {
+    format!("pub const HELLO: &str = \"{hello}\";\n")
+}
+
+/// A crate beside that in `folder`, which has it from its path from now on. Answers its source file.
+fn new_dependency(folder: &Path, hello: &str) -> PathBuf {
+    let words = folder.with_file_name("words");
+    std::fs::create_dir_all(words.join("src")).unwrap();
+    let manifest = "[package]\nname = \"words\"\nedition = \"2024\"\n\n[workspace]\n";
+    std::fs::write(words.join("Cargo.toml"), manifest).unwrap();
+    let file = words.join("src/lib.rs");
+    std::fs::write(&file, words_of(hello)).unwrap();
+    let manifest = folder.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text =
+        text.replace("[dependencies]\n", "[dependencies]\nwords = { path = \"../words\" }\n");
+    std::fs::write(&manifest, text).unwrap();
+    file
 }
 
 async fn watch_ends_when_asked(mut watch: Watch) {

@@ -13,8 +13,8 @@ use super::{BuildError, BuildOptions, Profile, io, read_library};
 #[derive(Debug)]
 pub(super) struct Source {
     manifest: PathBuf,
-    /// When the manifest was written that all this was read from.
-    written: Option<SystemTime>,
+    /// When the manifests were written that all this was read from.
+    written: Vec<(PathBuf, Option<SystemTime>)>,
     workspace: PathBuf,
     data: PathBuf,
     /// The folders of the crate and of those that it has from paths.
@@ -22,9 +22,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Whether the manifest has been written since.
+    /// Whether one of the manifests has been written since.
     pub(super) fn is_out_of_date(&self) -> bool {
-        written(&self.manifest) != self.written
+        self.written.iter().any(|(manifest, when)| written(manifest) != *when)
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn look_at(options: &BuildOptions) -> Result<Source, BuildError
         return Err(BuildError::NoCrate { folder: folder.clone() });
     }
     let manifest = manifest.canonicalize().map_err(|e| io(&manifest, e))?;
-    let written = written(&manifest);
+    let mut when = vec![(manifest.clone(), written(&manifest))];
     std::fs::create_dir_all(&options.data).map_err(|e| io(&options.data, e))?;
     let data = options.data.canonicalize().map_err(|e| io(&options.data, e))?;
     let mut command = Command::new(cargo(options));
@@ -107,7 +107,12 @@ pub(super) async fn look_at(options: &BuildOptions) -> Result<Source, BuildError
     let workspace =
         root.map(PathBuf::from).ok_or_else(|| wrong("it has no workspace root".into()))?;
     let folders = folders(packages, &manifest, &data);
-    Ok(Source { manifest, written, workspace, data, folders })
+    let others = folders.iter().map(|folder| folder.join("Cargo.toml"));
+    when.extend(others.filter(|other| *other != manifest).map(|other| {
+        let written = written(&other);
+        (other, written)
+    }));
+    Ok(Source { manifest, written: when, workspace, data, folders })
 }
 
 /// The folder of the package, and those of packages that it has from paths, through others of its

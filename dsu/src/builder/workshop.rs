@@ -35,7 +35,18 @@ impl Workshop {
         Ok(Self { options, source, key, last: None })
     }
 
-    /// The folders of the crate and of those that it has from paths: where its source is.
+    /// Looks again, where a manifest has been written since.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn look(&mut self) -> Result<(), BuildError> {
+        if self.source.is_out_of_date() {
+            self.source = cargo::look_at(&self.options).await?;
+        }
+        Ok(())
+    }
+
+    /// The folders of the crate and of those that it has from paths, as of the last look: where its source is.
     #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
         &self.source.folders
@@ -47,9 +58,7 @@ impl Workshop {
     /// # Errors
     /// [`BuildError`].
     pub async fn build(&mut self, runtime: &Handle) -> Result<Bundle, BuildError> {
-        if self.source.is_out_of_date() {
-            self.source = cargo::look_at(&self.options).await?;
-        }
+        self.look().await?;
         let library = cargo::compile(&self.options, &self.source).await?;
         let id = CodeId::of(&library);
         if let Some((_, bundle)) = self.last.as_ref().filter(|(last, _)| *last == id) {
@@ -59,7 +68,7 @@ impl Workshop {
         let report = describe(runtime, &self.options, &library).await?;
         let manifest = manifest(&self.options, &library, facts, report)?;
         let mut bundle = Bundle::new(manifest, vec![library])?;
-        bundle.sign(&self.key);
+        bundle.sign(&self.key)?;
         self.last = Some((id, bundle.clone()));
         Ok(bundle)
     }

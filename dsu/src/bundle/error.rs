@@ -3,6 +3,7 @@
 use midflight_abi::DescriptionError;
 
 use crate::hash::CodeId;
+use crate::signature::SIGNATURES_MAX;
 
 /// Why bytes are not a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,12 @@ pub enum BundleError {
     /// The signatures cannot be read.
     #[error("the signatures are not ones")]
     Signatures(#[source] serde_json::Error),
+    /// One more signature, and no node would take it.
+    #[error(
+        "the bundle has {SIGNATURES_MAX} signatures by other keys already, and no node takes one with more: sign a copy \
+         that has fewer"
+    )]
+    TooManySignatures,
     /// A library is missing or too many.
     #[error("the manifest lists {listed} libraries, the bundle has {found}")]
     Libraries {

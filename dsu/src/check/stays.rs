@@ -1,4 +1,6 @@
-//! Whether a library could be unloaded, as far as its file says: what it does not import it cannot do.
+//! Whether a library could be unloaded, as far as its file says: what it does not import it is taken not to do.
+//! It could by system calls of its own, with `syscall`, which std imports, or without any import: start threads, or
+//! set handlers of signals. That it does not is taken from its signature.
 //!
 //! Not proven is not unloaded. A Rust library that was linked without optimisation over the whole imports all that
 //! std can do, so nothing can be known of it; with it (`--profile lto`) what nobody uses is gone.

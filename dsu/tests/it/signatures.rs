@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use midflight_abi::table::TARGET;
-use midflight_dsu::bundle::Bundle;
+use midflight_dsu::bundle::{Bundle, BundleError};
 use midflight_dsu::check::{CheckError, check};
 use midflight_dsu::keys::{KeyFileError, development_key, signing_key};
 use midflight_dsu::signature::{PublicKey, Scope, SignatureError, SigningKey, TrustedKeys};
@@ -40,10 +40,10 @@ async fn a_good_signature_by_a_trusted_key_is_needed() {
         verdict(&bundle, &trusting(&[&ours])),
         Err(CheckError::Signature(SignatureError::Unsigned))
     );
-    bundle.sign(&theirs);
+    bundle.sign(&theirs).unwrap();
     let error = verdict(&bundle, &trusting(&[&ours])).unwrap_err();
     assert!(matches!(error, CheckError::Signature(SignatureError::Untrusted { .. })), "{error}");
-    bundle.sign(&ours);
+    bundle.sign(&ours).unwrap();
     assert_eq!(verdict(&bundle, &trusting(&[&ours])), Ok(ours.public()));
     assert_eq!(verdict(&bundle, &trusting(&[&theirs])), Ok(theirs.public()));
     assert!(verdict(&bundle, &TrustedKeys::default()).is_err());
@@ -53,7 +53,7 @@ async fn a_good_signature_by_a_trusted_key_is_needed() {
 async fn a_signature_is_good_for_one_bundle_only() {
     let ours = key(1);
     let mut bundle = unsigned().await;
-    bundle.sign(&ours);
+    bundle.sign(&ours).unwrap();
     let signatures = bundle.signatures().to_vec();
     let mut manifest = bundle.manifest().clone();
     manifest.release += 1;
@@ -77,15 +77,15 @@ async fn as_many_different_keys_as_asked_for_must_have_signed() {
     let (a, b, stranger) = (key(1), key(2), key(3));
     let trusted = trusting(&[&a, &b]).with_threshold(2);
     let mut bundle = unsigned().await;
-    bundle.sign(&a);
+    bundle.sign(&a).unwrap();
     // Neither the same key again nor one that is not trusted makes two.
-    bundle.sign(&a);
-    bundle.sign(&stranger);
+    bundle.sign(&a).unwrap();
+    bundle.sign(&stranger).unwrap();
     let too_few = Err(SignatureError::TooFew { good: 1, needed: 2 });
     assert_eq!(verdict(&bundle, &trusted, NOW), too_few);
-    bundle.sign_until(&b, Some(NOW.as_secs()));
+    bundle.sign_until(&b, Some(NOW.as_secs())).unwrap();
     assert_eq!(verdict(&bundle, &trusted, NOW), too_few, "one that has expired does not count");
-    bundle.sign(&b);
+    bundle.sign(&b).unwrap();
     assert_eq!(verdict(&bundle, &trusted, NOW), Ok(a.public()));
     // Twice the very same signature in the file.
     let twice = [bundle.signatures()[0].clone(), bundle.signatures()[0].clone()];
@@ -96,7 +96,7 @@ async fn as_many_different_keys_as_asked_for_must_have_signed() {
 async fn a_signature_is_good_until_it_expires() {
     let ours = key(1);
     let mut bundle = unsigned().await;
-    bundle.sign_until(&ours, Some(1_000));
+    bundle.sign_until(&ours, Some(1_000)).unwrap();
     let at = |seconds| verdict(&bundle, &trusting(&[&ours]), Duration::from_secs(seconds));
     assert_eq!(at(999), Ok(ours.public()));
     let expired = Err(SignatureError::Expired { key: ours.public(), expired: 1_000 });
@@ -115,7 +115,7 @@ async fn a_key_vouches_for_the_bundles_of_its_scopes_alone() {
     let (ours, theirs) = (key(1), key(2));
     let scoped = |scope: &str| TrustedKeys::default().and(ours.public(), scope.parse().unwrap());
     let mut bundle = unsigned().await;
-    bundle.sign(&ours);
+    bundle.sign(&ours).unwrap();
     for scope in ["counter", "cou*", "*"] {
         assert_eq!(verdict(&bundle, &scoped(scope), NOW), Ok(ours.public()), "{scope}");
     }
@@ -124,7 +124,7 @@ async fn a_key_vouches_for_the_bundles_of_its_scopes_alone() {
     let (key, bundle_name, scopes) = (ours.public(), "counter".into(), "shop.*, till".into());
     assert_eq!(error, Err(SignatureError::OutOfScope { key, bundle: bundle_name, scopes }));
     // What it may not vouch for it does not help others to vouch for either.
-    bundle.sign(&theirs);
+    bundle.sign(&theirs).unwrap();
     let two = scoped("shop.*").and(theirs.public(), Scope::everything()).with_threshold(2);
     let too_few = SignatureError::TooFew { good: 1, needed: 2 };
     assert_eq!(verdict(&bundle, &two, NOW), Err(too_few));
@@ -134,9 +134,26 @@ async fn a_key_vouches_for_the_bundles_of_its_scopes_alone() {
 async fn signing_again_replaces() {
     let ours = key(1);
     let mut bundle = unsigned().await;
-    bundle.sign(&ours);
-    bundle.sign(&ours);
+    bundle.sign(&ours).unwrap();
+    bundle.sign(&ours).unwrap();
     assert_eq!(bundle.signatures().len(), 1);
+}
+
+#[tokio::test]
+async fn no_more_sign_a_bundle_than_a_node_takes() {
+    let mut bundle = unsigned().await;
+    let last = key(16);
+    for seed in 1..=16 {
+        bundle.sign(&key(seed)).unwrap();
+    }
+    assert_eq!(verdict(&bundle, &trusting(&[&last]), NOW), Ok(last.public()));
+    let before = bundle.signatures().to_vec();
+    let error = bundle.sign(&key(17)).unwrap_err();
+    assert!(matches!(error, BundleError::TooManySignatures), "{error}");
+    assert_eq!(bundle.signatures(), before, "it is as it was");
+    // Who has signed it already may sign it anew.
+    bundle.sign_until(&key(1), Some(2_000)).unwrap();
+    assert_eq!((bundle.signatures().len(), bundle.signatures()[15].expires), (16, Some(2_000)));
 }
 
 #[tokio::test]

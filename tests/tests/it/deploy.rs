@@ -151,7 +151,7 @@ fn a_bundle_whose_signature_has_expired_is_taken_when_it_is_signed_anew() {
         let servers = cluster(&world).await;
         let (mut signed, _) = bundle("counter-v1", &world.key);
         let expires = world.runtime.unix_time() + MINUTE;
-        signed.sign_until(&world.key, Some(expires.as_secs()));
+        signed.sign_until(&world.key, Some(expires.as_secs())).unwrap();
         let file = signed.write().unwrap();
         let deployed = push_and_deploy_file(&servers[0], (signed.clone(), file.clone())).await;
         assert!(matches!(deployed, Deployed::Everywhere { .. }), "{deployed:?}");
@@ -166,7 +166,7 @@ fn a_bundle_whose_signature_has_expired_is_taken_when_it_is_signed_anew() {
         assert!(servers[2].accept(address, &file).await.is_err());
 
         // The same address with a new signature goes to all of them.
-        signed.sign(&world.key);
+        signed.sign(&world.key).unwrap();
         let file = signed.write().unwrap();
         let deployed = push_and_deploy_file(&servers[0], (signed, file)).await;
         assert!(matches!(deployed, Deployed::Everywhere { .. }), "{deployed:?}");
