@@ -66,6 +66,10 @@ impl Place {
     }
 }
 
+/// The processes that ran in a version at some time.
+#[derive(Debug)]
+pub(crate) struct Residents(BTreeSet<Place>);
+
 impl Version {
     /// A version in which nothing runs yet.
     #[must_use]
@@ -93,6 +97,16 @@ impl Version {
     #[must_use]
     pub fn processes(&self) -> Vec<Pid> {
         self.processes.lock().iter().map(|place| place.pid()).collect()
+    }
+
+    /// The processes that run in it now, to be told from those that come later.
+    pub(crate) fn residents(&self) -> Residents {
+        Residents(self.processes.lock().clone())
+    }
+
+    /// The processes that run in it and did not then, by place.
+    pub(crate) fn newcomers(&self, since: &Residents) -> Vec<Pid> {
+        self.processes.lock().difference(&since.0).map(|place| place.pid()).collect()
     }
 
     /// How many processes its code has failed while they were on probation, so that they went back.
@@ -198,7 +212,19 @@ impl Versions {
     /// Something has failed in a version, in which `left` processes run besides. Where it is on probation and that
     /// was one too many, whoever has the verdicts is told.
     pub(crate) fn failed(&self, version: &Version, failure: Failure, left: usize, now: Instant) {
-        let Some(verdict) = version.failed(failure, left, now) else { return };
+        if let Some(verdict) = version.failed(failure, left, now) {
+            self.tell_verdict(version, verdict);
+        }
+    }
+
+    /// All processes that were to be switched to a version are there, or stay elsewhere.
+    pub(crate) fn all_are_there(&self, version: &Version, now: Instant) {
+        if let Some(verdict) = version.all_are_there(version.process_count(), now) {
+            self.tell_verdict(version, verdict);
+        }
+    }
+
+    fn tell_verdict(&self, version: &Version, verdict: GoBack) {
         let GoBack { bundle, why, .. } = &verdict;
         tracing::error!(bundle, version = version.version, why, "failed on probation");
         let told = self.verdicts.get().is_some_and(|verdicts| verdicts.try_send(verdict).is_ok());

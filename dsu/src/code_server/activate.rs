@@ -17,7 +17,7 @@ use crate::hash::ContentAddress;
 use crate::history::{Cause, Change};
 use crate::policy::Policy;
 use crate::switch::Switched;
-use crate::versions::{self, Hold, Version};
+use crate::versions::{self, Hold, Residents, Version};
 
 /// The last activation of a bundle.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Activation {
     /// The deployment it was part of.
     pub(super) rollout: Option<u64>,
     pub(super) policy: Policy,
-    /// What was current before.
+    /// What was current before; the bundle itself, where it was current already and what was before is not known.
     pub(super) before: Option<ContentAddress>,
     /// What it takes to go back; none when it is over.
     pub(super) way_back: Option<WayBack>,
@@ -36,6 +36,8 @@ pub(super) struct Activation {
 #[derive(Debug)]
 pub(super) struct WayBack {
     before: Option<Hold>,
+    /// Processes that ran in it already, and are to stay.
+    residents: Residents,
     /// Processes that ran in yet another version than the one that was current.
     strays: Vec<(Pid, Hold)>,
     /// The versions that were kept by their policy.
@@ -169,6 +171,7 @@ impl CodeServer {
         let running = inner.versions.current(&new.name);
         order.refuse_replaced(running.as_deref())?;
         refuse_conflicts(running.as_deref(), new.code.description())?;
+        let residents = new.residents();
         let before = inner.versions.make_current(&new);
         if order.back.is_none()
             && let Some(before) = before.as_ref().filter(|before| before.address != address)
@@ -183,11 +186,14 @@ impl CodeServer {
         let strays = done.into_iter().filter(|(_, old)| Some(old.address) != before_address);
         let way_back = WayBack {
             before: before.map(|before| hold(before, None)),
+            residents,
             strays: strays.map(|(pid, old)| (pid, hold(old, Some(pid)))).collect(),
             kept: self.kept(&new.name),
         };
         let result = if failed.is_empty() {
-            Ok(self.activated(&new, &others, order, before_address, way_back))
+            let processes = self.activated(&new, &others, order, before_address, way_back);
+            inner.versions.all_are_there(&new, inner.node.runtime().now());
+            Ok(processes)
         } else {
             let not_back = self.go_back(&new, way_back).await;
             Err(ActivateError::Switch { failed, not_back })
@@ -251,8 +257,15 @@ impl CodeServer {
             }
         }
         let way_back = Some(way_back);
+        let mut activations = self.inner.activations.lock();
+        let before = match activations.get(&new.name) {
+            // Activated again: it has taken the place of what it took the place of then.
+            Some(last) if before == Some(address) && last.address == address => last.before,
+            _ => before,
+        };
         let activation = Activation { address, rollout, policy, before, way_back };
-        self.inner.activations.lock().insert(new.name.clone(), activation);
+        activations.insert(new.name.clone(), activation);
+        drop(activations);
         let cause = if back.is_some() { Cause::WentBack } else { Cause::Activated };
         self.record(&new.name, cause, back.map(|back| back.why));
         if rollout.is_none() {
@@ -317,10 +330,10 @@ impl CodeServer {
         all.filter(|other| other.name == new.name && other.address != new.address).collect()
     }
 
-    /// Makes what was current before `new` current again, and switches all that runs in `new` back:
-    /// what was switched to it, and what was started in it meanwhile. Answers what runs in it still.
+    /// Makes what was current before `new` current again, and switches back what was switched to `new`,
+    /// and what was started in it meanwhile. Answers what of it runs there still.
     async fn go_back(&self, new: &Arc<Version>, way_back: WayBack) -> Vec<NotBack> {
-        let WayBack { before, strays, kept } = way_back;
+        let WayBack { before, residents, strays, kept } = way_back;
         new.end_probation();
         let before = before.as_ref().map(|hold| &hold.version);
         let inner = &*self.inner;
@@ -339,13 +352,14 @@ impl CodeServer {
             let switched = inner.switcher.switch_back(&[pid], &old.version).await;
             not_back.extend(switched.failed.into_iter().map(NotBack::Switch));
         }
+        let newcomers = new.newcomers(&residents);
         match before {
             Some(before) if before.address == new.address => {}
             Some(before) => {
-                let switched = inner.switcher.switch_back(&new.processes(), before).await;
+                let switched = inner.switcher.switch_back(&newcomers, before).await;
                 not_back.extend(switched.failed.into_iter().map(NotBack::Switch));
             }
-            None => not_back.extend(new.processes().into_iter().map(NotBack::Nowhere)),
+            None => not_back.extend(newcomers.into_iter().map(NotBack::Nowhere)),
         }
         for why in &not_back {
             let why = with_sources(why);

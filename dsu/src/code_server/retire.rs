@@ -47,7 +47,9 @@ impl CodeServer {
             let mut activations = self.inner.activations.lock();
             activations.get_mut(bundle).and_then(|last| {
                 let way_back = last.way_back.take()?;
-                let purges = done && last.policy == Policy::Erlang && last.rollout == rollout;
+                let before_is_known = last.before != Some(last.address);
+                let erlang = last.policy == Policy::Erlang && before_is_known;
+                let purges = done && erlang && last.rollout == rollout;
                 Some((way_back, purges.then_some((last.address, last.before))))
             })
         };

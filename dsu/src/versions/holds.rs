@@ -67,6 +67,14 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Once more, until then; without an end it lasts longer than with any.
+    fn and(self, until: Option<Instant>) -> Self {
+        Self {
+            count: self.count + 1,
+            until: self.until.zip(until).map(|(one, other)| one.max(other)),
+        }
+    }
+
     fn is_over(self, now: Instant) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
@@ -125,9 +133,8 @@ impl Drop for WayBack {
 impl Version {
     fn hold(&self, key: (Cause, Option<Place>), until: Option<Instant>) {
         let mut holds = self.holds.lock();
-        let held = holds.entry(key).or_insert(Held { count: 0, until });
-        held.count += 1;
-        held.until = held.until.max(until);
+        let held = holds.get(&key).map_or(Held { count: 1, until }, |held| held.and(until));
+        holds.insert(key, held);
     }
 
     fn let_go(&self, key: (Cause, Option<Place>)) {
@@ -188,5 +195,20 @@ impl Version {
             holds.into_iter().map(|(cause, place)| Holder { pid: place.map(Place::pid), cause });
         let listed = others.chain(processes.into_iter().map(of_process));
         (listed.take(max).collect(), count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_holds_the_longer_counts_and_one_without_an_end_is_longer_than_any() {
+        let at = |secs: u64| Some(Instant::from_nanos(secs * 1_000_000_000));
+        let both = |one, other| Held { count: 1, until: one }.and(other).until;
+        assert_eq!(both(at(1), at(2)), at(2));
+        assert_eq!(both(at(2), at(1)), at(2));
+        assert_eq!(both(None, at(1)), None);
+        assert_eq!(both(at(1), None), None);
     }
 }

@@ -65,11 +65,12 @@ enum Verdict {
     Over,
 }
 
-/// Whether a version goes on, by what it has done so far. `left` processes run in it and have not failed.
+/// Whether a version goes on, by what it has done so far. `left` processes run in it and have not failed; none is
+/// said while those that are being switched to it are not all there.
 fn judge(
     limits: &ProbationLimits,
     counts: Counts,
-    left: u64,
+    left: Option<u64>,
     until: Instant,
     now: Instant,
 ) -> Verdict {
@@ -78,7 +79,8 @@ fn judge(
     }
     let Counts { handled, errors, returned, ended } = counts;
     let failed = returned + ended;
-    let enough = u64::from(limits.failed_processes).min(failed + left);
+    let max = u64::from(limits.failed_processes);
+    let enough = left.map_or(max, |left| max.min(failed + left));
     if limits.failed_processes > 0 && failed > 0 && failed >= enough {
         return Verdict::GoesBack(Fault::Processes { returned, ended });
     }
@@ -125,10 +127,12 @@ struct Running {
     before: ContentAddress,
     until: Instant,
     counts: Counts,
+    /// Whether all processes that are switched to it at its activation are there.
+    all_there: bool,
 }
 
 impl Version {
-    /// It has taken the place of `before`.
+    /// It has taken the place of `before`; what is switched to it is yet to come.
     pub(crate) fn begin_probation(
         &self,
         limits: ProbationLimits,
@@ -139,7 +143,8 @@ impl Version {
             return;
         }
         let until = now + limits.time;
-        let running = Running { limits, before, until, counts: Counts::default() };
+        let (counts, all_there) = (Counts::default(), false);
+        let running = Running { limits, before, until, counts, all_there };
         let mut course = self.probation.course.lock();
         *course = Course { running: Some(running), fault: None };
         self.probation.handled.store(0, Ordering::Relaxed);
@@ -205,17 +210,33 @@ impl Version {
         let mut course = self.probation.course.lock();
         let running = course.running.as_mut()?;
         let counts = &mut running.counts;
-        counts.handled = self.probation.handled.load(Ordering::Relaxed);
         match failure {
             Failure::Message => counts.errors += 1,
             Failure::Returned => counts.returned += 1,
             Failure::Ended => counts.ended += 1,
         }
-        let verdict = judge(&running.limits, *counts, left as u64, running.until, now);
-        let before = running.before;
-        if verdict != Verdict::Over {
+        if now < running.until {
             self.probation.failures.fetch_add(1, Ordering::Relaxed);
         }
+        self.decide(&mut course, left, now)
+    }
+
+    /// All processes that were to be switched to it are there, or stay elsewhere; `left` run in it now. Answers, once,
+    /// that it is to go back: what failed before may have been all that was to run in it.
+    pub(crate) fn all_are_there(&self, left: usize, now: Instant) -> Option<GoBack> {
+        let mut course = self.probation.course.lock();
+        if std::mem::replace(&mut course.running.as_mut()?.all_there, true) {
+            return None;
+        }
+        self.decide(&mut course, left, now)
+    }
+
+    fn decide(&self, course: &mut Course, left: usize, now: Instant) -> Option<GoBack> {
+        let running = course.running.as_mut()?;
+        running.counts.handled = self.probation.handled.load(Ordering::Relaxed);
+        let left = running.all_there.then_some(left as u64);
+        let verdict = judge(&running.limits, running.counts, left, running.until, now);
+        let before = running.before;
         if verdict == Verdict::GoesOn {
             return None;
         }
@@ -247,7 +268,7 @@ mod tests {
 
     fn verdict((handled, errors, returned, ended): (u64, u64, u64, u64), left: u64) -> Verdict {
         let counts = Counts { handled, errors, returned, ended };
-        judge(&limits(), counts, left, BEGAN + Duration::from_secs(30), BEGAN)
+        judge(&limits(), counts, Some(left), BEGAN + Duration::from_secs(30), BEGAN)
     }
 
     fn goes_back(counts: (u64, u64, u64, u64), left: u64) -> bool {
@@ -271,6 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn while_processes_are_on_their_way_nobody_knows_whether_fewer_run() {
+        let until = BEGAN + Duration::from_secs(30);
+        let verdict = |ended| {
+            let counts = Counts { ended, ..Counts::default() };
+            judge(&limits(), counts, None, until, BEGAN)
+        };
+        assert_eq!(verdict(2), Verdict::GoesOn);
+        assert!(matches!(verdict(3), Verdict::GoesBack(_)));
+    }
+
+    #[test]
     fn a_rate_counts_once_there_were_enough_messages() {
         assert!(!goes_back((0, 49, 0, 0), 100), "too few to say");
         assert!(goes_back((0, 50, 0, 0), 100));
@@ -284,7 +316,7 @@ mod tests {
     fn after_the_while_it_stays() {
         let counts = Counts { errors: 1_000, returned: 1_000, ..Counts::default() };
         let until = BEGAN + Duration::from_secs(30);
-        assert_eq!(judge(&limits(), counts, 0, until, until), Verdict::Over);
+        assert_eq!(judge(&limits(), counts, Some(0), until, until), Verdict::Over);
     }
 
     #[test]
@@ -292,10 +324,10 @@ mod tests {
         let until = BEGAN + Duration::from_secs(30);
         let counts = Counts { errors: 1_000, returned: 1_000, ..Counts::default() };
         let off = ProbationLimits { failed_processes: 0, error_percent: 101, ..limits() };
-        assert_eq!(judge(&off, counts, 0, until, BEGAN), Verdict::GoesOn);
+        assert_eq!(judge(&off, counts, Some(0), until, BEGAN), Verdict::GoesOn);
         let errors = ProbationLimits { failed_processes: 0, ..limits() };
         assert!(matches!(
-            judge(&errors, counts, 0, until, BEGAN),
+            judge(&errors, counts, Some(0), until, BEGAN),
             Verdict::GoesBack(Fault::Errors { .. })
         ));
     }

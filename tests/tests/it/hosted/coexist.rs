@@ -107,6 +107,45 @@ fn with_erlang_each_load_ends_exactly_those_of_the_version_before_the_last() {
 }
 
 #[test]
+fn the_same_with_erlang_again_ends_nobody() {
+    simulate(3, |world| async move {
+        let (server, counters) = fifty_fifty(&world).await;
+        for _ in 0..3 {
+            activate(&world, &server, "counter-v2", Policy::Erlang).await;
+            world.runtime.sleep(MINUTE).await;
+            assert_eq!(versions(&server), [(1, 50), (2, 50)], "1 is the one before");
+        }
+        assert_eq!(add_to_all(&server, &counters).await, [(1, 1); 100]);
+        for _ in 0..3 {
+            activate(&world, &server, "counter-v2 as 3", Policy::Erlang).await;
+            world.runtime.sleep(MINUTE).await;
+            assert_eq!(versions(&server), [(2, 50), (3, 0)]);
+        }
+    });
+}
+
+#[test]
+fn with_erlang_nobody_is_ended_where_the_version_before_is_not_known() {
+    simulate(3, |world| async move {
+        let (server, _) = fifty_fifty(&world).await;
+        let address = server.current("counter").unwrap();
+        let control = server.node().whereis(CONTROL).unwrap();
+        let driven = server.node().run("coordinator", move |cx| async move {
+            let again = Coordinator { cx, control, address, rollout: 1 };
+            again.until_activated(Policy::Keep).await;
+            let back = Deactivate { address: address.to_string(), rollout: 1 };
+            let back: Deactivated = again.ask(back).await;
+            assert_eq!(back.objection, None);
+            again.release(false).await;
+        });
+        driven.await.unwrap();
+        activate(&world, &server, "counter-v2", Policy::Erlang).await;
+        world.runtime.sleep(MINUTE).await;
+        assert_eq!(versions(&server), [(1, 50), (2, 50)]);
+    });
+}
+
+#[test]
 fn with_drain_a_version_is_retired_when_its_last_process_has_ended() {
     simulate(3, |world| async move {
         let (server, counters) = fifty_fifty(&world).await;
@@ -245,6 +284,30 @@ fn nobody_is_ended_for_a_deployment_that_is_taken_back_and_what_was_kept_is_kept
         world.runtime.sleep(MINUTE).await;
         assert_eq!(versions(&server), [(2, 50), (3, 0)]);
         assert_eq!(add_to_all(&server, &counters[..50]).await, [(1, 1); 50]);
+    });
+}
+
+#[test]
+fn a_deployment_to_a_version_that_is_not_empty_is_taken_back_without_those_that_ran_there() {
+    simulate(3, |world| async move {
+        let (server, counters) = fifty_fifty(&world).await;
+        let v1 = server.versions().all()[0].0.clone();
+        let (address, theirs) = (v1.address, v1.processes());
+        let control = server.node().whereis(CONTROL).unwrap();
+        let watched = server.clone();
+        let driven = server.node().run("coordinator", move |cx| async move {
+            let coordinator = Coordinator { cx, control, address, rollout: 1 };
+            coordinator.until_activated(Policy::Migrate).await;
+            assert_eq!(versions(&watched), [(1, 100), (2, 0)]);
+            start(&watched, "counter", &());
+            let back = Deactivate { address: address.to_string(), rollout: 1 };
+            let back: Deactivated = coordinator.ask(back).await;
+            assert_eq!(back.objection, None);
+        });
+        driven.await.unwrap();
+        assert_eq!(versions(&server), [(1, 50), (2, 51)]);
+        assert_eq!(v1.processes(), theirs);
+        assert_eq!(add_to_all(&server, &counters).await, [(1, 1); 100]);
     });
 }
 

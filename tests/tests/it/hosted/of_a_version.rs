@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use futures_util::join;
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::history::Cause;
 use midflight_dsu::hosted::ProbationLimits;
 use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{CONTROL, Deploy, Deployed, Rollback, Status, StatusRequest};
 use midflight_dsu::switch::SwitchLimits;
-use midflight_process::message::Message;
+use midflight_process::message::{Message, encode};
 use midflight_process::{CallError, Pid};
 use midflight_tests::steps::{self, stage};
 use midflight_tests::world::{World, simulate};
 use serde::{Deserialize, Serialize, Serializer};
 use till::{Pay, Total, UNLUCKY};
+use waiter::{Asked, Begin, Nap};
 
 use super::{MINUTE, SECOND};
 
@@ -266,5 +268,56 @@ fn a_version_that_cannot_go_back_stays_and_the_status_says_why() {
         for part in ["3 of its processes", "could not go back", "is not on this node"] {
             assert!(fault.contains(part), "{fault}");
         }
+    });
+}
+
+/// Version 2 of a waiter that comes to rest after two seconds takes the place of version 1; in the first of them
+/// another is started in vain, and after it `meanwhile` is done.
+async fn a_slow_update(world: &World, meanwhile: impl Fn(&CodeServer, Pid)) -> CodeServer {
+    let server = world.node("a", None).await;
+    steps::run_version(world, &server, "waiter-v1").await;
+    let slow = steps::start(&server, "waiter", &Begin::default());
+    let napping = server.node().spawn("client", move |cx| async move {
+        let _ = cx.call::<_, Asked>(slow, Nap { millis: 3_000 }, MINUTE).await;
+    });
+    napping.unwrap();
+    world.runtime.sleep(SECOND).await;
+    let v2 = stage(world, &server, "waiter-v2").await;
+    let start_in_vain = async {
+        world.runtime.sleep(SECOND).await;
+        assert_eq!(server.current("waiter"), Some(v2));
+        let mut begin = Vec::new();
+        encode(&Begin { panics: true }, &mut begin).unwrap();
+        server.start("waiter", &begin).unwrap_err();
+        meanwhile(&server, slow);
+    };
+    let (activated, ()) = join!(server.activate(v2), start_in_vain);
+    activated.unwrap();
+    world.runtime.sleep(MINUTE / 4).await;
+    server
+}
+
+#[test]
+fn a_failure_before_all_processes_are_there_is_not_taken_for_all_of_them() {
+    simulate(5, |world| async move {
+        let server = a_slow_update(&world, |_, _| {}).await;
+        let current = server.versions().current("waiter").unwrap();
+        assert_eq!((current.version, current.failures(), current.fault()), (2, 1, None));
+        assert_eq!(current.process_count(), 1);
+    });
+}
+
+#[test]
+fn where_none_comes_it_is_judged_once_that_is_known() {
+    simulate(5, |world| async move {
+        let server = a_slow_update(&world, |server, slow| {
+            server.node().kill(slow, "enough");
+        });
+        let server = server.await;
+        assert_eq!(server.versions().current("waiter").unwrap().version, 1);
+        let last = server.history(Some("waiter")).pop().unwrap().1;
+        assert_eq!(last.cause, Cause::WentBack);
+        let why = "0 of its processes went back and 1 ended by its fault";
+        assert!(last.why.as_ref().is_some_and(|it| it.contains(why)), "{last:?}");
     });
 }

@@ -112,6 +112,28 @@ fn after_an_activation_that_fails_nothing_runs_in_the_new_version() {
 }
 
 #[test]
+fn what_ran_in_a_version_before_stays_there_when_its_activation_fails() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        run(&world, &server, "waiter-v2").await;
+        let theirs = [start(&server), start(&server)];
+        let v2 = server.versions().current("waiter").unwrap();
+        let v1 = stage(&world, &server, "waiter-v1").await;
+        server.activate_by(v1, Policy::Keep).await.unwrap();
+        start(&server);
+        nap(&server);
+        world.runtime.sleep(SECOND).await;
+        let activated = server.activate(v2.address).await;
+        let Err(ActivateError::Switch { failed, not_back }) = activated else {
+            panic!("{activated:?}")
+        };
+        assert_eq!((failed.len(), not_back.len()), (1, 0));
+        assert_eq!(v2.processes(), theirs);
+        assert_eq!(server.versions().get(v1).unwrap().process_count(), 2);
+    });
+}
+
+#[test]
 fn what_was_staged_beside_another_version_is_compared_again_when_it_is_activated() {
     simulate(3, |world| async move {
         let server = world.node("a", None).await;
