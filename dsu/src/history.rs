@@ -69,8 +69,15 @@ impl History {
     pub fn earlier(&self, bundle: &str, version: Option<u32>) -> Option<(u32, ContentAddress)> {
         let changes = self.changes.get(bundle)?;
         let mut stood = Vec::with_capacity(changes.len());
+        let mut before = Vec::new();
         for change in changes {
-            if change.cause != Cause::Activated {
+            if change.cause == Cause::TakenBack {
+                // Whatever was: a way back can be taken back, too.
+                stood.clone_from(&before);
+            } else {
+                before.clone_from(&stood);
+            }
+            if change.cause == Cause::WentBack {
                 stood.pop();
             }
             // What an activation was taken back to is there already, unless that was forgotten.
@@ -115,6 +122,19 @@ mod tests {
         let mut history = History::default();
         history.record("a", change(Some((1, address(1))), Cause::WentBack));
         history.record("a", change(Some((2, address(2))), Cause::Activated));
+        assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
+    }
+
+    #[test]
+    fn a_way_back_that_is_taken_back_leaves_what_stood() {
+        let mut history = history(&[Some(1), Some(2)]);
+        history.record("a", change(Some((1, address(1))), Cause::WentBack));
+        history.record("a", change(Some((2, address(2))), Cause::TakenBack));
+        assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
+        // It is what stands again: what comes upon it and is taken back leaves it, too.
+        history.record("a", change(Some((3, address(3))), Cause::Activated));
+        assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(2));
+        history.record("a", change(Some((2, address(2))), Cause::TakenBack));
         assert_eq!(history.earlier("a", None).map(|(version, _)| version), Some(1));
     }
 

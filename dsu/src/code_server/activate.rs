@@ -61,13 +61,19 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// The way back is one from the version that is current.
-    fn refuse_replaced(&self, running: Option<&Version>) -> Result<(), ActivateError> {
+    /// The way back is one from the version that is current. Answers whether `new`, which it leads to, is
+    /// current already.
+    fn refuse_replaced(
+        &self,
+        running: Option<&Version>,
+        new: ContentAddress,
+    ) -> Result<bool, ActivateError> {
         match (&self.back, running) {
+            (Some(_), Some(running)) if running.address == new => Ok(true),
             (Some(back), Some(running)) if back.from != running.address => {
                 Err(ActivateError::Replaced(running.name.clone()))
             }
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
 }
@@ -169,7 +175,9 @@ impl CodeServer {
         let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
         // Since it was staged another one may have become current.
         let running = inner.versions.current(&new.name);
-        order.refuse_replaced(running.as_deref())?;
+        if order.refuse_replaced(running.as_deref(), address)? {
+            return Ok(new.process_count());
+        }
         refuse_conflicts(running.as_deref(), new.code.description())?;
         let residents = new.residents();
         let before = inner.versions.make_current(&new);

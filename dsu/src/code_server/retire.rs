@@ -16,7 +16,7 @@ impl CodeServer {
             return 0;
         }
         for version in &gone {
-            let Version { name, version, address, .. } = &**version;
+            let Version { name, version, address, .. } = version;
             tracing::info!(bundle = %name, version, %address, "retired");
         }
         inner.versions.tell(&inner.node);

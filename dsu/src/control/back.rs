@@ -80,7 +80,7 @@ impl Control {
 
 /// Whether what stands against it may be over in a while.
 fn passes(objection: &Objection) -> bool {
-    matches!(&*objection.step, "claim" | "stage" | "check" | "fetch")
+    matches!(&*objection.step, "claim" | "fetch" | "stage" | "busy")
 }
 
 fn listed(objections: &[Objection]) -> String {

@@ -12,7 +12,7 @@ use midflight_process::message::{Message, NodeId};
 use midflight_process::{Context, Member, Pid};
 
 use super::Control;
-use crate::code_server::{ActivateError, Conflicts, GoingBack, Order, StageError};
+use crate::code_server::{ActivateError, Conflicts, GoingBack, Order, StageError, with_sources};
 use crate::hash::{ContentAddress, HashError};
 use crate::policy::Policy;
 use crate::protocol::{
@@ -37,8 +37,14 @@ impl Control {
         };
         let now = || self.server.node().runtime().now();
         let began = now();
-        if let Err(why) = self.fetch(cx, address, stage.from).await {
-            return no("fetch", why);
+        match self.fetch(cx, address, stage.from).await {
+            Ok(None) => {}
+            Ok(Some(file)) => {
+                if let Err(error) = self.accept(address, &file).await {
+                    return no("check", with_sources(&error));
+                }
+            }
+            Err(why) => return no("fetch", why),
         }
         let fetched = now().since(began);
         match self.server.stage(address).await {
@@ -161,6 +167,7 @@ impl Control {
             StageError::Conflicts { .. } => "schemas",
             StageError::Probe(_) | StageError::State { .. } => "probe",
             StageError::Load(_) => "load",
+            StageError::Busy(_) => "busy",
             _ => "check",
         };
         let mut objection = self.objection(step, error.to_string());

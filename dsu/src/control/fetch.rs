@@ -5,7 +5,6 @@ use std::time::Duration;
 use midflight_process::{Context, Pid};
 
 use super::Control;
-use crate::code_server::with_sources;
 use crate::hash::ContentAddress;
 use crate::incoming::Took;
 use crate::protocol::{CHUNK_BYTES, Fetch, Part, Wanted};
@@ -24,16 +23,16 @@ impl Control {
         Part { size: file.len() as u64, bytes: file[begin..end].to_vec() }
     }
 
-    /// Fetches a bundle from another node's control process, unless it is here; each part is
+    /// Fetches a bundle's file from another node's control process, unless it is here; each part is
     /// bounded as one that is sent is.
     pub(super) async fn fetch(
         &self,
         cx: &Context,
         address: ContentAddress,
         from: Pid,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Vec<u8>>, String> {
         if self.server.has(address).await {
-            return Ok(());
+            return Ok(None);
         }
         let now = || self.server.node().runtime().now();
         let mut offset = 0;
@@ -59,10 +58,8 @@ impl Control {
             match took {
                 Took::Wanted(Wanted::From(next)) => offset = next,
                 Took::Wanted(Wanted::Refused(why)) => return Err(why),
-                Took::Wanted(Wanted::No) => return Ok(()),
-                Took::Whole(file) => {
-                    return self.accept(address, &file).await.map_err(|e| with_sources(&e));
-                }
+                Took::Wanted(Wanted::No) => return Ok(None),
+                Took::Whole(file) => return Ok(Some(file)),
             }
         }
     }

@@ -169,8 +169,12 @@ impl Hosted {
     /// that was kept. Answers whether it is.
     pub(super) fn go_back(&mut self, turn: &Turn<'_>, error: &CodeError) -> bool {
         let Some(probation) = self.probation.take() else { return false };
+        let Probation { old, kept, until, .. } = *probation;
+        // Its handler may have waited for long.
+        if turn.node().runtime().now() >= until {
+            return false;
+        }
         let failed = self.version().clone();
-        let Probation { old, kept, .. } = *probation;
         // Retired since: the while is over.
         let Some(old) = old.version() else { return false };
         match restore(&*old.code, self.behaviour(), &kept) {

@@ -11,6 +11,7 @@ use midflight_dsu::protocol::{CONTROL, Deploy, Deployed, Rollback, Status, Statu
 use midflight_dsu::switch::SwitchLimits;
 use midflight_process::message::{Message, encode};
 use midflight_process::{CallError, Pid};
+use midflight_tests::compiled_format::bundle;
 use midflight_tests::steps::{self, stage};
 use midflight_tests::world::{World, simulate};
 use serde::{Deserialize, Serialize, Serializer};
@@ -319,5 +320,44 @@ fn where_none_comes_it_is_judged_once_that_is_known() {
         assert_eq!(last.cause, Cause::WentBack);
         let why = "0 of its processes went back and 1 ended by its fault";
         assert!(last.why.as_ref().is_some_and(|it| it.contains(why)), "{last:?}");
+    });
+}
+
+#[test]
+fn one_member_that_is_back_already_does_not_keep_the_others() {
+    case(5, ProbationLimits::default(), |shop| async move {
+        let b = &shop.servers[1];
+        let (_, first) = b.history(Some("till")).swap_remove(0);
+        b.activate(first.current.unwrap().1).await.unwrap();
+        assert_eq!(shop.current(), [Some(2), Some(1), Some(2)]);
+        for till in &shop.tills[0][..3] {
+            shop.pay(*till, UNLUCKY).await.unwrap();
+        }
+        shop.world.runtime.sleep(10 * SECOND).await;
+        assert_eq!(shop.current(), [Some(1); 3]);
+        assert_eq!(b.history(Some("till")).len(), 3, "there nothing has changed");
+        shop.pay_all(0, 1).await;
+    });
+}
+
+#[test]
+fn what_does_not_pass_is_not_tried_again() {
+    case(3, ProbationLimits::default(), |shop| async move {
+        let b = &shop.servers[1];
+        let (mut v1, _) = bundle("till-v1", &shop.world.key);
+        let soon = shop.world.runtime.unix_time() + SECOND;
+        v1.sign_until(&shop.world.key, Some(soon.as_secs())).unwrap();
+        b.accept(v1.address(), &v1.write().unwrap()).await.unwrap();
+        shop.world.runtime.sleep(2 * SECOND).await;
+        assert!(!b.has(v1.address()).await, "its signature has expired");
+        for till in &shop.tills[1][..3] {
+            shop.pay(*till, UNLUCKY).await.unwrap();
+        }
+        shop.world.runtime.sleep(5 * SECOND).await;
+        assert_eq!(shop.current(), [Some(2); 3]);
+        let fault = b.versions().current("till").unwrap().fault().unwrap();
+        for part in ["3 of its processes", "could not go back: b (check)", "has expired"] {
+            assert!(fault.contains(part), "{fault}");
+        }
     });
 }

@@ -1,5 +1,7 @@
 //! New code that fails soon after a switch: its process is back in the old version, and nothing is lost (U6).
 
+use std::time::Duration;
+
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::hosted::ProbationLimits;
@@ -11,10 +13,10 @@ use till::{Load, Pay, PaySlowly, Receipt, Total, UNLUCKY};
 use super::{MINUTE, SECOND, run, stage};
 
 /// A node with a till of version 1, and version 2 to be switched to.
-async fn till(world: &World) -> (CodeServer, Pid, ContentAddress) {
+async fn till(world: &World, time: Duration) -> (CodeServer, Pid, ContentAddress) {
     // One process and many failures: what they mean for the whole version is for `of_a_version`.
     let (failed_processes, error_percent) = (0, 101);
-    let probation = ProbationLimits { failed_processes, error_percent, ..Default::default() };
+    let probation = ProbationLimits { time, failed_processes, error_percent, ..Default::default() };
     let switch = SwitchLimits { probation, ..SwitchLimits::default() };
     let server = world.node_with("a", None, switch).await;
     run(world, &server, "till-v1").await;
@@ -32,10 +34,20 @@ fn case<F>(client: impl Fn(Context, CodeServer, Pid, ContentAddress) -> F + Clon
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    case_within(ProbationLimits::default().time, client);
+}
+
+/// The same, with so long a probation.
+fn case_within<F>(
+    time: Duration,
+    client: impl Fn(Context, CodeServer, Pid, ContentAddress) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     simulate(10, |world| {
         let client = client.clone();
         async move {
-            let (server, till, v2) = till(&world).await;
+            let (server, till, v2) = till(&world, time).await;
             let node = server.node().clone();
             node.run("client", move |cx| client(cx, server, till, v2)).await.unwrap();
         }
@@ -133,6 +145,21 @@ fn probation_is_over_after_a_while() {
         pay(&cx, till, 1).await.unwrap();
         cx.sleep(31 * SECOND).await;
         is_over(&cx, till).await;
+    });
+}
+
+#[test]
+fn a_handler_that_fails_when_probation_is_over_brings_nothing_back() {
+    // It waits for 10 ms.
+    case_within(Duration::from_millis(5), |cx, server, till, v2| async move {
+        pay(&cx, till, 5).await.unwrap();
+        server.activate(v2).await.unwrap();
+        cx.monitor(till).await;
+        let slowly = cx.call::<_, Total>(till, PaySlowly { amount: UNLUCKY }, MINUTE).await;
+        assert!(matches!(slowly, Err(CallError::Refused { .. })), "{slowly:?}");
+        let down = cx.expect_timeout::<Down>(SECOND).await.unwrap();
+        assert!(matches!(down.reason, ExitReason::Panic(_)), "{down:?}");
+        assert_eq!(returns(&server, v2), 0);
     });
 }
 
