@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use midflight_process::Node;
 use midflight_process::message::Message;
@@ -83,6 +84,12 @@ impl Watch {
             assert!(["same", "switched"].contains(&event["event"].as_str().unwrap()), "{event:#}");
             greeting = greeter.greet().await;
         }
+    }
+
+    /// Waits until nothing is built any more: a build for an older save would take in the next one, too.
+    async fn quiet(&mut self) {
+        let quiet = Duration::from_secs(2);
+        while timeout(&*runtime(), quiet, self.events.next_line()).await.is_ok() {}
     }
 
     fn log(&self) -> String {
@@ -183,6 +190,7 @@ async fn what_is_saved_runs_and_what_is_no_good_changes_nothing() {
     let told = told.replace("{}\", self.greeted)", "{}\", words::HELLO, self.greeted)");
     std::fs::write(&file, &told).unwrap();
     watch.until_greeted(&greeter, "good evening Ada").await;
+    watch.quiet().await;
     std::fs::write(&words, words_of("good night")).unwrap();
     watch.until_greeted(&greeter, "good night Ada").await;
 
