@@ -282,10 +282,10 @@ pub(crate) struct InboxPool {
 
 impl InboxPool {
     /// Buffers kept; beyond it they are freed.
-    const KEPT_MAX: usize = 32;
-    /// The largest buffer kept, in entries and bytes: one that a full mailbox has filled is kept.
-    const ENTRIES_MAX: usize = 8_192;
-    const SEGMENT_MAX: usize = 512 * 1_024;
+    const KEPT_MAX: usize = 16;
+    /// The largest buffer kept, in entries and bytes: one is kept that a peer's window of small messages has filled.
+    const ENTRIES_MAX: usize = 16_384;
+    const SEGMENT_MAX: usize = 2 << 20;
 
     pub(crate) fn take(&self) -> Box<Inbox> {
         self.free.lock().pop().unwrap_or_default()

@@ -191,8 +191,7 @@ pub(crate) fn stage(
     peer: &Arc<Peer>,
     request: Request<'_>,
 ) -> Result<(), NotStaged> {
-    let Request { lane, ty, credit, large, context, head: encode } = request;
-    if credit.is_some() && peer.is_full(lane) {
+    if request.credit.is_some() && peer.is_full(request.lane) {
         return Err(NotStaged::Full);
     }
     let mut head = SCRATCH.take();
@@ -200,8 +199,30 @@ pub(crate) fn stage(
         head = inner.buffers.take();
     }
     head.clear();
-    encode(&mut head).map_err(NotStaged::Encode)?;
-    let size = head.len() + large.as_ref().map_or(0, Bytes::len);
+    let staged = stage_in(&mut head, inner, peer, request);
+    match head.capacity() {
+        0 => {}
+        1..=BYTES_MAX => SCRATCH.set(head),
+        // Too large for what is small, and for the next try with what is large.
+        _ if staged.is_ok() => {
+            SCRATCH.set(head.clone());
+            drop(inner.buffers.lend(head));
+        }
+        _ => drop(inner.buffers.lend(head)),
+    }
+    staged
+}
+
+/// Encodes a frame in an empty buffer, which goes along where the frame is large, and stages it.
+fn stage_in(
+    buffer: &mut Vec<u8>,
+    inner: &Arc<Inner>,
+    peer: &Arc<Peer>,
+    request: Request<'_>,
+) -> Result<(), NotStaged> {
+    let Request { lane, ty, credit, large, context, head: encode } = request;
+    encode(buffer).map_err(NotStaged::Encode)?;
+    let size = buffer.len() + large.as_ref().map_or(0, Bytes::len);
     if size > peer.message_max {
         return Err(NotStaged::TooLarge { max: peer.message_max });
     }
@@ -212,7 +233,7 @@ pub(crate) fn stage(
     // sending it.
     let by_reference = large.is_none() && Room::of(size) == Room::Large;
     let large = if by_reference {
-        let mut body = std::mem::take(&mut head);
+        let mut body = std::mem::take(buffer);
         // Bounds count what is in it.
         if body.capacity() > size + size / 4 {
             body.shrink_to_fit();
@@ -221,9 +242,9 @@ pub(crate) fn stage(
     } else {
         large
     };
-    let frame = NewFrame { lane, ty, credit, large, context, head: &head };
+    let frame = NewFrame { lane, ty, credit, large, context, head: buffer };
     let turn_of = TURN_OF.get();
-    let staged = if turn_of.is_none_or(|id| id == inner.id) {
+    if turn_of.is_none_or(|id| id == inner.id) {
         STAGE.with_borrow_mut(|stage| {
             let staged = stage.take(inner, peer, frame, turn_of.is_some());
             STAGED.set(stage.peer.is_some());
@@ -231,17 +252,7 @@ pub(crate) fn stage(
         })
     } else {
         Stage::new().take(inner, peer, frame, false)
-    };
-    match head.capacity() {
-        0 => {}
-        1..=BYTES_MAX => SCRATCH.set(head),
-        // It was too large for this one.
-        _ => {
-            SCRATCH.set(head.clone());
-            drop(inner.buffers.lend(head));
-        }
     }
-    staged
 }
 
 /// Runs a turn of a process of this node: what it stages is written when it ends.
