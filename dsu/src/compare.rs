@@ -4,7 +4,7 @@
 use midflight_abi::{AcceptDescription, BehaviourDescription, Description};
 use midflight_message::{Certainty, Mismatch, Resolution, Risk, TypeInfo, resolve};
 
-use crate::convert::{ConvertError, Reads, Way, way};
+use crate::convert::{ConvertError, Reading, Reads, Way, way};
 
 /// A reason for which a new version may not take the place of another.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -220,12 +220,13 @@ fn state_outcome(old: &BehaviourDescription, new: &BehaviourDescription, reads: 
 }
 
 fn message_outcome(written: &TypeInfo, read: &TypeInfo, reads: Reads) -> Judged {
-    match resolve(written, read) {
-        Resolution::Incompatible(mismatch) => {
-            (Outcome::Incompatible(Conflict::Message(mismatch)), None)
+    let resolution = resolve(written, read);
+    match reads.reading(&resolution) {
+        Reading::AsTheyAre | Reading::Translated => judge(&resolution),
+        Reading::Incompatible(mismatch) => {
+            (Outcome::Incompatible(Conflict::Message(mismatch.clone())), None)
         }
-        resolution if reads.takes(&resolution) => judge(&resolution),
-        _ => {
+        Reading::OwnFormOnly => {
             let type_name = written.name().to_owned();
             (Outcome::Incompatible(Conflict::OtherForm { type_name }), None)
         }

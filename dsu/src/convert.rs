@@ -99,15 +99,32 @@ impl Reads {
         if description.conversions.is_some() { Self::Bridged } else { Self::OwnForm }
     }
 
-    /// Whether bytes that are read in this way are read.
-    pub(crate) fn takes(self, resolution: &Resolution) -> bool {
+    /// What it makes of bytes of a type that is so related to its own.
+    pub(crate) fn reading(self, resolution: &Resolution) -> Reading<'_> {
         match resolution {
-            Resolution::Same => true,
-            Resolution::Structural(plan) if plan.is_verbatim() => true,
-            Resolution::Structural(_) | Resolution::Chain(_) => self == Self::Bridged,
-            Resolution::Incompatible(_) => false,
+            Resolution::Same => Reading::AsTheyAre,
+            // The same bytes under another schema's text, such as a renamed type within it.
+            Resolution::Structural(plan) if plan.is_verbatim() => Reading::AsTheyAre,
+            Resolution::Structural(_) | Resolution::Chain(_) => match self {
+                Self::Bridged => Reading::Translated,
+                Self::OwnForm => Reading::OwnFormOnly,
+            },
+            Resolution::Incompatible(mismatch) => Reading::Incompatible(mismatch),
         }
     }
+}
+
+/// How a version reads what was written as another type.
+#[derive(Debug)]
+pub(crate) enum Reading<'r> {
+    /// The bytes are those of its own form.
+    AsTheyAre,
+    /// Its code brings them into its own form.
+    Translated,
+    /// They could be, and its code was built for an ABI without a way to.
+    OwnFormOnly,
+    /// Not at all.
+    Incompatible(&'r Mismatch),
 }
 
 /// The way from `old`'s state to `new`'s, from what they say of themselves.
@@ -132,10 +149,10 @@ pub(crate) fn way(
 }
 
 fn readable(written: &TypeInfo, read: &TypeInfo, reads: Reads) -> Result<(), ConvertError> {
-    match resolve(written, read) {
-        Resolution::Incompatible(mismatch) => Err(ConvertError::Mismatch(mismatch)),
-        resolution if reads.takes(&resolution) => Ok(()),
-        _ => Err(ConvertError::OtherForm {
+    match reads.reading(&resolve(written, read)) {
+        Reading::AsTheyAre | Reading::Translated => Ok(()),
+        Reading::Incompatible(mismatch) => Err(ConvertError::Mismatch(mismatch.clone())),
+        Reading::OwnFormOnly => Err(ConvertError::OtherForm {
             behaviour: written.name().to_owned(),
             version: written.version(),
         }),

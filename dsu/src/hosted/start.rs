@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use midflight_message::{Pid, Resolution, TypeInfo, resolve};
+use midflight_message::{Pid, TypeInfo, resolve};
 use midflight_process::{Node, SpawnError};
 
 use super::Hosted;
 use super::view::HostView;
 use crate::code::{Call, CodeError, Reader};
-use crate::convert::Reads;
+use crate::convert::{Reading, Reads};
 use crate::versions::{Failure, Version, Versions};
 
 /// How often a start begins anew because another version has become current meanwhile.
@@ -118,13 +118,13 @@ fn own_form<'s>(
 ) -> Result<Cow<'s, [u8]>, CodeError> {
     let Some(written) = written else { return Ok(Cow::Borrowed(start)) };
     let description = version.code.description();
-    match resolve(written, &description.behaviours[behaviour as usize].start) {
-        Resolution::Same => Ok(Cow::Borrowed(start)),
-        Resolution::Structural(plan) if plan.is_verbatim() => Ok(Cow::Borrowed(start)),
-        Resolution::Incompatible(mismatch) => Err(CodeError::Decode(mismatch.to_string())),
-        resolution if Reads::of(description).takes(&resolution) => {
+    let resolution = resolve(written, &description.behaviours[behaviour as usize].start);
+    match Reads::of(description).reading(&resolution) {
+        Reading::AsTheyAre => Ok(Cow::Borrowed(start)),
+        Reading::Translated => {
             version.code.translate(behaviour, Reader::Start, written, start).map(Cow::Owned)
         }
-        _ => Err(CodeError::OwnFormOnly),
+        Reading::Incompatible(mismatch) => Err(CodeError::Decode(mismatch.to_string())),
+        Reading::OwnFormOnly => Err(CodeError::OwnFormOnly),
     }
 }

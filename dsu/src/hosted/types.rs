@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use midflight_abi::{BehaviourDescription, Disconnected, Down, Exited, NodeDown, Undelivered};
-use midflight_message::{Message, Resolution, TypeInfo, resolve};
+use midflight_message::{Message, TypeInfo, resolve};
 use midflight_process::{Node, Origin, Refusal, Turn, TypeNo, Written};
 use parking_lot::RwLock;
 
 use crate::code::Reader;
-use crate::convert::Reads;
+use crate::convert::{Reading, Reads};
 use crate::versions::Version;
 
 /// The types of a behaviour. A number is missing when the node knows as many types as it may.
@@ -205,15 +205,13 @@ fn find(
             ));
         }
     };
-    Found::Known(match resolve(&written, reader) {
-        Resolution::Same => Form::Own,
-        // The same bytes under another schema's text, such as a renamed type within it.
-        Resolution::Structural(plan) if plan.is_verbatim() => Form::Own,
-        Resolution::Incompatible(mismatch) => {
-            Form::Refused(Refusal::Incompatible(Box::new(mismatch)))
+    Found::Known(match reads.reading(&resolve(&written, reader)) {
+        Reading::AsTheyAre => Form::Own,
+        Reading::Translated => Form::Other(written),
+        Reading::Incompatible(mismatch) => {
+            Form::Refused(Refusal::Incompatible(Box::new(mismatch.clone())))
         }
-        resolution if reads.takes(&resolution) => Form::Other(written),
-        _ => Form::Refused(garbled(
+        Reading::OwnFormOnly => Form::Refused(garbled(
             "its schema differs from the behaviour's, which was built for an ABI that reads only its own form",
         )),
     })
