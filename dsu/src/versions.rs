@@ -249,6 +249,15 @@ impl Versions {
         all
     }
 
+    /// The loaded versions of a bundle, by version.
+    pub(crate) fn of(&self, bundle: &str) -> Vec<Arc<Version>> {
+        let inner = self.inner.lock();
+        let of = inner.loaded.values().filter(|version| version.name == bundle);
+        let mut of: Vec<_> = of.cloned().collect();
+        of.sort_by_key(|version| version.version);
+        of
+    }
+
     /// Tells the other nodes what is loaded and current here now.
     pub(crate) fn tell(&self, node: &Node) {
         node.code_switched(self.catalogue(), unlike::words(&self.current_versions()));

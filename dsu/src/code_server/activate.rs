@@ -29,12 +29,12 @@ pub(super) struct Activation {
     /// What was current before; the bundle itself, where it was current already and what was before is not known.
     pub(super) before: Option<ContentAddress>,
     /// What it takes to go back; none when it is over.
-    pub(super) way_back: Option<WayBack>,
+    pub(super) undo: Option<Undo>,
 }
 
 /// What it takes to go back from the version that is current.
 #[derive(Debug)]
-pub(super) struct WayBack {
+pub(super) struct Undo {
     before: Option<Hold>,
     /// Processes that ran in it already, and are to stay.
     residents: Residents,
@@ -192,18 +192,18 @@ impl CodeServer {
         let before_address = before.as_ref().map(|before| before.address);
         let hold = |version, pid| Hold::new(version, versions::Cause::Undo, pid);
         let strays = done.into_iter().filter(|(_, old)| Some(old.address) != before_address);
-        let way_back = WayBack {
+        let undo = Undo {
             before: before.map(|before| hold(before, None)),
             residents,
             strays: strays.map(|(pid, old)| (pid, hold(old, Some(pid)))).collect(),
             kept: self.kept(&new.name),
         };
         let result = if failed.is_empty() {
-            let processes = self.activated(&new, &others, order, before_address, way_back);
+            let processes = self.activated(&new, &others, order, before_address, undo);
             inner.versions.all_are_there(&new, inner.node.runtime().now());
             Ok(processes)
         } else {
-            let not_back = self.go_back(&new, way_back).await;
+            let not_back = self.go_back(&new, undo).await;
             Err(ActivateError::Switch { failed, not_back })
         };
         inner.versions.tell(&inner.node);
@@ -245,7 +245,7 @@ impl CodeServer {
         others: &[Arc<Version>],
         order: Order,
         before: Option<ContentAddress>,
-        way_back: WayBack,
+        undo: Undo,
     ) -> usize {
         let Order { policy, rollout, back } = order;
         let (address, processes) = (new.address, new.process_count());
@@ -264,14 +264,14 @@ impl CodeServer {
                 other.mark(versions::Cause::Kept, true);
             }
         }
-        let way_back = Some(way_back);
+        let undo = Some(undo);
         let mut activations = self.inner.activations.lock();
         let before = match activations.get(&new.name) {
             // Activated again: it has taken the place of what it took the place of then.
             Some(last) if before == Some(address) && last.address == address => last.before,
             _ => before,
         };
-        let activation = Activation { address, rollout, policy, before, way_back };
+        let activation = Activation { address, rollout, policy, before, undo };
         activations.insert(new.name.clone(), activation);
         drop(activations);
         let cause = if back.is_some() { Cause::WentBack } else { Cause::Activated };
@@ -291,8 +291,8 @@ impl CodeServer {
         let Some(new) = inner.versions.get(address) else { return Ok(()) };
         let busy = || DeactivateError::Busy(new.name.clone());
         let _busy = Busy::at(inner, &new.name).ok_or_else(busy)?;
-        let Some(way_back) = self.last_activation(&new, rollout)? else { return Ok(()) };
-        let not_back = self.go_back(&new, way_back).await;
+        let Some(undo) = self.last_activation(&new, rollout)? else { return Ok(()) };
+        let not_back = self.go_back(&new, undo).await;
         inner.versions.tell(&inner.node);
         self.record(&new.name, Cause::TakenBack, None);
         tracing::info!(bundle = %new.name, version = new.version, "deactivated");
@@ -307,18 +307,18 @@ impl CodeServer {
         self.inner.history.lock().record(bundle, Change { current, at, cause, why });
     }
 
-    /// Takes the way back from the last activation, if it was of `new` by that deployment.
+    /// Takes what undoes the last activation, if it was of `new` by that deployment.
     fn last_activation(
         &self,
         new: &Version,
         rollout: u64,
-    ) -> Result<Option<WayBack>, DeactivateError> {
+    ) -> Result<Option<Undo>, DeactivateError> {
         let mut activations = self.inner.activations.lock();
         let Some(last) = activations.get(&new.name) else { return Ok(None) };
         if last.address == new.address && last.rollout == Some(rollout) {
             let last = activations.remove(&new.name);
-            let way_back = last.and_then(|last| last.way_back);
-            return way_back.map(Some).ok_or_else(|| DeactivateError::Over(new.name.clone()));
+            let undo = last.and_then(|last| last.undo);
+            return undo.map(Some).ok_or_else(|| DeactivateError::Over(new.name.clone()));
         }
         if last.before == Some(new.address) && last.address != new.address {
             return Err(DeactivateError::Replaced(new.name.clone()));
@@ -328,27 +328,29 @@ impl CodeServer {
 
     /// The versions of a bundle that are kept by their policy.
     fn kept(&self, bundle: &str) -> Vec<Arc<Version>> {
-        let all = self.inner.versions.all().into_iter().map(|(version, _)| version);
-        all.filter(|v| v.name == bundle && v.is_held_by(versions::Cause::Kept)).collect()
+        let mut all = self.inner.versions.of(bundle);
+        all.retain(|version| version.is_held_by(versions::Cause::Kept));
+        all
     }
 
     /// The other versions of the same bundle.
-    pub(super) fn others(&self, new: &Version) -> Vec<Arc<Version>> {
-        let all = self.inner.versions.all().into_iter().map(|(version, _)| version);
-        all.filter(|other| other.name == new.name && other.address != new.address).collect()
+    fn others(&self, new: &Version) -> Vec<Arc<Version>> {
+        let mut others = self.inner.versions.of(&new.name);
+        others.retain(|other| other.address != new.address);
+        others
     }
 
     /// Makes what was current before `new` current again, and switches back what was switched to `new`,
     /// and what was started in it meanwhile. Answers what of it runs there still.
-    async fn go_back(&self, new: &Arc<Version>, way_back: WayBack) -> Vec<NotBack> {
-        let WayBack { before, residents, strays, kept } = way_back;
+    async fn go_back(&self, new: &Arc<Version>, undo: Undo) -> Vec<NotBack> {
+        let Undo { before, residents, strays, kept } = undo;
         new.end_probation();
         let before = before.as_ref().map(|hold| &hold.version);
         let inner = &*self.inner;
-        for other in self.others(new) {
-            other.mark(versions::Cause::Kept, kept.iter().any(|k| k.address == other.address));
+        for version in inner.versions.of(&new.name) {
+            let was_kept = kept.iter().any(|kept| kept.address == version.address);
+            version.mark(versions::Cause::Kept, was_kept);
         }
-        new.mark(versions::Cause::Kept, kept.iter().any(|kept| kept.address == new.address));
         match before {
             // It was current already: what runs in it belongs there.
             Some(before) if before.address == new.address => {}

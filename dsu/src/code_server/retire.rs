@@ -1,4 +1,4 @@
-//! Letting go: of versions that nothing keeps, and of the ways back when a deployment is over (U3).
+//! Letting go: of versions that nothing keeps, and of what undoes a deployment when it is over (U3).
 
 use super::CodeServer;
 use crate::code::Mapped;
@@ -46,33 +46,30 @@ impl CodeServer {
         let over = {
             let mut activations = self.inner.activations.lock();
             activations.get_mut(bundle).and_then(|last| {
-                let way_back = last.way_back.take()?;
+                let undo = last.undo.take()?;
                 let before_is_known = last.before != Some(last.address);
                 let erlang = last.policy == Policy::Erlang && before_is_known;
                 let purges = done && erlang && last.rollout == rollout;
-                Some((way_back, purges.then_some((last.address, last.before))))
+                Some((undo, purges.then_some((last.address, last.before))))
             })
         };
-        if let Some((_way_back, Some((current, before)))) = over {
+        if let Some((_undo, Some((current, before)))) = over {
             self.purge(bundle, current, before);
         }
         if rollout.is_some() {
-            let all = self.inner.versions.all().into_iter().map(|(version, _)| version);
-            all.filter(|version| version.name == bundle).for_each(|v| v.mark(Cause::Staged, false));
+            for version in self.inner.versions.of(bundle) {
+                version.mark(Cause::Staged, false);
+            }
             self.retire();
         }
     }
 
     /// Kills the processes of every version but the current one and the one before.
     fn purge(&self, bundle: &str, current: ContentAddress, before: Option<ContentAddress>) {
-        let all = self.inner.versions.all().into_iter().map(|(version, _)| version);
-        let older = all.filter(|version| {
-            version.name == bundle && version.address != current && Some(version.address) != before
-        });
-        for version in older {
-            let number = version.version;
-            let pids = version.processes();
-            if pids.is_empty() {
+        for version in self.inner.versions.of(bundle) {
+            let (number, pids) = (version.version, version.processes());
+            let stays = version.address == current || Some(version.address) == before;
+            if stays || pids.is_empty() {
                 continue;
             }
             tracing::warn!(
