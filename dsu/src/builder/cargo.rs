@@ -89,9 +89,7 @@ pub(super) async fn look_at(options: &BuildOptions) -> Result<Source, BuildError
     let metadata: serde_json::Value =
         serde_json::from_slice(&output.stdout).map_err(|e| wrong(e.to_string()))?;
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let package = packages
-        .iter()
-        .find(|package| package["manifest_path"].as_str().map(Path::new) == Some(&manifest))
+    let package = package_of(packages, &manifest)
         .ok_or_else(|| wrong("its Cargo.toml is no package's".into()))?;
     // A library is of kind lib, cdylib, …; what is not one is of kind bin, test, example or bench.
     let is_library = |target: &serde_json::Value| {
@@ -115,6 +113,18 @@ pub(super) async fn look_at(options: &BuildOptions) -> Result<Source, BuildError
     Ok(Source { manifest, written: when, workspace, data, folders })
 }
 
+fn package_of<'p>(
+    packages: &'p [serde_json::Value],
+    manifest: &Path,
+) -> Option<&'p serde_json::Value> {
+    packages.iter().find(|package| is_of(package, manifest))
+}
+
+/// Whether that is about the package of this manifest.
+fn is_of(told: &serde_json::Value, manifest: &Path) -> bool {
+    told["manifest_path"].as_str().map(Path::new) == Some(manifest)
+}
+
 /// The folder of the package, and those of packages that it has from paths, through others of its
 /// workspace, too. What was unpacked to the data folder is nobody's to change.
 fn folders(packages: &[serde_json::Value], manifest: &Path, data: &Path) -> Vec<PathBuf> {
@@ -122,10 +132,7 @@ fn folders(packages: &[serde_json::Value], manifest: &Path, data: &Path) -> Vec<
     let mut looked_at = 0;
     while let Some(folder) = folders.get(looked_at).cloned() {
         looked_at += 1;
-        let manifest = folder.join("Cargo.toml");
-        let package = packages
-            .iter()
-            .find(|package| package["manifest_path"].as_str().map(Path::new) == Some(&manifest));
+        let package = package_of(packages, &folder.join("Cargo.toml"));
         let dependencies = package.and_then(|package| package["dependencies"].as_array());
         for dependency in dependencies.into_iter().flatten() {
             let Some(path) = dependency["path"].as_str().map(PathBuf::from) else { continue };
@@ -180,9 +187,7 @@ fn artifact(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let mut found = None;
     for line in messages.split(|byte| *byte == b'\n') {
         let Ok(message) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
-        let ours = message["reason"] == "compiler-artifact"
-            && message["manifest_path"].as_str().map(Path::new) == Some(manifest);
-        if ours {
+        if message["reason"] == "compiler-artifact" && is_of(&message, manifest) {
             let files = message["filenames"].as_array().map(Vec::as_slice).unwrap_or_default();
             let mut files = files.iter().filter_map(serde_json::Value::as_str).map(PathBuf::from);
             let library = files.find(|file| file.extension().is_some_and(|e| e == "so"));

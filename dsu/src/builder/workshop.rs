@@ -52,13 +52,12 @@ impl Workshop {
         &self.source.folders
     }
 
-    /// Compiles the crate and makes a signed bundle of it. The compiler writes to standard error what it
+    /// Compiles the crate, as of the last look, and makes a signed bundle of it. The compiler writes to standard error what it
     /// has to say. The same library gives the same bundle, without being asked again what it is.
     ///
     /// # Errors
     /// [`BuildError`].
     pub async fn build(&mut self, runtime: &Handle) -> Result<Bundle, BuildError> {
-        self.look().await?;
         let library = cargo::compile(&self.options, &self.source).await?;
         let id = CodeId::of(&library);
         if let Some((_, bundle)) = self.last.as_ref().filter(|(last, _)| *last == id) {

@@ -36,13 +36,7 @@ impl Received {
     pub(super) fn accept(&self, abi: &TokenStream) -> TokenStream {
         let message = &self.message;
         let info = type_info(message, abi);
-        let reply = self.reply.as_ref().map_or_else(
-            || quote!(::core::option::Option::None),
-            |reply| {
-                let info = type_info(reply, abi);
-                quote!(::core::option::Option::Some(#info))
-            },
-        );
+        let reply = reply_info(self.reply.as_ref(), abi);
         quote! {
             #abi::Accept {
                 message: #info,
@@ -163,6 +157,14 @@ impl Arguments {
 /// The function that describes a message.
 pub(super) fn type_info(message: &Type, abi: &TokenStream) -> TokenStream {
     quote!(<#message as #abi::message::Message>::type_info)
+}
+
+/// The function that describes a reply, if there is one.
+pub(super) fn reply_info(reply: Option<&Type>, abi: &TokenStream) -> TokenStream {
+    match reply.map(|reply| type_info(reply, abi)) {
+        Some(info) => quote!(::core::option::Option::Some(#info)),
+        None => quote!(::core::option::Option::None),
+    }
 }
 
 fn list<T: Parse>(input: ParseStream<'_>) -> syn::Result<Vec<T>> {

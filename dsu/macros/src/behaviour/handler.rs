@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{FnArg, Ident, ImplItemFn, Type};
 
 use super::Returned;
-use super::arguments::type_info;
+use super::arguments::{reply_info, type_info};
 
 const SHAPE: &str = "a handler is `fn add(&mut self, cx: &mut Context<Self>, msg: Add) -> Total`, or \
                      `async fn add(&mut self, cx: AsyncContext<Self>, msg: Add) -> Total`";
@@ -59,13 +59,7 @@ impl Handler {
     pub(super) fn accept(&self, index: u32, abi: &TokenStream) -> TokenStream {
         let Self { message, name, .. } = self;
         let info = type_info(message, abi);
-        let reply = self.reply.as_ref().map_or_else(
-            || quote!(::core::option::Option::None),
-            |reply| {
-                let info = type_info(reply, abi);
-                quote!(::core::option::Option::Some(#info))
-            },
-        );
+        let reply = reply_info(self.reply.as_ref(), abi);
         let answer = self.reply.is_some();
         let handler = match (self.is_async, answer) {
             (false, true) => quote_spanned! { name.span() =>
