@@ -4,9 +4,11 @@ mod endpoint;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::history::Cause;
+use midflight_dsu::versions::Version;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
 use prometheus_client::encoding::{
@@ -138,18 +140,8 @@ impl Scrape {
         say.counters("messages_refused", "Messages that were not taken, or not sent", rows)
     }
 
-    fn probations(&self, say: &mut Say<'_>) -> fmt::Result {
-        let versions = self.0.versions().all();
-        let rows = || {
-            versions.iter().map(|(version, _)| {
-                let labels = [
-                    ("bundle", version.name.clone()),
-                    ("version", version.version.to_string()),
-                    ("address", version.address.to_string()),
-                ];
-                (version, labels)
-            })
-        };
+    fn probations(&self, say: &mut Say<'_>, versions: &[(Arc<Version>, bool)]) -> fmt::Result {
+        let rows = || versions.iter().map(|(version, _)| (version, labels(version)));
         say.counters(
             "version_returns",
             "Processes that a version of a bundle failed on their probation, so that they went back",
@@ -175,16 +167,12 @@ impl Scrape {
     fn versions(&self, say: &mut Say<'_>) -> fmt::Result {
         let versions = self.0.versions().all();
         let rows = versions.iter().map(|(version, current)| {
-            let labels = [
-                ("bundle", version.name.clone()),
-                ("version", version.version.to_string()),
-                ("address", version.address.to_string()),
-                ("current", current.to_string()),
-            ];
+            let [bundle, number, address] = labels(version);
+            let labels = [bundle, number, address, ("current", current.to_string())];
             (labels, version.process_count() as u64)
         });
         say.gauges("version_processes", "Processes that run in a version of a bundle", rows)?;
-        self.probations(say)?;
+        self.probations(say, &versions)?;
         // How many libraries and bytes, by whether they are of a version that is retired, and why they stay.
         let used: BTreeSet<_> = versions.iter().map(|(version, _)| version.code.id()).collect();
         let mut mapped = BTreeMap::<_, (u64, u64)>::new();
@@ -205,6 +193,15 @@ impl Scrape {
         let bytes = mapped.iter().map(|(labels, (_, bytes))| (labels.clone(), *bytes));
         say.gauges("libraries_mapped_bytes", "The address space they take", bytes)
     }
+}
+
+/// Which version a number is of.
+fn labels(version: &Version) -> [(&'static str, String); 3] {
+    [
+        ("bundle", version.name.clone()),
+        ("version", version.version.to_string()),
+        ("address", version.address.to_string()),
+    ]
 }
 
 /// Where the numbers go.

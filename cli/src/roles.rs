@@ -80,6 +80,6 @@ async fn read(runtime: &Handle, path: &Path) -> Result<(String, RoleTable), Stri
     let text = String::from_utf8(bytes);
     let text =
         text.map_err(|error| format!("the file of roles {shown} cannot be read: {error}"))?;
-    let table = text.parse().map_err(|wrong| format!("{}, {wrong}", path.display()))?;
+    let table = text.parse().map_err(|wrong| format!("{shown}, {wrong}"))?;
     Ok((text, table))
 }

@@ -35,16 +35,14 @@ impl FromStr for TrustedKey {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // A file may have `=` in its name; a key or a scope has none.
-        if let Ok(key) = key(text) {
-            return Ok(Self { key, scopes: vec![Scope::everything()] });
-        }
-        let Some((start, scopes)) = text.rsplit_once('=') else {
-            return key(text).map(|key| Self { key, scopes: vec![Scope::everything()] });
+        let (key, scopes) = match (key(text), text.rsplit_once('=')) {
+            (Err(_whole), Some((start, scopes))) => (key(start)?, scopes),
+            (whole, _) => return Ok(Self { key: whole?, scopes: vec![Scope::everything()] }),
         };
         let scopes = scopes.split(',').map(|scope| {
             scope.parse().map_err(|error: midflight_dsu::signature::ScopeError| error.to_string())
         });
-        Ok(Self { key: key(start)?, scopes: scopes.collect::<Result<_, _>>()? })
+        Ok(Self { key, scopes: scopes.collect::<Result<_, _>>()? })
     }
 }
 

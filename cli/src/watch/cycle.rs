@@ -174,7 +174,7 @@ impl Cycle {
 
     /// What to do about a state that is another under the same version.
     fn advice(&self, bundle: &Bundle, objection: &Objection) -> Option<String> {
-        let is_other = |name: &str| {
+        let taken_state = |name: &str| {
             let taken = self.taken.as_ref()?;
             let mut taken = taken.manifest().behaviours.iter();
             taken.find(|behaviour| behaviour.name == name).map(|behaviour| &behaviour.state)
@@ -182,7 +182,7 @@ impl Cycle {
         let mut behaviours = bundle.manifest().behaviours.iter();
         let changed = behaviours.find(|behaviour| {
             let named = objection.type_name.as_deref() == Some(behaviour.state.name());
-            let other = is_other(&behaviour.name).is_some_and(|old| {
+            let other = taken_state(&behaviour.name).is_some_and(|old| {
                 old.version() == behaviour.state.version() && *old != behaviour.state
             });
             objection.step == "schemas" && (named || other)
