@@ -18,6 +18,14 @@ fn rally(server: &CodeServer) -> Pid {
     midflight_tests::steps::start(server, "rally", &())
 }
 
+/// A node that runs version 1, and a process of it.
+async fn started(world: &World, name: &str) -> (CodeServer, ContentAddress, Pid) {
+    let server = world.node(name, None).await;
+    let v1 = run(world, &server, "rally-v1").await;
+    let rally = rally(&server);
+    (server, v1, rally)
+}
+
 async fn look(cx: &Context, rally: Pid) -> Seen {
     cx.call(rally, Look { after: 0 }, MINUTE).await.unwrap()
 }
@@ -35,9 +43,7 @@ const fn pong(n: u64, pongs: u64, code_version: u32) -> Pong {
 fn the_thesis_loop_is_replaced_at_every_position_and_back() {
     simulate(5, |world| async move {
         for k in 1..=10 {
-            let server = world.node(&format!("node-{k}"), None).await;
-            let v1 = run(&world, &server, "rally-v1").await;
-            let rally = rally(&server);
+            let (server, v1, rally) = started(&world, &format!("node-{k}")).await;
             let v2 = stage(&world, &server, "rally-v2").await;
             let (node, watched) = (server.node().clone(), server.clone());
             node.register("rally", rally).unwrap();
@@ -59,9 +65,7 @@ fn the_thesis_loop_is_replaced_at_every_position_and_back() {
 #[test]
 fn a_point_deep_in_the_loop_is_one_and_the_new_loop_starts_from_its_top() {
     simulate(5, |world| async move {
-        let server = world.node("a", None).await;
-        let v1 = run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, v1, rally) = started(&world, "a").await;
         let v2 = stage(&world, &server, "rally-v2").await;
         let node = server.node().clone();
         let walk = node.run("client", move |cx| async move {
@@ -106,9 +110,7 @@ fn blocker(activated: Result<usize, ActivateError>) -> (Pid, String) {
 #[test]
 fn a_loop_that_comes_to_no_point_is_named_and_goes_on_in_its_old_code() {
     simulate(5, |world| async move {
-        let server = world.node("a", None).await;
-        let v1 = run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, v1, rally) = started(&world, "a").await;
         let v2 = stage(&world, &server, "rally-v2").await;
         let node = server.node().clone();
         let client = node.run("client", move |cx| async move {
@@ -137,9 +139,7 @@ fn a_loop_that_comes_to_no_point_is_named_and_goes_on_in_its_old_code() {
 #[test]
 fn a_loop_that_owes_a_reply_is_waited_for() {
     simulate(5, |world| async move {
-        let server = world.node("a", None).await;
-        run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, _v1, rally) = started(&world, "a").await;
         let v2 = stage(&world, &server, "rally-v2").await;
         let node = server.node().clone();
         let asking = node.run("asks", move |cx| async move {
@@ -162,9 +162,7 @@ fn a_loop_that_owes_a_reply_is_waited_for() {
 #[test]
 fn who_calls_and_is_not_answered_learns_it_when_the_loop_receives_again() {
     simulate(5, |world| async move {
-        let server = world.node("a", None).await;
-        run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, _v1, rally) = started(&world, "a").await;
         let node = server.node().clone();
         let client = node.run("client", move |cx| async move {
             let never = cx.call::<_, Seen>(rally, Look { after: 3_601 }, 100 * MINUTE).await;
@@ -183,9 +181,7 @@ fn who_calls_and_is_not_answered_learns_it_when_the_loop_receives_again() {
 #[test]
 fn on_probation_a_loop_that_fails_is_back_at_the_top_of_its_old_one_with_the_message() {
     simulate(5, |world| async move {
-        let server = world.node("a", None).await;
-        let v1 = run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, v1, rally) = started(&world, "a").await;
         let v2 = stage(&world, &server, "rally-v2").await;
         let node = server.node().clone();
         let client = node.run("client", move |cx| async move {
@@ -273,9 +269,7 @@ mod plain {
 #[test]
 fn a_loop_becomes_a_behaviour_with_handlers_and_a_loop_again() {
     simulate(3, |world| async move {
-        let server = world.node("a", None).await;
-        let v1 = run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, v1, rally) = started(&world, "a").await;
         let (node, versions) = (server.node().clone(), server.versions().clone());
         let code = compiled::<(plain::Rally,)>().unwrap();
         let address = ContentAddress::from([3; 32]);
@@ -296,9 +290,7 @@ fn a_loop_becomes_a_behaviour_with_handlers_and_a_loop_again() {
 #[test]
 fn a_loop_that_nothing_comes_to_begins_all_the_same() {
     simulate(3, |world| async move {
-        let server = world.node("a", None).await;
-        let v1 = run(&world, &server, "rally-v1").await;
-        let rally = rally(&server);
+        let (server, v1, rally) = started(&world, "a").await;
         let v2 = stage(&world, &server, "rally-v2").await;
         for to in [v2, v1, v2] {
             world.runtime.sleep(SECOND).await;
