@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, dead_letters, demo, history, inspect, new, node, ps, push, rollback, sign,
-    start, status, top, trace, watch,
+    build, certs, check, cluster, dead_letters, demo, history, inspect, new, node, ps, push,
+    rollback, sign, start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Runs a node
     Node(node::Args),
+    /// Runs a cluster on this machine
+    Cluster(cluster::Args),
     /// Makes a crate with a small behaviour, to begin with
     New(new::Args),
     /// Makes a bundle of a crate
@@ -113,7 +115,7 @@ pub(crate) enum WireName {
     Tls,
 }
 
-/// How the nodes of a demo talk to each other.
+/// How the nodes of a cluster on this machine talk to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TransportName {
     /// TCP

@@ -27,6 +27,9 @@ use parsed::in_words;
 /// The port at which the first node of the printed commands listens.
 const FIRST_PORT: u16 = 7400;
 
+/// How long certificates are valid, unless it is said.
+const DAYS: u16 = 365;
+
 /// Flags of `certs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -46,7 +49,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 365,
+        default_value_t = DAYS,
         value_parser = clap::value_parser!(u16).range(1..=3650)
     )]
     days: u16,
@@ -87,15 +90,14 @@ pub(crate) fn folder(named: Option<PathBuf>) -> Result<PathBuf, Error> {
     named.map_or_else(|| Ok(user_data::folder(None)?.join("certs")), Ok)
 }
 
-/// A folder with an authority and certificates for these nodes and for `operator`, for a run of at
-/// most some days.
+/// A folder with an authority and certificates for these nodes and for `operator`, for a cluster on this machine.
 pub(crate) fn make_for(
     runtime: &Handle,
     folder: &Path,
     nodes: Vec<NodeName>,
 ) -> Result<(), CertsError> {
     let args =
-        Args { out: None, node: nodes, host: Vec::new(), days: 1, renew: false, json: false };
+        Args { out: None, node: nodes, host: Vec::new(), days: DAYS, renew: false, json: false };
     make(runtime, folder, &args).map(drop)
 }
 
@@ -178,7 +180,7 @@ impl Made {
 
     /// The commands that come next.
     fn next(&self, nodes: &[NodeName]) -> String {
-        let folder = shell_word(&self.folder.display().to_string());
+        let folder = output::shell_word(&self.folder.display().to_string());
         let mut text = String::from("Next:\n");
         let nodes: Vec<_> = nodes.iter().filter(|name| name.as_str() != OPERATOR).collect();
         if nodes.is_empty() {
@@ -207,25 +209,5 @@ const fn words(outcome: Outcome) -> &'static str {
         Outcome::Made => "made",
         Outcome::Renewed => "renewed",
         Outcome::Kept => "kept",
-    }
-}
-
-/// `text` as one word of a shell's command.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_one_word() {
-        assert_eq!(shell_word("/home/a/certs"), "/home/a/certs");
-        assert_eq!(shell_word("/a b/it's"), r"'/a b/it'\''s'");
     }
 }

@@ -3,7 +3,6 @@
 
 mod bundles;
 mod client;
-mod cluster;
 mod gauges;
 mod ledger;
 mod load;
@@ -20,16 +19,21 @@ use midflight_runtime::Handle;
 
 use crate::args::TransportName;
 use crate::error::Error;
+use crate::local::{Cluster, Plan};
+use crate::network::HostPort;
 use crate::signals::StopSignals;
+use crate::trust::TrustedKey;
 use crate::{output, user_data};
 use bundles::Bundles;
-use cluster::Cluster;
 use gauges::Gauges;
 use load::Load;
 use report::{Phase, Report};
 use saboteur::Sabotage;
 use story::Story;
 use view::View;
+
+/// How long a node may take to end when asked to.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Flags of `demo`.
 #[derive(Debug, clap::Args)]
@@ -103,8 +107,15 @@ async fn play(runtime: &Handle, args: &Args, view: &View) -> Result<Report, Erro
     let bundles = Bundles::build(runtime, &data, folder.path(), view).await?;
 
     view.phase("start", start_title(args.transport));
-    let (count, trusted) = (args.nodes.into(), bundles.signed_by);
-    let cluster = Cluster::start(runtime, args.transport, &folder, count, trusted).await?;
+    let plan = Plan {
+        transport: args.transport,
+        folder: folder.path(),
+        count: args.nodes,
+        listen: &HostPort::loopback(0),
+        trusted: &[TrustedKey::of_all(bundles.signed_by)],
+        ended_within: ENDED_WITHIN,
+    };
+    let cluster = Cluster::start(runtime, &plan).await?;
     for node in &cluster.nodes {
         view.say(&format!("{} {}", node.name, node.place()));
     }

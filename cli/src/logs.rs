@@ -12,6 +12,7 @@ use crate::output::note;
 pub(crate) fn start(command: &Command) {
     let default = match command {
         Command::Node(_) => "info",
+        Command::Cluster(args) if args.nodes_are_here() => "info",
         Command::Demo(args) if args.nodes_are_here() => "error",
         _ => "warn",
     };

@@ -10,6 +10,7 @@ mod args;
 mod build;
 mod certs;
 mod check;
+mod cluster;
 mod control;
 mod dead_letters;
 mod demo;
@@ -18,6 +19,7 @@ mod error;
 mod history;
 mod host;
 mod inspect;
+mod local;
 mod logs;
 mod metrics;
 mod network;
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(source) => return Error::Runtime { source }.report(),
     };
-    if matches!(cli.command, Command::Node(_) | Command::Demo(_)) {
+    if matches!(cli.command, Command::Node(_) | Command::Cluster(_) | Command::Demo(_)) {
         // The others run nobody's code.
         watchdog::start(runtime.handle().clone());
     }
@@ -81,6 +83,7 @@ async fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Demo(args) => demo::run(runtime, args).await,
         Command::Node(args) => node::run(runtime, args).await,
+        Command::Cluster(args) => cluster::run(runtime, args).await,
         Command::New(args) => new::run(args),
         Command::Build(args) => build::run(runtime, args).await,
         Command::Sign(args) => sign::run(runtime, args).await,

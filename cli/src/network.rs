@@ -47,9 +47,23 @@ impl fmt::Display for HostPort {
 }
 
 impl HostPort {
+    /// This machine alone.
+    pub(crate) fn loopback(port: u16) -> Self {
+        Self { host: "127.0.0.1".to_owned(), port }
+    }
+
     /// The port.
     pub(crate) const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The same host at the `number`th port after this one; at port 0, which stands for any, the same again.
+    pub(crate) fn at_port_after(&self, number: u16) -> Result<Self, Error> {
+        let port = if self.port == 0 { Some(0) } else { self.port.checked_add(number) };
+        let port = port.ok_or_else(|| {
+            Error::Usage(format!("there is no port {number} after that of {self}: begin lower"))
+        })?;
+        Ok(Self { host: self.host.clone(), port })
     }
 
     /// The host, an IPv6 address without its brackets.

@@ -82,6 +82,15 @@ pub(crate) fn short(address: &str) -> &str {
     address.get(..12).unwrap_or(address)
 }
 
+/// `text` as one word of a shell's command.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +100,11 @@ mod tests {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
         let table = table(&[row(&["PID", "NAME"]), row(&["<1f.7.2>", "é"]), row(&["x"])]);
         assert_eq!(table, "PID       NAME\n<1f.7.2>  é\nx\n");
+    }
+
+    #[test]
+    fn a_folder_is_one_word() {
+        assert_eq!(shell_word("/home/a/certs"), "/home/a/certs");
+        assert_eq!(shell_word("/a b/it's"), r"'/a b/it'\''s'");
     }
 }

@@ -1,7 +1,7 @@
 //! A trusted key on the command line: its text, or the file that holds it, and for which bundles.
 
-use std::fs;
 use std::str::FromStr;
+use std::{fmt, fs};
 
 use midflight_dsu::signature::{PublicKey, Scope, TrustedKeys};
 
@@ -12,6 +12,21 @@ use crate::error::Error;
 pub(crate) struct TrustedKey {
     key: PublicKey,
     scopes: Vec<Scope>,
+}
+
+impl TrustedKey {
+    /// A key that may sign any bundle.
+    pub(crate) fn of_all(key: PublicKey) -> Self {
+        Self { key, scopes: vec![Scope::everything()] }
+    }
+}
+
+/// As it may be typed.
+impl fmt::Display for TrustedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scopes: Vec<_> = self.scopes.iter().map(ToString::to_string).collect();
+        write!(f, "{}={}", self.key, scopes.join(","))
+    }
 }
 
 /// What a node with these flags trusts.
@@ -37,7 +52,7 @@ impl FromStr for TrustedKey {
         // A file may have `=` in its name; a key or a scope has none.
         let (key, scopes) = match (key(text), text.rsplit_once('=')) {
             (Err(_whole), Some((start, scopes))) => (key(start)?, scopes),
-            (whole, _) => return Ok(Self { key: whole?, scopes: vec![Scope::everything()] }),
+            (whole, _) => return whole.map(Self::of_all),
         };
         let scopes = scopes.split(',').map(|scope| {
             scope.parse().map_err(|error: midflight_dsu::signature::ScopeError| error.to_string())

@@ -9,12 +9,12 @@ use midflight_process::{Node, Pid};
 use midflight_runtime::{Handle, Task, spawn, timeout};
 
 use super::client::{self, Found, LOST_AFTER};
-use super::cluster::Cluster;
 use super::gauges::Gauges;
 use super::saboteur::Sabotage;
 use super::view::View;
 use crate::control::Control;
 use crate::error::Error;
+use crate::local::Cluster;
 
 /// How often the nodes are asked what they run.
 const ASK_EVERY: Duration = Duration::from_millis(250);

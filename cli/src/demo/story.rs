@@ -13,7 +13,6 @@ use midflight_runtime::{Handle, Instant};
 
 use super::bundles::Bundles;
 use super::client::{LOST_AFTER, is_refusal};
-use super::cluster::Cluster;
 use super::gauges::Gauges;
 use super::ledger::Counts;
 use super::load::Load;
@@ -21,6 +20,7 @@ use super::report::Report;
 use super::view::View;
 use crate::deployment::{self, Deployment, step_line};
 use crate::error::{Error, describe, refused_field};
+use crate::local::Cluster;
 use crate::upload::{self, BundleFile};
 
 /// What the counters' behaviour is called.

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod certs;
+mod cluster;
 mod demo;
 mod hostile;
 mod joining;

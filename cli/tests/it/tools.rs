@@ -187,11 +187,15 @@ impl NodeProcess {
         until(&what, async || words.iter().all(|word| self.log().contains(word))).await;
     }
 
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.child.id().unwrap()).unwrap();
-        let id = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(id, signal).unwrap();
+    pub(crate) fn signal(&self, by: rustix::process::Signal) {
+        signal(&self.child, by);
     }
+}
+
+pub(crate) fn signal(child: &Child, by: rustix::process::Signal) {
+    let id = i32::try_from(child.id().unwrap()).unwrap();
+    let id = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(id, by).unwrap();
 }
 
 /// A secret in a file of its own.

@@ -1,36 +1,35 @@
 //! A node in this program's own process, on a network in memory.
 
-use std::path::Path;
+use std::time::Duration;
 
-use midflight_dsu::signature::PublicKey;
 use midflight_dsu::switch::SwitchLimits;
 use midflight_process::Node;
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
 
-use super::ENDED_WITHIN;
+use super::Plan;
 use crate::error::Error;
 use crate::host::{self, DataFolder};
+use crate::trust;
 
 /// A node beside this program's own.
 #[derive(Debug)]
-pub(crate) struct LocalNode {
+pub(crate) struct MemoryNode {
     node: Node,
     /// Locked for as long as the node is there.
     data: DataFolder,
 }
 
-impl LocalNode {
+impl MemoryNode {
     /// Starts a node, which joins the one at `seed`. Answers where it is.
     pub(crate) async fn start(
         transport: &dyn Transport,
         runtime: &Handle,
         name: &str,
         seed: Option<&Address>,
-        folder: &Path,
-        trusted: PublicKey,
+        plan: &Plan<'_>,
     ) -> Result<(Self, Address), Error> {
-        let data = host::prepared(&folder.join(name))?;
+        let data = host::prepared(&plan.folder.join(name))?;
         let address = Address::new(transport.scheme(), name)
             .map_err(|_too_long| Error::BadAddress { address: name.to_owned() })?;
         let node = Node::builder(name)
@@ -39,7 +38,7 @@ impl LocalNode {
             .await
             .map_err(|source| Error::Start { listen: address.to_string(), source })?;
         let node = Self { node, data };
-        let trusted = std::iter::once(trusted).collect();
+        let trusted = trust::keys(plan.trusted, 1)?;
         host::serve_code(&node.node, node.data.path.clone(), trusted, SwitchLimits::default())?;
         if let Some(seed) = seed {
             let joined = node.node.connect(seed).await;
@@ -50,8 +49,8 @@ impl LocalNode {
     }
 
     /// Ends it politely.
-    pub(crate) async fn stop(self, runtime: &Handle, name: &str) {
-        if timeout(&**runtime, ENDED_WITHIN, self.node.shutdown()).await.is_err() {
+    pub(crate) async fn stop(self, runtime: &Handle, within: Duration, name: &str) {
+        if timeout(&**runtime, within, self.node.shutdown()).await.is_err() {
             tracing::debug!(node = name, "a node did not end in time");
         }
     }

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use midflight_dsu::signature::PublicKey;
 use midflight_runtime::{Handle, timeout};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::ENDED_WITHIN;
+use super::log_of;
 use crate::build::own_program;
 use crate::error::Error;
 use crate::network::HostPort;
+use crate::trust::TrustedKey;
 
 /// How long a node may take to be ready; a busy machine may need a while.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -30,15 +30,20 @@ pub(crate) struct NodeProcess {
     stdin: Option<ChildStdin>,
     /// Kept open, so that the node can go on printing.
     _stdout: BufReader<ChildStdout>,
+    /// Nobody waits for it twice.
+    has_ended: bool,
 }
+
+/// How a node's process has ended.
+pub(crate) type Ended = std::io::Result<std::process::ExitStatus>;
 
 /// How nodes are to be started.
 #[derive(Debug)]
 pub(crate) struct Starter<'a> {
     /// For their data and logs.
     pub(crate) folder: &'a Path,
-    pub(crate) proof: Proof,
-    pub(crate) trusted: PublicKey,
+    pub(crate) proof: &'a Proof,
+    pub(crate) trusted: &'a [TrustedKey],
 }
 
 /// By what the nodes know each other.
@@ -56,25 +61,34 @@ impl Starter<'_> {
         &self,
         runtime: &Handle,
         name: &str,
+        listen: &HostPort,
         seed: Option<&HostPort>,
     ) -> Result<(NodeProcess, HostPort), Error> {
-        let log = self.folder.join(format!("{name}.log"));
+        let log = log_of(self.folder, name);
         let machine = |source| Error::Machine { what: format!("{name} cannot be started"), source };
         let mut command = Command::new(own_program()?);
         command
-            .args(["node", "--name", name, "--listen", "127.0.0.1:0", "--until-stdin-ends"])
+            .args(["node", "--name", name, "--listen", &listen.to_string(), "--until-stdin-ends"])
             .args(self.proof.flags())
             .arg("--data")
             .arg(self.folder.join(name))
-            .args(["--trust", &self.trusted.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).map_err(machine)?)
             // A Ctrl-C in the terminal is this program's to handle.
             .process_group(0)
             .kill_on_drop(true);
+        for key in self.trusted {
+            command.arg("--trust").arg(key.to_string());
+        }
         if let Some(seed) = seed {
             command.arg("--join").arg(seed.to_string());
+        }
+        // What this program was told in its environment is not what its nodes are told.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("MIDFLIGHT_") {
+                command.env_remove(variable);
+            }
         }
         let mut child = command.spawn().map_err(machine)?;
         let stdout = child.stdout.take().ok_or_else(|| Error::Environment("no pipe".into()))?;
@@ -90,12 +104,13 @@ impl Starter<'_> {
             return Err(Error::Environment(format!("{name} did not become ready:\n{log}")));
         };
         let stdin = child.stdin.take();
-        Ok((NodeProcess { child, stdin, _stdout: stdout }, address))
+        let process = NodeProcess { child, stdin, _stdout: stdout, has_ended: false };
+        Ok((process, address))
     }
 }
 
 impl Proof {
-    /// What a node is told on its command line. Nothing comes from the environment by accident.
+    /// What a node is told on its command line.
     fn flags(&self) -> Vec<&OsStr> {
         match self {
             Self::Secret(file) => ["--transport", "tcp", "--trust-loopback", "--secret-file"]
@@ -118,18 +133,30 @@ impl NodeProcess {
         self.child.id().unwrap_or_default()
     }
 
+    /// Whether [`ended`](Self::ended) has said so.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        let ended = self.child.wait().await;
+        self.has_ended = true;
+        ended
+    }
+
     /// Asks it to end, and waits for that.
-    pub(crate) async fn stop(mut self, runtime: &Handle, name: &str) {
+    pub(crate) async fn stop(mut self, runtime: &Handle, within: Duration, name: &str) {
         drop(self.stdin.take());
-        let ended = timeout(&**runtime, ENDED_WITHIN, self.child.wait()).await;
+        let ended = timeout(&**runtime, within, self.child.wait()).await;
         if !matches!(ended, Ok(Ok(status)) if status.success()) {
             tracing::debug!(node = name, ?ended, "a node did not end well");
         }
     }
 }
 
-/// A secret of the demo's own, for this one run.
-pub(crate) fn write_secret(runtime: &Handle, folder: &Path) -> Result<PathBuf, Error> {
+/// The cluster's secret in `folder`, made if it is not there.
+pub(crate) fn secret_in(runtime: &Handle, folder: &Path) -> Result<PathBuf, Error> {
     use std::io::Write as _;
     let path = folder.join("secret");
     let written = (|| {
@@ -138,13 +165,17 @@ pub(crate) fn write_secret(runtime: &Handle, folder: &Path) -> Result<PathBuf, E
         let random: Vec<_> = (0..4).map(|_| format!("{:016x}", runtime.random_u64())).collect();
         writeln!(file, "{}", random.concat())
     })();
-    let what = || format!("{} cannot be written", path.display());
-    written.map_err(|source| Error::Machine { what: what(), source })?;
-    Ok(path)
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(path),
+        Ok(()) => Ok(path),
+        Err(source) => {
+            Err(Error::Machine { what: format!("{} cannot be written", path.display()), source })
+        }
+    }
 }
 
 /// The end of a node's log.
-fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     let from = lines.len().saturating_sub(LOG_LINES);
