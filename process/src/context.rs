@@ -167,14 +167,14 @@ impl Context {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Full(given_back)) => {
                     let mut deadline = Deadline::at(deadline);
-                    let mut attempt = Some(given_back);
+                    let (mut attempt, mut entered) = (Some(given_back), None);
                     let _waits = Waiting::begin(self, WaitKind::Room, to);
                     // Registered first, tried again after: room made in between is not missed.
                     let waited = std::future::poll_fn(|cx| {
                         if deadline.poll(self.waits(), cx).is_ready() {
                             return Poll::Ready(Err(SendError::Overloaded(to)));
                         }
-                        inner.wait_for_room(to, cx.waker());
+                        entered = Some(inner.wait_for_room(to, cx.waker()));
                         let Some(content) = attempt.take() else { return Poll::Ready(Ok(None)) };
                         match inner.try_send(self.place, to, kind, content) {
                             Ok(()) => Poll::Ready(Ok(None)),

@@ -65,6 +65,7 @@ mod table;
 mod timers;
 pub mod trace;
 mod types;
+mod waiters;
 mod waits;
 
 pub use midflight_message as message;

@@ -47,6 +47,7 @@ use crate::reconnect::senders::Senders;
 use crate::roles::{Granted, Grants};
 use crate::send::account::{Account, Accounts, Window};
 use crate::types::TypeTable;
+use crate::waiters::{Entry, Waiters};
 
 /// Bytes kept for a link that takes nothing, in frames that take no credit: signals and replies. A
 /// peer that makes it more reads nothing and asks a lot.
@@ -80,7 +81,8 @@ pub(crate) struct Peer {
     full: Vec<AtomicBool>,
     /// Whether so much waits there that nothing large may be added to it.
     crowded: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    /// Who waits for room on the link.
+    waiting: Waiters,
     /// What is under way to there.
     pub(crate) accounts: Accounts,
     /// What waits for a word from there.
@@ -144,7 +146,7 @@ impl Peer {
             out: Mutex::new(Out { announced, overflow, sent: Traffic::default() }),
             is_lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
-            waiting: Mutex::default(),
+            waiting: Waiters::default(),
             accounts: Accounts::default(),
             pending: Pending::default(),
             senders: Senders::default(),
@@ -213,15 +215,16 @@ impl Peer {
         self.crowded.load(Ordering::Acquire)
     }
 
-    /// Wakes `waker` when a lane is not full any more. Whoever calls this looks once more after.
-    pub(crate) fn wait_for_room(&self, waker: &Waker) {
-        push_waker(&mut self.waiting.lock(), waker);
+    /// Wakes `waker` when a lane is not full any more, for as long as the entry is kept. Whoever calls this looks
+    /// once more after.
+    pub(crate) fn wait_for_room(&self, waker: &Waker) -> Entry {
+        self.waiting.enter(waker)
     }
 
-    fn wake_waiting(&self) {
-        // Taken out first: the lock is not held while others are woken.
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        waiting.into_iter().for_each(Waker::wake);
+    /// How many wait for room.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Sends a signal on the control lane.
@@ -284,9 +287,10 @@ impl Peer {
 
     /// Waits until nothing waits to be written, or the link is lost.
     pub(crate) async fn written_out(&self) {
+        let mut entered = None;
         std::future::poll_fn(|cx| {
             // Entered first, looked at after: a waking in between is not missed.
-            self.wait_for_room(cx.waker());
+            entered = Some(self.wait_for_room(cx.waker()));
             let waits = self.kept.load(Ordering::Acquire) && !self.is_lost();
             if waits { Poll::Pending } else { Poll::Ready(()) }
         })
@@ -311,7 +315,7 @@ impl Peer {
         let left = (!overflow.is_empty()).then(|| overflow.needs());
         self.kept.store(left.is_some(), Ordering::Release);
         drop(out);
-        self.wake_waiting();
+        self.waiting.wake();
         left
     }
 
@@ -336,7 +340,7 @@ impl Peer {
             .iter()
             .chain([&self.crowded])
             .for_each(|full| full.store(false, Ordering::Release));
-        self.wake_waiting();
+        self.waiting.wake();
         self.accounts.close();
     }
 
@@ -355,13 +359,6 @@ impl Peer {
             Lane::Control => self.control,
             Lane::Data(number) => self.lanes[number],
         }
-    }
-}
-
-/// Enters a waker, unless it is there.
-pub(crate) fn push_waker(waiting: &mut Vec<Waker>, waker: &Waker) {
-    if !waiting.iter().any(|other| other.will_wake(waker)) {
-        waiting.push(waker.clone());
     }
 }
 

@@ -20,10 +20,11 @@ use parking_lot::Mutex;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::node::inner::Inner;
 use crate::peer::wire::{CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal};
-use crate::peer::{Peer, WriteOutcome, push_waker};
+use crate::peer::{Peer, WriteOutcome};
 use crate::table::{NotDelivered, Room};
 use crate::trace::{self, TraceContext};
 use crate::types::TypeNo;
+use crate::waiters::Entry;
 
 /// Payloads up to this size are copied into mailboxes and batches; larger ones go by reference.
 pub(crate) const SMALL_MAX: usize = 4 * 1_024;
@@ -77,6 +78,9 @@ impl From<Option<CallRef>> for Kind {
         call.map_or(Self::Message, Self::Call)
     }
 }
+
+/// Who waits for room for a process, wherever on the way it may be missing.
+pub(crate) type RoomWait = [Option<Entry>; 3];
 
 /// The way to a process.
 pub(crate) enum Route {
@@ -226,24 +230,26 @@ impl Inner {
         }
     }
 
-    /// Wakes `waker` once `to` may have room. Whoever calls this tries once more after: what came
-    /// before is not told.
-    pub(crate) fn wait_for_room(&self, to: Pid, waker: &Waker) {
+    /// Wakes `waker` once `to` may have room, for as long as the answer is kept. Whoever calls this tries once more
+    /// after: what came before is not told.
+    pub(crate) fn wait_for_room(&self, to: Pid, waker: &Waker) -> RoomWait {
         match self.route(to) {
             Route::Local(place) => {
                 let slot = self.table.slot(place.index).map(Mutex::lock);
-                match slot.filter(|slot| slot.is(place.generation)) {
-                    Some(mut slot) => push_waker(&mut slot.rare().room, waker),
-                    None => waker.wake_by_ref(),
+                let slot = slot.filter(|slot| slot.is(place.generation));
+                if let Some(mut slot) = slot {
+                    return [Some(slot.rare().room.enter(waker)), None, None];
                 }
             }
             // Either may be what is missing: the link's room, or the process's credit.
             Route::Remote(peer, place) => {
-                peer.wait_for_room(waker);
-                peer.accounts.wait(place, waker);
+                let [process, together] = peer.accounts.wait(place, waker);
+                return [Some(peer.wait_for_room(waker)), Some(process), Some(together)];
             }
-            Route::NotConnected(_) => waker.wake_by_ref(),
+            Route::NotConnected(_) => {}
         }
+        waker.wake_by_ref();
+        RoomWait::default()
     }
 
     /// The number of a content's type.

@@ -242,11 +242,12 @@ impl<'a> Order<'a> {
         argument.encode(&mut bytes).map_err(SpawnOnError::Encode)?;
         let argument = Bytes::from(bytes);
         // Registered first, tried again after: room made in between is not missed.
+        let mut entered = None;
         std::future::poll_fn(|cx| {
             let mut tried = self.try_ask(&peer, ty, &argument);
             if matches!(tried, Ok(None)) {
-                peer.wait_for_room(cx.waker());
-                peer.accounts.of(Place::NOBODY).wait(cx.waker());
+                let credit = peer.accounts.of(Place::NOBODY).wait(cx.waker());
+                entered = Some([peer.wait_for_room(cx.waker()), credit]);
                 tried = self.try_ask(&peer, ty, &argument);
             }
             match tried {

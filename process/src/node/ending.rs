@@ -16,10 +16,10 @@ use crate::mailbox::envelope::Sender;
 use crate::membership::Input;
 use crate::node::Node;
 use crate::node::inner::Inner;
-use crate::peer::push_waker;
 use crate::peer::wire::Place;
 use crate::relations::Relations;
 use crate::send::local;
+use crate::waiters::Waiters;
 use crate::{ExitReason, ProcessInfo};
 
 /// How many processes a report and the log name.
@@ -63,7 +63,7 @@ pub(crate) struct Ending {
 #[derive(Default)]
 struct Over {
     report: Option<ShutdownReport>,
-    waiting: Vec<std::task::Waker>,
+    waiting: Waiters,
 }
 
 impl Ending {
@@ -88,18 +88,21 @@ impl Ending {
         let waiting = {
             let mut over = self.over.lock();
             over.report = Some(report);
-            std::mem::take(&mut over.waiting)
+            over.waiting.take()
         };
-        waiting.into_iter().for_each(std::task::Waker::wake);
+        waiting.for_each(std::task::Waker::wake);
     }
 
     async fn report(&self) -> ShutdownReport {
+        let mut entered = None;
         poll_fn(|cx| {
-            let mut over = self.over.lock();
+            let over = self.over.lock();
             match &over.report {
                 Some(report) => Poll::Ready(report.clone()),
                 None => {
-                    push_waker(&mut over.waiting, cx.waker());
+                    let entry = over.waiting.enter(cx.waker());
+                    drop(over);
+                    entered = Some(entry);
                     Poll::Pending
                 }
             }

@@ -74,10 +74,10 @@ impl Node {
         deadline: Instant,
     ) -> Result<Option<Content>, SendError> {
         let inner = &self.inner;
-        let mut attempt = Some(content);
+        let (mut attempt, mut entered) = (Some(content), None);
         let sending = std::future::poll_fn(|cx| {
             // Registered first, tried again after: room made in between is not missed.
-            inner.wait_for_room(to, cx.waker());
+            entered = Some(inner.wait_for_room(to, cx.waker()));
             let Some(content) = attempt.take() else { return Poll::Ready(Ok(None)) };
             match inner.try_send(Place::NOBODY, to, None, content) {
                 Ok(()) => Poll::Ready(Ok(None)),

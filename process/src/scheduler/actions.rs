@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use midflight_message::{Address, Mismatch, NodeId, Pid, TypeInfo};
 use midflight_runtime::{Instant, spawn};
+use parking_lot::Mutex;
 
 use crate::events::{EventKinds, Happened};
 use crate::letters::unread::refuse;
@@ -190,7 +191,12 @@ impl Turn<'_> {
     /// Gives this process another turn once `to` may have room.
     pub fn wait_for_room(&mut self, to: Pid) {
         let waker = self.waker();
-        self.node.inner.wait_for_room(to, &waker);
+        let inner = &self.node.inner;
+        let entered = inner.wait_for_room(to, &waker);
+        let slot = inner.table.slot(self.place.index).map(Mutex::lock);
+        // What it waited for before is dropped when no lock is held.
+        let before = slot.map(|mut slot| slot.rare().waits_for_room.replace(entered));
+        drop(before);
     }
 
     /// Makes a link to `node`, and gives this process another turn when that is done or has failed.
@@ -285,7 +291,7 @@ impl Node {
 
     fn is_reserved(&self, pid: Pid) -> bool {
         let slot = self.inner.table.slot(pid.index).filter(|_| pid.node == self.inner.id);
-        slot.map(parking_lot::Mutex::lock)
+        slot.map(Mutex::lock)
             .is_some_and(|slot| slot.is(pid.generation) && slot.run == Run::Reserved)
     }
 

@@ -15,7 +15,6 @@ use crate::mailbox::InboxPool;
 use crate::mailbox::came::Came;
 use crate::mailbox::envelope::Sender;
 use crate::mailbox::value::Value;
-use crate::peer::push_waker;
 use crate::scheduler::function::{InHand, Shared};
 use crate::scheduler::turn::Batch;
 
@@ -136,7 +135,11 @@ impl Shared {
     /// missed, as it comes with the process's next turn.
     pub(crate) fn wait(self: &Arc<Self>, cx: &Context<'_>) {
         if !self.is_own(cx) {
-            push_waker(&mut self.lock().aside().waiting, cx.waker());
+            let (mut arrived, waker) = (self.lock(), cx.waker());
+            let waiting = &mut arrived.aside().waiting;
+            if !waiting.iter().any(|other| other.will_wake(waker)) {
+                waiting.push(waker.clone());
+            }
         }
     }
 }

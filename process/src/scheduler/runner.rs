@@ -261,7 +261,7 @@ fn account(
     if handled.messages > 0
         && let Some(rare) = &mut slot.rare
     {
-        room.append(&mut rare.room);
+        room.extend(rare.room.take());
     }
     if handled.remote.is_empty() {
         return;
@@ -421,7 +421,7 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
         }
     }
     inner.end_relations(place, &rare.relations, reason);
-    rare.room.into_iter().for_each(Waker::wake);
+    rare.room.wake();
     // These have been booked, and only wait for more.
     rare.owed.iter().for_each(|owed| handled.add(owed.node, 0));
     gone(inner, place, handled);

@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::node::limits::Limits;
-use crate::peer::push_waker;
 use crate::peer::wire::Place;
+use crate::waiters::{Entry, Waiters};
 
 /// How much may be under way: the receiver's word, said in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub(crate) struct Account {
     bytes: AtomicU64,
     /// The process has ended or the link is lost: nothing sent there takes room any more.
     closed: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Waiters,
 }
 
 impl Account {
@@ -89,27 +89,22 @@ impl Account {
     pub(crate) fn give(&self, messages: u32, bytes: u64) {
         sub(&self.messages, messages);
         sub_bytes(&self.bytes, bytes);
-        self.wake();
+        self.waiting.wake();
     }
 
     /// Nothing needs credit here any more.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.wake();
+        self.waiting.wake();
     }
 
-    pub(crate) fn wait(&self, waker: &Waker) {
-        push_waker(&mut self.waiting.lock(), waker);
+    /// Wakes `waker` when there is more credit, for as long as the entry is kept.
+    pub(crate) fn wait(&self, waker: &Waker) -> Entry {
+        self.waiting.enter(waker)
     }
 
     fn is_idle(&self) -> bool {
-        self.messages.load(Ordering::Acquire) == 0 && self.waiting.lock().is_empty()
-    }
-
-    fn wake(&self) {
-        // Taken out first: the lock is not held while others are woken.
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        waiting.into_iter().for_each(Waker::wake);
+        self.messages.load(Ordering::Acquire) == 0 && self.waiting.len() == 0
     }
 }
 
@@ -178,10 +173,15 @@ impl Accounts {
         taken
     }
 
-    /// Wakes `waker` when the process may be sent more.
-    pub(crate) fn wait(&self, process: Place, waker: &Waker) {
-        self.of(process).wait(waker);
-        self.together.wait(waker);
+    /// Wakes `waker` when the process may be sent more, for as long as the entries are kept.
+    pub(crate) fn wait(&self, process: Place, waker: &Waker) -> [Entry; 2] {
+        [self.of(process).wait(waker), self.together.wait(waker)]
+    }
+
+    /// How many wait to send the process more.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, process: Place) -> usize {
+        self.of(process).waiting.len() + self.together.waiting.len()
     }
 
     /// So much has been handled by all the peer's processes together.

@@ -1,17 +1,17 @@
 //! One cell of the process table: everything about a process under one short lock, the rare parts
 //! in a box of their own.
 
-use std::task::Waker;
-
 use futures_channel::oneshot;
 
 use crate::mailbox::{Inbox, Mailbox};
 use crate::relations::Relations;
 use crate::scheduler::body::{Body, Label};
 use crate::scheduler::frozen::Frozen;
+use crate::send::RoomWait;
 use crate::timers::Alarm;
 use crate::timers::set::Held;
 use crate::trace::Tracing;
+use crate::waiters::Waiters;
 
 /// Where a cell stands with the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +73,9 @@ pub(crate) struct Rare {
     pub(crate) in_groups: bool,
     pub(crate) relations: Relations,
     /// Senders that wait for room in the mailbox.
-    pub(crate) room: Vec<Waker>,
+    pub(crate) room: Waiters,
+    /// Where it is entered itself, if it waited for room last by [`Turn`](crate::scheduler::actions::Turn).
+    pub(crate) waits_for_room: Option<RoomWait>,
     /// Who waits for the body.
     pub(crate) freeze: Option<oneshot::Sender<Frozen>>,
     /// Credit that remote senders' nodes are owed.
