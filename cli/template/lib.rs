@@ -47,6 +47,7 @@ impl Greeter {
 
 midflight_abi::export!(Greeter);
 
+// Once there is a second version: docs/testing-updates.md of Midflight has a kit that tries the update.
 #[cfg(test)]
 mod tests {
     use super::*;

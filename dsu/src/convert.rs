@@ -165,18 +165,18 @@ fn readable(written: &TypeInfo, read: &TypeInfo, reads: Reads) -> Result<(), Con
 /// # Errors
 /// [`ConvertError`].
 pub(crate) fn for_restoring(
-    old: &Version,
+    old: &dyn Code,
     new: &Description,
     behaviour: &str,
     saved: SavedState,
 ) -> Result<SavedState, ConvertError> {
-    let (_, old_description) = find(old.code.description(), behaviour)?;
+    let (_, old_description) = find(old.description(), behaviour)?;
     let (_, new_description) = find(new, behaviour)?;
     match way(old_description, new_description, Reads::of(new))? {
         Way::Forward => Ok(saved),
         Way::Back { state_version } => {
             let code = |source| ConvertError::Code { behaviour: behaviour.to_owned(), source };
-            let (_, scratch) = restore(&*old.code, behaviour, &saved)?;
+            let (_, scratch) = restore(old, behaviour, &saved)?;
             let bytes = scratch.save(state_version).map_err(code)?;
             let offered = old_description.saves(state_version);
             Ok(SavedState { form: offered.unwrap_or(&new_description.state).clone(), bytes })
@@ -197,7 +197,7 @@ pub(crate) fn convert(
     max: u64,
 ) -> Result<(u32, Box<dyn Instance>), ConvertError> {
     let of = saved.bytes.len() as u64;
-    let saved = for_restoring(old, new.code.description(), behaviour, saved)?;
+    let saved = for_restoring(&*old.code, new.code.description(), behaviour, saved)?;
     bounded(behaviour, saved.bytes.len() as u64, of, max)?;
     let (index, instance) = restore(&*new.code, behaviour, &saved)?;
     bounded(behaviour, instance.size(), of, max)?;
@@ -237,7 +237,11 @@ pub(crate) fn restore(
     Ok((index, restored.map_err(failed)?))
 }
 
-fn find<'d>(
+/// The behaviour of that name, with its index.
+///
+/// # Errors
+/// [`ConvertError::NoBehaviour`].
+pub(crate) fn find<'d>(
     description: &'d Description,
     behaviour: &str,
 ) -> Result<(u32, &'d BehaviourDescription), ConvertError> {

@@ -30,5 +30,7 @@ pub mod protocol;
 pub mod signature;
 pub mod store;
 pub mod switch;
+#[cfg(feature = "test")]
+pub mod testkit;
 mod unlike;
 pub mod versions;

@@ -135,7 +135,7 @@ fn chosen(mut sizes: Vec<(Pid, u64)>) -> Vec<Pid> {
 fn in_form_of(new: &Description, copies: Vec<Copied>) -> (Vec<Pid>, Vec<ProbeState>) {
     let converted = copies.into_iter().filter_map(|(pid, (old, behaviour, saved))| {
         // What the old code makes of it fails aloud when the process itself is switched.
-        let SavedState { form, bytes } = for_restoring(&old, new, &behaviour, saved).ok()?;
+        let SavedState { form, bytes } = for_restoring(&*old.code, new, &behaviour, saved).ok()?;
         Some((pid, ProbeState { behaviour, form, bytes }))
     });
     converted.unzip()

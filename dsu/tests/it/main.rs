@@ -13,4 +13,5 @@ mod loops;
 mod probing;
 mod signatures;
 mod storing;
+mod testkit;
 mod updates;
