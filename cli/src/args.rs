@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, cluster, dead_letters, demo, history, inspect, new, node, ps, push,
-    rollback, sign, start, status, top, trace, watch,
+    build, certs, check, cluster, completions, dead_letters, demo, history, inspect, new, node, ps,
+    push, rollback, sign, start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Shows it all: a cluster on this machine, whose code is replaced under load
     Demo(demo::Args),
     /// Runs a node
-    Node(node::Args),
+    Node(Box<node::Args>),
     /// Runs a cluster on this machine
     Cluster(cluster::Args),
     /// Makes a crate with a small behaviour, to begin with
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::Args),
     /// Makes a development authority, and certificates for nodes and operators
     Certs(certs::Args),
+    /// Prints a script with which a shell completes these commands
+    Completions(completions::Args),
     /// Tries a library in a child process; nodes start it
     #[command(hide = true)]
     Probe(ProbeArgs),

@@ -11,6 +11,8 @@ mod build;
 mod certs;
 mod check;
 mod cluster;
+mod completions;
+mod config;
 mod control;
 mod dead_letters;
 mod demo;
@@ -29,6 +31,7 @@ mod output;
 mod probation;
 mod ps;
 mod push;
+mod readiness;
 mod roles;
 mod rollback;
 mod sdk;
@@ -49,17 +52,19 @@ mod watchdog;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
 use midflight_runtime::TokioRuntime;
 
-use args::{Cli, Command};
+use args::Command;
 use error::Error;
 
 /// How long what still runs at the end may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match config::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => return error.report(),
+    };
     if let Command::Probe(_) = cli.command {
         // Before a runtime or a thread is started.
         return midflight_dsu::probe::child_main();
@@ -82,7 +87,7 @@ async fn run(command: Command) -> Result<(), Error> {
     let runtime = TokioRuntime::current();
     match command {
         Command::Demo(args) => demo::run(runtime, args).await,
-        Command::Node(args) => node::run(runtime, args).await,
+        Command::Node(args) => node::run(runtime, *args).await,
         Command::Cluster(args) => cluster::run(runtime, args).await,
         Command::New(args) => new::run(args),
         Command::Build(args) => build::run(runtime, args).await,
@@ -100,6 +105,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Status(args) => status::run(runtime, args).await,
         Command::DeadLetters(args) => dead_letters::run(runtime, args).await,
         Command::Certs(args) => certs::run(&runtime, &args),
+        Command::Completions(args) => completions::run(&args),
         Command::Probe(_) => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! `midflight node`: a node that hosts behaviours until it is asked to stop.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_process::{Limits, Member, Node, Secret};
@@ -14,6 +15,7 @@ use crate::error::{Error, says_no};
 use crate::metrics::Page;
 use crate::network::{HostPort, Network};
 use crate::probation::Probation;
+use crate::readiness::Readiness;
 use crate::roles::RolesFile;
 use crate::signals::StopSignals;
 use crate::trust::TrustedKey;
@@ -25,6 +27,9 @@ const GOODBYE: Duration = Duration::from_secs(8);
 /// Flags of `node`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// A file with what is not said by flags or variables: a line `FLAG = VALUE` for each, in TOML
+    #[arg(long, value_name = "FILE", env = "MIDFLIGHT_CONFIG")]
+    config: Option<PathBuf>,
     /// The node's name: letters, digits, `-`, `_` and `.`; over TLS that of its certificate
     /// [default: one with a random end]
     #[arg(long, value_parser = node_name)]
@@ -68,7 +73,8 @@ pub(crate) struct Args {
     threshold: u8,
     #[command(flatten)]
     probation: Probation,
-    /// Where Prometheus asks for the node's metrics, at /metrics, without saying who it is
+    /// Where Prometheus asks for the node's metrics, at /metrics, and others whether it is ready, at /ready,
+    /// without saying who they are
     #[arg(long, value_name = "HOST:PORT", env = "MIDFLIGHT_METRICS")]
     metrics: Option<HostPort>,
     /// How long processes may take to end when the node is asked to stop (SIGTERM, SIGINT); a second
@@ -123,16 +129,18 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
         tracing::warn!("this node trusts no key and takes no bundles: give --trust KEY");
     }
     let trusted = trust::keys(&args.trust, args.threshold.into())?;
+    let readiness = Arc::new(Readiness::new(node.clone()));
     let served = async {
         let server = host::serve_code(&node, data.path.clone(), trusted, args.probation.limits())?;
         if let Some(at) = &args.metrics {
-            let at = metrics::serve(&runtime, at, Page::new(server)).await?;
+            let at = metrics::serve(&runtime, at, Page::new(server), readiness.clone()).await?;
             tracing::info!("metrics are at http://{at}/metrics");
         }
-        join(&node, seeds).await?;
+        join(&node, seeds, &readiness).await?;
         until_stopped(&node, &mut signals, args.until_stdin_ends).await
     };
     let served = served.await;
+    readiness.ends();
     drain(&runtime, &node, signals, args.drain()).await;
     served
 }
@@ -224,7 +232,7 @@ async fn until_stopped(
 }
 
 /// Dials each seed once, so that a cluster that says no is heard; then goes on trying.
-async fn join(node: &Node, seeds: Vec<Address>) -> Result<(), Error> {
+async fn join(node: &Node, seeds: Vec<Address>, readiness: &Arc<Readiness>) -> Result<(), Error> {
     for seed in &seeds {
         match node.try_join(seed).await {
             Ok(_linked) => {}
@@ -234,6 +242,7 @@ async fn join(node: &Node, seeds: Vec<Address>) -> Result<(), Error> {
             Err(error) => tracing::warn!("cannot join yet, and will go on trying: {error}"),
         }
     }
+    readiness.follow(seeds.clone());
     node.join(seeds);
     Ok(())
 }

@@ -176,3 +176,30 @@ async fn a_bundle_is_built_into_the_current_folder() {
         assert!(folder.path().join(name).exists(), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_settings_file_that_is_wrong_is_refused_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    let file = file.to_str().unwrap();
+    let node = ["node", "--data", folder.path().to_str().unwrap(), "--config", file];
+    run(&node).await.expect(5, &[file]);
+    for (text, words) in [
+        ("nmae = 'a'", &["`nmae` is no setting", "midflight node"][..]),
+        ("name = ", &[file]),
+        ("listen = 'nowhere'", &["with what is in", "--listen", "nowhere"]),
+        ("trust-loopback = 'yes'", &["`trust-loopback` is set by true or false"]),
+    ] {
+        std::fs::write(file, text).unwrap();
+        run(&node).await.expect(2, words);
+    }
+    std::fs::write(file, vec![b'#'; 100_000]).unwrap();
+    run(&node).await.expect(5, &[file]);
+}
+
+#[tokio::test]
+async fn shells_are_told_the_commands() {
+    let script = run(&["completions", "bash"]).await.expect(0, &[]).stdout;
+    assert!(script.contains("midflight") && script.contains("dead-letters"), "{script}");
+    run(&["completions", "dos"]).await.expect(2, &["bash", "zsh"]);
+}

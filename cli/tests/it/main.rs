@@ -5,6 +5,7 @@ mod bad_input;
 mod certs;
 mod cluster;
 mod demo;
+mod deploy;
 mod hostile;
 mod joining;
 mod letters;

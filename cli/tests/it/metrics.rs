@@ -1,9 +1,8 @@
 //! A node's metrics, as Prometheus asks for them.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use rustix::process::Signal;
 
-use crate::tools::{LONG, NodeProcess, run, runtime};
+use crate::tools::{NodeProcess, ask_http, run, until};
 
 /// Where a node's metrics are, as its log says.
 async fn place(node: &NodeProcess) -> String {
@@ -13,30 +12,18 @@ async fn place(node: &NodeProcess) -> String {
     at.split("/metrics").next().unwrap().to_owned()
 }
 
-/// What a request is answered.
-async fn ask(place: &str, request: &[u8]) -> String {
-    let asked = async {
-        let mut stream = TcpStream::connect(place).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        let _cut_short = stream.read_to_string(&mut answer).await;
-        answer
-    };
-    midflight_runtime::timeout(&*runtime(), LONG, asked).await.unwrap()
-}
-
 #[tokio::test]
 async fn prometheus_is_told_what_a_node_does() {
     let node = NodeProcess::start_with("a", &["--metrics", "127.0.0.1:0"]).await;
     let place = place(&node).await;
     let other = NodeProcess::start_with("b", &["--join", &node.address]).await;
-    crate::tools::until("b is a peer", async || {
-        let page = ask(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    until("b is a peer", async || {
+        let page = ask_http(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
         page.contains("peer_bytes_total{peer=\"b\",way=\"sent\"}")
     })
     .await;
     run(&["status", "--node", &node.address]).await.expect(0, &[]);
-    let page = ask(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let page = ask_http(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("# EOF\n"), "{page}");
     for line in [
         "# TYPE midflight_processes gauge",
@@ -51,11 +38,13 @@ async fn prometheus_is_told_what_a_node_does() {
     ] {
         assert!(page.lines().any(|found| found == line), "`{line}` is not in {page}");
     }
-    assert!(ask(&place, b"GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404"));
-    assert!(ask(&place, b"POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+    let ready = ask_http(&place, b"GET /ready HTTP/1.1\r\n\r\n").await;
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.ends_with("ready\n"), "{ready}");
+    assert!(ask_http(&place, b"GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404"));
+    assert!(ask_http(&place, b"POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
     // A head without end gets no answer, and the next is answered.
-    assert_eq!(ask(&place, &[b'x'; 64 * 1_024]).await, "");
-    assert!(ask(&place, b"GET /metrics HTTP/1.1\r\n\r\n").await.contains("# EOF"));
+    assert_eq!(ask_http(&place, &[b'x'; 64 * 1_024]).await, "");
+    assert!(ask_http(&place, b"GET /metrics HTTP/1.1\r\n\r\n").await.contains("# EOF"));
     drop(other);
 }
 
@@ -67,4 +56,25 @@ async fn a_port_that_is_taken_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let data = ["--data", folder.path().to_str().unwrap()];
     run(&[&args[..], &data].concat()).await.expect(5, &["no metrics at"]);
+}
+
+#[tokio::test]
+async fn a_node_is_ready_when_it_has_joined_and_until_it_is_asked_to_stop() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let seed = free.to_string();
+    let node = NodeProcess::start_with("a", &["--metrics", "127.0.0.1:0", "--join", &seed]).await;
+    let place = place(&node).await;
+    let ready = async || ask_http(&place, b"GET /ready HTTP/1.1\r\n\r\n").await;
+    let not_yet = ready().await;
+    assert!(
+        not_yet.starts_with("HTTP/1.1 503") && not_yet.contains("no other member"),
+        "{not_yet}"
+    );
+    let other = NodeProcess::start_at(&seed, "b", &[]).await;
+    until("it has joined", async || ready().await.starts_with("HTTP/1.1 200")).await;
+    // The last of several is in its cluster all the same.
+    other.signal(Signal::KILL);
+    let alone = async || !node.status(&[]).await["peers"].as_array().unwrap().contains(&"b".into());
+    until("the other one is gone", alone).await;
+    assert!(ready().await.starts_with("HTTP/1.1 200"));
 }

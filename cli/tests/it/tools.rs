@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use midflight_runtime::{Handle, TokioRuntime, timeout};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::OnceCell;
 
@@ -161,7 +162,7 @@ impl NodeProcess {
     /// What is left on standard output, once the node has ended.
     pub(crate) async fn rest(mut self) -> String {
         let mut rest = String::new();
-        tokio::io::AsyncReadExt::read_to_string(&mut self.stdout, &mut rest).await.unwrap();
+        self.stdout.read_to_string(&mut rest).await.unwrap();
         rest
     }
 
@@ -205,4 +206,16 @@ pub(crate) fn secret_file(folder: &TempDir, name: &str, secret: &str) -> String 
     std::fs::write(&path, secret).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+/// What a request is answered.
+pub(crate) async fn ask_http(place: &str, request: &[u8]) -> String {
+    let asked = async {
+        let mut stream = TcpStream::connect(place).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        let _cut_short = stream.read_to_string(&mut answer).await;
+        answer
+    };
+    timeout(&*runtime(), LONG, asked).await.unwrap()
 }

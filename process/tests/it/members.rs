@@ -79,7 +79,7 @@ async fn until<T: std::fmt::Debug>(
 
 #[test]
 fn all_of_a_cluster_know_each_other() {
-    for (seed, size) in sizes([(1, 3), (2, 5), (3, 8), (4, 16), (5, 32)]) {
+    for (seed, size) in sizes([(1, 3), (2, 5), (3, 8), (4, 16), (5, 32), (6, 100)]) {
         run(seed, |world| async move {
             cluster(&world, size).await;
         });

@@ -15,7 +15,7 @@ pub(crate) use nodes::{keep, until};
 /// For how long nothing may come where nothing is expected.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
 /// The largest cluster that is tried.
-pub(crate) const LARGEST: usize = 32;
+pub(crate) const LARGEST: usize = 128;
 /// How many times longer than it should something may take.
 pub(crate) const SLACK: u32 = 1;
 /// Steps a scenario may take.
