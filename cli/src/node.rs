@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use midflight_dsu::code_server::CodeServer;
 use midflight_process::{Limits, Member, Node, Secret};
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
@@ -23,6 +24,9 @@ use crate::{control, host, metrics, output, secret, trust, user_data};
 
 /// How long a node may take to say goodbye to its peers, once its processes have ended.
 const GOODBYE: Duration = Duration::from_secs(8);
+
+/// How long a node that joins may take to catch up before it says that it is ready all the same.
+const CATCH_UP: Duration = Duration::from_secs(30);
 
 /// Flags of `node`.
 #[derive(Debug, clap::Args)]
@@ -133,10 +137,12 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let served = async {
         let server = host::serve_code(&node, data.path.clone(), trusted, args.probation.limits())?;
         if let Some(at) = &args.metrics {
-            let at = metrics::serve(&runtime, at, Page::new(server), readiness.clone()).await?;
+            let at =
+                metrics::serve(&runtime, at, Page::new(server.clone()), readiness.clone()).await?;
             tracing::info!("metrics are at http://{at}/metrics");
         }
         join(&node, seeds, &readiness).await?;
+        catch_up(&runtime, &server).await?;
         until_stopped(&node, &mut signals, args.until_stdin_ends).await
     };
     let served = served.await;
@@ -244,6 +250,19 @@ async fn join(node: &Node, seeds: Vec<Address>, readiness: &Arc<Readiness>) -> R
     }
     readiness.follow(seeds.clone());
     node.join(seeds);
+    Ok(())
+}
+
+/// Begins with what was committed, and follows what the others have decided since, before the node says that it is
+/// ready. What takes longer goes on behind it: until then the node starts none of these behaviours.
+async fn catch_up(runtime: &Handle, server: &CodeServer) -> Result<(), Error> {
+    match timeout(&**runtime, CATCH_UP, server.caught_up()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return Err(Error::Environment(why)),
+        Err(_elapsed) => {
+            tracing::warn!("not all that the cluster runs is here yet: see `midflight status`");
+        }
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `midflight status`: how a node is.
 
 use midflight_dsu::protocol::{
-    HolderStatus, Status, StatusRequest, VersionDifference, VersionStatus,
+    CatchingUp, HolderStatus, Status, StatusRequest, VersionDifference, VersionStatus,
 };
 use midflight_runtime::Handle;
 use serde_json::json;
@@ -61,6 +61,13 @@ fn as_json(status: &Status) -> serde_json::Value {
         "node": status.node, "id": status.id, "address": status.address,
         "processes": status.processes, "peers": status.peers, "members": members,
         "versions": versions, "refused": refused, "differences": differences,
+        "catching_up": status.catching_up.iter().map(|it| json!({
+            "bundle": it.bundle, "version": it.version, "number": it.number, "from": it.from, "why": it.why,
+        })).collect::<Vec<_>>(),
+        "committed": status.committed.iter().map(|(bundle, version, number)| json!({
+            "bundle": bundle, "version": version, "number": number,
+        })).collect::<Vec<_>>(),
+        "not_kept": status.not_kept,
     })
 }
 
@@ -102,6 +109,15 @@ fn for_people(status: &Status) -> String {
             let VersionStatus { name, version, .. } = version;
             text.push_str(&format!("warning: {name} v{version} goes back by itself: {fault}\n"));
         }
+    }
+    for CatchingUp { bundle, version, from, why, .. } in &status.catching_up {
+        let why = why.as_ref().map_or_else(String::new, |why| format!("; not yet: {why}"));
+        text.push_str(&format!(
+            "catching up: {bundle} is to be v{version}, which comes from {from}{why}\n"
+        ));
+    }
+    if let Some(why) = &status.not_kept {
+        text.push_str(&format!("warning: what is committed is not kept on disk: {why}\n"));
     }
     for VersionDifference { bundle, node, here, there } in &status.differences {
         let run = |version: &Option<u32>| version.map_or("none".to_owned(), |v| format!("v{v}"));

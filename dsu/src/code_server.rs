@@ -6,6 +6,7 @@
 //! loaded) and *activated* (new processes start in it, living ones are switched).
 
 mod activate;
+mod committing;
 mod copies;
 mod error;
 mod retire;
@@ -34,6 +35,8 @@ use crate::switch::{SwitchLimits, Switcher};
 use crate::versions::{Cause, Version, Versions};
 use activate::Activation;
 pub(crate) use activate::{GoingBack, Order};
+pub use committing::RestoreError;
+pub(crate) use committing::Whole;
 pub(crate) use error::DeactivateError;
 pub(crate) use error::with_sources;
 pub use error::{AcceptError, ActivateError, Conflicts, NotBack, StageError};
@@ -78,6 +81,7 @@ struct Inner {
     /// What it takes to go back, for each bundle's name.
     activations: Mutex<BTreeMap<String, Activation>>,
     history: Mutex<History>,
+    recording: committing::Recording,
     /// The file of the bundle that was asked for last: it is asked for in many parts.
     served: Mutex<Option<(ContentAddress, Bytes)>>,
 }
@@ -109,6 +113,7 @@ impl CodeServer {
             busy: Mutex::default(),
             activations: Mutex::default(),
             history: Mutex::default(),
+            recording: committing::Recording::default(),
             served: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -268,6 +273,9 @@ impl CodeServer {
     /// # Errors
     /// [`StartError`].
     pub fn start(&self, behaviour: &str, start: &[u8]) -> Result<Pid, StartError> {
+        if let Some(bundle) = self.inner.versions.fenced(behaviour) {
+            return Err(StartError::CatchingUp(bundle));
+        }
         hosted::start(&self.inner.node, &self.inner.versions, behaviour, start)
     }
 }

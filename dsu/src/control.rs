@@ -7,6 +7,7 @@
 mod access;
 mod answers;
 mod back;
+mod catch_up;
 mod deploy;
 mod fetch;
 mod history;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use midflight_process::message::Message;
-use midflight_process::{Context, Pid, Received, ReplyTo, SpawnError};
+use midflight_process::{Context, EventKinds, NodeEvent, Pid, Received, ReplyTo, SpawnError};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -69,6 +70,8 @@ enum Request {
     Trace(Received<TraceRequest>),
     History(Received<HistoryRequest>),
     Rollback(Received<Rollback>),
+    /// Another node has said what code it has.
+    Told(Received<NodeEvent>),
 }
 
 /// What the control process and its helpers share.
@@ -77,6 +80,7 @@ pub(crate) struct Control {
     pub(crate) server: CodeServer,
     incoming: Arc<Mutex<Incoming>>,
     leases: Arc<Mutex<Leases>>,
+    catching_up: catch_up::CatchingUp,
 }
 
 impl CodeServer {
@@ -85,15 +89,29 @@ impl CodeServer {
     /// # Errors
     /// [`ServeError`].
     pub fn serve(&self) -> Result<Pid, ServeError> {
-        let control =
-            Control { server: self.clone(), incoming: Arc::default(), leases: Arc::default() };
+        let control = Control {
+            server: self.clone(),
+            incoming: Arc::default(),
+            leases: Arc::default(),
+            catching_up: <_>::default(),
+        };
         let verdicts = self.versions().verdicts();
         let pid = self.node().spawn(CONTROL, move |cx| async move {
+            cx.watch_events(EventKinds::CODE);
+            if let Err(error) = control.server.restore().await {
+                let error = with_sources(&error);
+                tracing::error!(error, "this node cannot begin with what it kept");
+            }
+            control.look_at_the_others();
             let mut told = Told::default();
             let mut verdicts = verdicts;
             loop {
                 let request = match select(pin!(next(&cx)), pin!(next_verdict(&mut verdicts))).await
                 {
+                    Either::Left((Some(Request::Told(_)), _)) => {
+                        control.look_at_the_others();
+                        continue;
+                    }
                     Either::Left((request, _)) => request,
                     Either::Right((back, _)) => {
                         control.begin_to_go_back(back);
@@ -102,6 +120,9 @@ impl CodeServer {
                 };
                 told.look(&control.server, cx.now());
                 control.let_go();
+                if request.is_none() {
+                    control.look_at_the_others();
+                }
                 if let Some(request) = request.and_then(|request| control.allowed(request)) {
                     control.take(request).await;
                 }
@@ -141,6 +162,7 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::Trace)
         .on(Request::History)
         .on(Request::Rollback)
+        .on(Request::Told)
         .timeout(LOOK_EVERY)
         .await
 }
@@ -181,9 +203,11 @@ impl Control {
                 reply(reply_to, self.claim(&message, from));
             }
             Request::Release(Received { message, reply_to, .. }) => {
-                self.release(&message);
-                reply(reply_to, ());
+                self.apart("midflight.release", reply_to, |control, _cx| async move {
+                    control.release(&message).await;
+                });
             }
+            Request::Told(_) => {}
             Request::Stage(Received { message, reply_to, .. }) => {
                 self.apart("midflight.stage", reply_to, |control, cx| async move {
                     control.stage(&cx, message).await

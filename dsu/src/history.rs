@@ -1,9 +1,11 @@
 //! What was current on a node, and since when: where a rollback goes back to.
 //!
-//! It begins with the node, lives in its memory, and is bounded.
+//! It is bounded, and kept with what is committed ([`committed`](crate::committed)).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::hash::ContentAddress;
 
@@ -11,7 +13,7 @@ use crate::hash::ContentAddress;
 const CHANGES_MAX: usize = 64;
 
 /// A change of what is current.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What is current from then on; none when nothing is.
     pub current: Option<(u32, ContentAddress)>,
@@ -24,7 +26,7 @@ pub struct Change {
 }
 
 /// How another version became current.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// It was activated.
     Activated,

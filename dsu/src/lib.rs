@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod check;
 pub mod code;
 pub mod code_server;
+pub mod committed;
 pub mod compare;
 pub mod compiled;
 pub mod control;

@@ -18,7 +18,7 @@ pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
 pub use trace::{TraceReply, TraceRequest};
-pub use versions::{HolderStatus, VersionDifference, VersionStatus};
+pub use versions::{CatchingUp, HolderStatus, VersionDifference, VersionStatus};
 
 /// The name of every node's control process.
 pub const CONTROL: &str = "midflight.control";
@@ -143,6 +143,9 @@ pub struct Claim {
 pub struct Claimed {
     /// The node whose deployment has the name already, if one has.
     pub held_by: Option<String>,
+    /// The number of the last decision about the name that the node knows of; 0 for none.
+    #[serde(default)]
+    pub number: u64,
 }
 
 /// Gives a claimed name free. The reply is `()`.
@@ -156,6 +159,9 @@ pub struct Release {
     /// Whether every member runs what was deployed: then there is no way back from it any more.
     #[serde(default)]
     pub done: bool,
+    /// Where it is done, the number of that decision.
+    #[serde(default)]
+    pub number: u64,
 }
 
 /// Asks a node to run a staged bundle: new processes start in it, and the policy says what becomes of
@@ -320,6 +326,15 @@ pub struct Status {
     /// Where nodes that this one has a link to run other versions than it does.
     #[serde(default)]
     pub differences: Vec<VersionDifference>,
+    /// What the cluster has decided to run and this node has yet to follow.
+    #[serde(default)]
+    pub catching_up: Vec<CatchingUp>,
+    /// What was decided, as far as this node knows: bundle, version, number of the decision.
+    #[serde(default)]
+    pub committed: Vec<(String, u32, u64)>,
+    /// Why the node does not keep what is committed, if it does not.
+    #[serde(default)]
+    pub not_kept: Option<String>,
 }
 
 /// Asks for a node's processes. The reply is [`Processes`].

@@ -1,7 +1,8 @@
 //! What a node keeps: bundles and libraries in its data folder, under their hashes.
 //!
 //! `<data>/bundles/<content address>.mfb` and `<data>/code/<hash>.so`. A file under a hash is never
-//! replaced by other content, so that what is loaded from it stays as it was.
+//! replaced by other content, so that what is loaded from it stays as it was. Beside them lies `<data>/committed`, what
+//! is to run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use midflight_runtime::{Files, Handle};
 
 use crate::bundle::{BUNDLE_BYTES_MAX, Bundle, BundleError, LIBRARY_BYTES_MAX};
+use crate::committed;
 use crate::hash::{CodeId, ContentAddress};
 
 /// The store of one node.
@@ -149,6 +151,23 @@ impl Store {
         } else {
             Err(StoreError::Damaged { path, found: found.to_string() })
         }
+    }
+
+    /// The file of what is committed; `None`: there was never one.
+    pub(crate) async fn committed(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.read(&self.committed_path(), committed::FILE_BYTES_MAX).await {
+            Err(StoreError::Missing { .. }) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// Keeps the file of what is committed, in the place of the one before.
+    pub(crate) async fn put_committed(&self, file: Vec<u8>) -> Result<(), StoreError> {
+        self.write(self.committed_path(), file).await
+    }
+
+    pub(crate) fn committed_path(&self) -> PathBuf {
+        self.data.join("committed")
     }
 
     fn bundle_path(&self, address: ContentAddress) -> PathBuf {

@@ -8,7 +8,10 @@ use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::code_server::CodeServer;
+use crate::committed::{Committed, Standing};
+use crate::policy::Policy;
 use crate::protocol::VersionDifference;
+use crate::versions::Behind;
 
 /// How often the control process compares, while it has nothing else to do; the same for how long a
 /// difference lasts at the least before it is logged, since a deployment makes some.
@@ -22,19 +25,43 @@ pub(crate) struct Current {
     pub(crate) address: String,
 }
 
+/// What was decided about a bundle's name, as a node knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+struct Decided {
+    number: u64,
+    version: u32,
+    address: [u8; 32],
+    policy: Policy,
+}
+
 /// What a node tells its peers of its code.
 #[derive(Debug, Default, Serialize, Deserialize, Message)]
 #[message(name = "midflight.control.CurrentVersions", version = 1)]
 struct CurrentVersions {
     current: BTreeMap<String, Current>,
+    #[serde(default)]
+    committed: BTreeMap<String, Decided>,
 }
 
-/// Says what is current.
-pub(crate) fn words(current: &BTreeMap<String, Current>) -> Vec<u8> {
+/// Says what is current, and what is committed.
+pub(crate) fn words(current: &BTreeMap<String, Current>, committed: &Committed) -> Vec<u8> {
+    let committed = committed.all().map(|(name, standing)| {
+        let Standing { number, version, address, policy } = *standing;
+        (name.to_owned(), Decided { number, version, address: *address.as_bytes(), policy })
+    });
+    let said = CurrentVersions { current: current.clone(), committed: committed.collect() };
     let mut words = Vec::new();
-    let said = encode(&CurrentVersions { current: current.clone() }, &mut words);
-    said.expect("strings and numbers encode");
+    encode(&said, &mut words).expect("strings and numbers encode");
     words
+}
+
+/// What is committed by the words of a node; nothing where there is no code, or what cannot be read.
+fn committed(words: &[u8]) -> impl Iterator<Item = (String, Standing)> {
+    let said = decode::<CurrentVersions>(words).unwrap_or_default();
+    said.committed.into_iter().map(|(name, decided)| {
+        let Decided { number, version, address, policy } = decided;
+        (name, Standing { number, version, address: address.into(), policy })
+    })
 }
 
 /// Where `there`, the words of `node`, tells of something else than what is `here`. No words are said
@@ -43,7 +70,7 @@ fn compare(here: &BTreeMap<String, Current>, node: &str, there: &[u8]) -> Vec<Ve
     let there = match there {
         [] => BTreeMap::new(),
         words => match decode::<CurrentVersions>(words) {
-            Ok(CurrentVersions { current }) => current,
+            Ok(CurrentVersions { current, .. }) => current,
             Err(_unknown) => return Vec::new(),
         },
     };
@@ -72,6 +99,26 @@ impl CodeServer {
         let mut all: Vec<_> = all.collect();
         all.sort_by(|one, other| (&one.bundle, &one.node).cmp(&(&other.bundle, &other.node)));
         all
+    }
+
+    /// The decisions that nodes this one has a link to know of, and this one does not follow, by the
+    /// bundles' names; of several the last.
+    pub(crate) fn find_behind(&self) -> BTreeMap<String, Behind> {
+        let here = self.versions().committed();
+        let mut found = BTreeMap::<String, Behind>::new();
+        for peer in self.node().peers_code() {
+            for (bundle, standing) in committed(&peer.details.unwrap_or_default()) {
+                let known = found.get(&bundle).map_or(0, |it| it.standing.number);
+                let own = here.number(&bundle);
+                // What was committed here and could not be begun with again may run with another's copy.
+                let lacks = standing.number == own && self.current(&bundle).is_none();
+                if standing.number > known && (standing.number > own || lacks) {
+                    let (at, at_name) = (peer.id, peer.name.clone());
+                    found.insert(bundle, Behind { standing, at, at_name, why: None });
+                }
+            }
+        }
+        found
     }
 }
 
@@ -126,6 +173,7 @@ mod tests {
     #[test]
     fn differences_are_found_by_bundle() {
         let here = current(&[("a", 1), ("b", 1), ("c", 1)]);
+        let words = |current: &BTreeMap<_, _>| words(current, &Committed::default());
         let there = words(&current(&[("b", 2), ("c", 1), ("d", 3)]));
         let found = compare(&here, "n", &there);
         let found: Vec<_> = found.iter().map(|it| (&*it.bundle, it.here, it.there)).collect();
@@ -138,7 +186,8 @@ mod tests {
     #[test]
     fn a_change_is_logged_once_and_only_when_it_lasts() {
         let mut told = Told::default();
-        let some = compare(&current(&[("a", 1)]), "n", &words(&current(&[])));
+        let some =
+            compare(&current(&[("a", 1)]), "n", &words(&current(&[]), &Committed::default()));
         assert_eq!(told.news(Vec::new()), None);
         assert_eq!(told.news(some.clone()), None, "it may pass");
         assert_eq!(told.news(some.clone()), Some(some.clone()));

@@ -4,6 +4,7 @@
 //! version it runs in, so that the processes of a version are found without asking each (U11).
 //! A version that is not current is retired when nothing keeps it (U3).
 
+mod behind;
 mod holds;
 mod probation;
 mod retired;
@@ -20,9 +21,11 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::code::Code;
+use crate::committed::{Committed, Standing};
 use crate::hash::ContentAddress;
 use crate::hosted::BehaviourTypes;
 use crate::unlike::{self, Current};
+pub use behind::Behind;
 pub use holds::{Cause, Holder};
 pub(crate) use holds::{Hold, WayBack};
 pub(crate) use probation::{Failure, GoBack};
@@ -159,6 +162,8 @@ pub struct Versions {
 struct Inner {
     loaded: BTreeMap<ContentAddress, Arc<Version>>,
     current: BTreeMap<String, ContentAddress>,
+    committed: Committed,
+    behind: BTreeMap<String, Behind>,
     retired: retired::Memory,
 }
 
@@ -260,7 +265,19 @@ impl Versions {
 
     /// Tells the other nodes what is loaded and current here now.
     pub(crate) fn tell(&self, node: &Node) {
-        node.code_switched(self.catalogue(), unlike::words(&self.current_versions()));
+        let words = unlike::words(&self.current_versions(), &self.committed());
+        node.code_switched(self.catalogue(), words);
+    }
+
+    /// What was decided to run, as far as this node knows.
+    #[must_use]
+    pub fn committed(&self) -> Committed {
+        self.inner.lock().committed.clone()
+    }
+
+    /// Takes a decision in. Answers whether it is news.
+    pub(crate) fn commit(&self, bundle: &str, standing: Standing) -> bool {
+        self.inner.lock().committed.commit(bundle, standing)
     }
 
     /// What is current, by the bundles' names.

@@ -32,8 +32,10 @@ impl EventKinds {
     pub const NAMES: Self = Self(2);
     /// Links to other nodes that are made, and lost or closed.
     pub const LINKS: Self = Self(4);
+    /// What other nodes say of the code that they have.
+    pub const CODE: Self = Self(8);
     /// All there are.
-    pub const ALL: Self = Self(7);
+    pub const ALL: Self = Self(15);
 
     /// Whether all of `other` is in it.
     #[must_use]
@@ -110,6 +112,12 @@ pub enum Happened {
         /// Why.
         reason: String,
     },
+    /// A node has said what code it has, or takes back what it has said: see
+    /// [`Node::peers_code`](crate::Node::peers_code).
+    CodeTold {
+        /// Which.
+        node: NodeId,
+    },
 }
 
 impl Happened {
@@ -118,6 +126,7 @@ impl Happened {
             Self::Spawned { .. } | Self::Exited { .. } => EventKinds::PROCESSES,
             Self::Registered { .. } | Self::Unregistered { .. } => EventKinds::NAMES,
             Self::LinkUp { .. } | Self::LinkDown { .. } => EventKinds::LINKS,
+            Self::CodeTold { .. } => EventKinds::CODE,
         }
     }
 }

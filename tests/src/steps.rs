@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use futures_util::join;
+use midflight_dsu::bundle::Bundle;
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::hash::ContentAddress;
+use midflight_dsu::policy::Policy;
+use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Offer, Wanted};
 use midflight_process::message::{Message, encode};
 use midflight_process::{Context, Pid};
 
 use crate::compiled_format::bundle;
 use crate::world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Brings a bundle's file to where it could run.
 ///
@@ -76,4 +81,48 @@ pub async fn ten_pings(
         let code_version = if n < k { 1 } else { 2 };
         assert_eq!(pong, Some(ponger_v1::Pong { n, pongs: n, code_version }), "k = {k}");
     }
+}
+
+/// Sends a bundle's file to a node's control process, as `midflight push` does. Answers what it says at the end.
+///
+/// # Panics
+/// When it does not answer.
+pub async fn push(cx: &Context, control: Pid, address: &str, file: &[u8]) -> Wanted {
+    let size = file.len() as u64;
+    let offer = Offer { address: address.to_owned(), size };
+    let mut wanted: Wanted = cx.call(control, offer, MINUTE).await.expect("an answer");
+    while let Wanted::From(offset) = wanted {
+        let begin = usize::try_from(offset).expect("an offset");
+        let end = (begin + CHUNK_BYTES).min(file.len());
+        let bytes = file[begin..end].to_vec();
+        let chunk = Chunk { address: address.to_owned(), offset, bytes };
+        wanted = cx.call(control, chunk, MINUTE).await.expect("an answer");
+    }
+    wanted
+}
+
+/// Pushes compiled-in code to a node and has it deployed.
+///
+/// # Panics
+/// When the node does not take it.
+pub async fn push_and_deploy(server: &CodeServer, name: &str, world: &World) -> Deployed {
+    push_and_deploy_file(server, bundle(name, &world.key)).await
+}
+
+/// The same with a bundle's file.
+///
+/// # Panics
+/// When the node does not take it.
+pub async fn push_and_deploy_file(
+    server: &CodeServer,
+    (bundle, file): (Bundle, Vec<u8>),
+) -> Deployed {
+    let address = bundle.address().to_string();
+    let control = server.node().whereis(CONTROL).expect("it serves");
+    let deployed = server.node().run("operator", move |cx| async move {
+        assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
+        let deploy = Deploy { address, watcher: None, policy: Policy::Migrate };
+        cx.call::<_, Deployed>(control, deploy, 10 * MINUTE).await.expect("an answer")
+    });
+    deployed.await.expect("it lives")
 }

@@ -140,7 +140,18 @@ impl NodeProcess {
 
     /// As the others, but over TCP nobody is trusted with code.
     pub(crate) async fn start_guarded(listen: &str, name: &str, more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), listen, name, more).await
+    }
+
+    /// Kills it, and starts a node of that name in its folder; where it listened, and trusting the bundles of these tests.
+    pub(crate) async fn again(mut self, name: &str, more: &[&str]) -> Self {
+        self.child.kill().await.unwrap();
+        let key = trusted_key();
+        let more = [&["--trust-loopback", "--trust", &key], more].concat();
+        Self::start_in(self.folder, &self.address, name, &more).await
+    }
+
+    async fn start_in(folder: TempDir, listen: &str, name: &str, more: &[&str]) -> Self {
         let mut command = midflight(["node", "--name", name, "--listen", listen, "--data"]);
         command.arg(folder.path().join("data")).args(more).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());

@@ -7,6 +7,9 @@ use super::{Control, Request};
 impl Control {
     /// Hands a request on when its sender may ask for it; tells the sender when it may not.
     pub(super) fn allowed(&self, request: Request) -> Option<Request> {
+        if request.is_news() {
+            return None;
+        }
         let role = request.role();
         match self.may(request.from(), role) {
             Ok(()) => Some(request),
@@ -48,6 +51,7 @@ macro_rules! of_each {
             Request::Trace($received) => $answer,
             Request::History($received) => $answer,
             Request::Rollback($received) => $answer,
+            Request::Told($received) => $answer,
         }
     };
 }
@@ -71,8 +75,14 @@ impl Request {
             | Self::Letters(_)
             | Self::Numbers(_)
             | Self::History(_)
+            | Self::Told(_)
             | Self::Trace(_) => Role::Inspect,
         }
+    }
+
+    /// Whether it asks for nothing: the node tells of others.
+    pub(super) const fn is_news(&self) -> bool {
+        matches!(self, Self::Told(_))
     }
 
     const fn from(&self) -> Option<Pid> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Control;
 use crate::code_server::with_sources;
-use crate::protocol::{Start, Started, Status};
+use crate::protocol::{CatchingUp, Start, Started, Status};
+use crate::versions::Behind;
 
 /// Processes started or listed by one request.
 pub(super) const AT_ONCE_MAX: u32 = 100_000;
@@ -36,6 +37,8 @@ impl Control {
             *refused.entry((count.type_name, count.from_version)).or_default() += count.times;
         }
         let refused = refused.into_iter();
+        let committed = self.server.versions().committed();
+        let committed = committed.all().map(|(name, it)| (name.to_owned(), it.version, it.number));
         Status {
             node: node.name().to_owned(),
             id: node.id().to_string(),
@@ -46,6 +49,14 @@ impl Control {
             versions: self.version_statuses(),
             refused: refused.map(|((name, version), times)| (name, version, times)).collect(),
             differences: self.server.differences(),
+            catching_up: self.server.versions().behind().into_iter().map(catching_up).collect(),
+            committed: committed.collect(),
+            not_kept: self.server.recording_fault(),
         }
     }
+}
+
+fn catching_up((bundle, behind): (String, Behind)) -> CatchingUp {
+    let Behind { standing, at_name, why, .. } = behind;
+    CatchingUp { bundle, version: standing.version, number: standing.number, from: at_name, why }
 }

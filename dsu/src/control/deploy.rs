@@ -124,14 +124,19 @@ impl Control {
             let reason = String::from("the bundle is not on this node: push it first");
             return Deployed::Refused(vec![self.objection("deploy", reason)]);
         };
+        if self.server.versions().behind().contains_key(&name) {
+            let reason =
+                String::from("this node is catching up with what the others run: ask again");
+            return Deployed::Refused(vec![self.objection("claim", reason)]);
+        }
         // Nodes that only dial, such as an operator's, run no code of the cluster's; one that is
         // known to be gone has no say, one that is out of reach says no.
         let members = self.server.node().living_members().await;
         let rollout = self.server.node().runtime().random_u64();
         let deployment = Deployment { control: self, cx, name, address, rollout, how };
-        let deployed = deployment.run(&members).await;
+        let (deployed, number) = deployment.run(&members).await;
         let done = matches!(deployed, Deployed::Everywhere { .. });
-        deployment.release_everywhere(&members, done).await;
+        deployment.release_everywhere(&members, done.then_some(number)).await;
         deployed
     }
 
@@ -139,11 +144,18 @@ impl Control {
     pub(super) fn claim(&self, claim: &Claim, from: Option<Pid>) -> Claimed {
         let node = self.server.node();
         let coordinator = (from.map_or_else(|| node.id(), |pid| pid.node), &*claim.coordinator);
-        let linked = |id| id == node.id() || node.peers().iter().any(|peer| peer.id == id);
+        let linked = |id| self.is_linked(id);
         let now = node.runtime().now();
         let Claim { name, rollout, .. } = claim;
         let claimed = self.leases.lock().claim(name, *rollout, coordinator, now, linked);
-        Claimed { held_by: claimed.err() }
+        let number = self.server.versions().committed().number(name);
+        Claimed { held_by: claimed.err(), number }
+    }
+
+    /// Whether a node can be heard.
+    pub(super) fn is_linked(&self, id: NodeId) -> bool {
+        let node = self.server.node();
+        id == node.id() || node.peers().iter().any(|peer| peer.id == id)
     }
 
     /// Why a deployment may not activate a bundle here, if it may not.
@@ -225,20 +237,24 @@ fn going_back(back: &Back) -> Result<GoingBack, HashError> {
 }
 
 impl Deployment<'_> {
-    async fn run(&self, members: &[Member]) -> Deployed {
-        if let Err(objection) = self.claim_everywhere(members).await {
-            return Deployed::Refused(vec![objection]);
-        }
+    /// Answers the number of the decision, too, which is higher than any that a member knows of.
+    async fn run(&self, members: &[Member]) -> (Deployed, u64) {
+        let number = match self.claim_everywhere(members).await {
+            Ok(last) => last.saturating_add(1),
+            Err(objection) => return (Deployed::Refused(vec![objection]), 0),
+        };
         let objections = self.stage_everywhere(members).await;
         if !objections.is_empty() {
-            return Deployed::Refused(objections);
+            return (Deployed::Refused(objections), number);
         }
-        self.activate_everywhere(members).await
+        (self.activate_everywhere(members).await, number)
     }
 
     /// Claims the name on one member after the other, in an order that all coordinators have: of
-    /// two that begin at once, one is refused at the first.
-    async fn claim_everywhere(&self, members: &[Member]) -> Result<(), Objection> {
+    /// two that begin at once, one is refused at the first. Answers the number of the last decision
+    /// about the name that any of them knows of.
+    async fn claim_everywhere(&self, members: &[Member]) -> Result<u64, Objection> {
+        let mut last = 0;
         let mut members: Vec<_> = members.iter().collect();
         members.sort_by_key(|member| member.id);
         for member in members {
@@ -252,15 +268,17 @@ impl Deployment<'_> {
                 let reason = format!("another update of `{name}` is under way, from node {by}");
                 return Err(about(member, "claim", reason));
             }
+            last = last.max(claimed.number);
         }
-        Ok(())
+        Ok(last)
     }
 
     /// Gives the name free. A member that does not hear it does so by itself, with the link or the
     /// claim's deadline.
-    async fn release_everywhere(&self, members: &[Member], done: bool) {
+    async fn release_everywhere(&self, members: &[Member], done: Option<u64>) {
         let released = join_all(members.iter().map(|member| {
-            let release = Release { name: self.name.clone(), rollout: self.rollout, done };
+            let (name, rollout, number) = (self.name.clone(), self.rollout, done.unwrap_or(0));
+            let release = Release { name, rollout, done: done.is_some(), number };
             self.ask::<_, ()>(member, release, CLAIM_TIMEOUT)
         }));
         for (member, released) in members.iter().zip(released.await) {

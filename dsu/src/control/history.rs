@@ -21,15 +21,14 @@ impl Control {
         let Some(address) = self.server.earlier(&name, to) else {
             if self.server.history(Some(&name)).is_empty() {
                 let reason = format!(
-                    "no bundle called `{name}` has been current on this node since it was started: `midflight history` \
-                     lists those that were"
+                    "no bundle called `{name}` has been current on this node: `midflight history` lists those that were"
                 );
                 return Deployed::Refused(vec![self.objection("rollback", reason)]);
             }
             let wanted = to.map_or_else(|| "nothing else".into(), |to| format!("no version {to}"));
             let reason = format!(
-                "{wanted} of `{name}` was current on this node before the present version, since the node \
-                 was started: push the bundle that you want to go back to"
+                "{wanted} of `{name}` was current on this node before the present version: push the bundle that you \
+                 want to go back to"
             );
             return Deployed::Refused(vec![self.objection("rollback", reason)]);
         };

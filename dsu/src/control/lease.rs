@@ -52,14 +52,29 @@ impl Leases {
         Ok(())
     }
 
+    /// Whether any deployment has the name, whose coordinator can be heard.
+    pub(super) fn is_claimed(
+        &self,
+        name: &str,
+        now: Instant,
+        linked: impl Fn(NodeId) -> bool,
+    ) -> bool {
+        self.claims.get(name).is_some_and(|claim| now < claim.until && linked(claim.coordinator))
+    }
+
     /// Whether a deployment has the name.
     pub(super) fn holds(&self, name: &str, rollout: u64, now: Instant) -> bool {
         self.claims.get(name).is_some_and(|claim| claim.rollout == rollout && now < claim.until)
     }
 
+    /// Whether it was a deployment that claimed the name last, be the claim's time over or not.
+    pub(super) fn is_held_by(&self, name: &str, rollout: u64) -> bool {
+        self.claims.get(name).is_some_and(|claim| claim.rollout == rollout)
+    }
+
     /// A deployment is over. Answers whether it had the name.
     pub(super) fn release(&mut self, name: &str, rollout: u64) -> bool {
-        let had = self.claims.get(name).is_some_and(|claim| claim.rollout == rollout);
+        let had = self.is_held_by(name, rollout);
         if had {
             self.claims.remove(name);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Control;
 use crate::code::Mapped;
+use crate::committed::Standing;
 use crate::hash::CodeId;
 use crate::protocol::{HolderStatus, Release, VersionStatus};
 use crate::versions::{Cause, Holder, Retired, Version};
@@ -14,11 +15,19 @@ const LISTED_MAX: usize = 16;
 
 impl Control {
     /// A deployment is over.
-    pub(super) fn release(&self, release: &Release) {
-        let Release { name, rollout, done } = release;
+    pub(super) async fn release(&self, release: &Release) {
+        let Release { name, rollout, done, number } = release;
+        if !self.leases.lock().is_held_by(name, *rollout) {
+            return;
+        }
+        let decided = done.then(|| self.server.activated_by(name, *rollout)).flatten();
+        if let Some((version, address, policy)) = decided {
+            self.server.commit(name, Standing { number: *number, version, address, policy }).await;
+        }
         if self.leases.lock().release(name, *rollout) {
             self.server.settle(name, Some(*rollout), *done);
         }
+        self.look_at_the_others();
     }
 
     /// Ends the deployments of which nobody says that they are over, and retires what nothing keeps.

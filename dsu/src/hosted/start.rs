@@ -22,6 +22,12 @@ pub enum StartError {
     /// No current version has the behaviour.
     #[error("no version of the behaviour `{0}` is current on this node: push its bundle")]
     UnknownBehaviour(String),
+    /// The cluster has decided to run another version of its bundle, which this node has yet to fetch and to
+    /// switch to.
+    #[error(
+        "this node is catching up with what the cluster runs of the bundle `{0}`: ask another, or again"
+    )]
+    CatchingUp(String),
     /// Its `init` failed, or the start message is not its.
     #[error("the behaviour `{behaviour}` did not start")]
     Init {

@@ -67,3 +67,18 @@ pub struct HolderStatus {
     /// `process`, `running`, `suspended`, `frozen`, `probation`, `undo`, `staged`, `kept` or `in use`.
     pub cause: String,
 }
+
+/// Something that was decided and that a node has yet to follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct CatchingUp {
+    /// The bundle's name.
+    pub bundle: String,
+    /// The version that was decided.
+    pub version: u32,
+    /// The number of the decision.
+    pub number: u64,
+    /// The node from which it is fetched.
+    pub from: String,
+    /// Why that did not work so far, if it has been tried.
+    pub why: Option<String>,
+}

@@ -48,7 +48,7 @@ impl Versions {
     /// which may run what its library does at the end.
     pub(crate) fn take_idle(&self, now: Instant) -> Vec<Version> {
         let mut inner = self.inner.lock();
-        let super::Inner { loaded, current, retired } = &mut *inner;
+        let super::Inner { loaded, current, retired, .. } = &mut *inner;
         let idle = |version: &Version| {
             current.get(&version.name) != Some(&version.address) && version.is_idle(now)
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use midflight_message::NodeId;
 
+use crate::events::{EventKinds, Happened};
 use crate::membership::Input;
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -80,5 +81,6 @@ impl Inner {
     /// A peer has said what code it has.
     pub(crate) fn code_told(&self, peer: &Peer, details: Option<Vec<u8>>) {
         *peer.code.lock() = details.filter(|details| details.len() <= DETAILS_MAX);
+        self.event(EventKinds::CODE, || Happened::CodeTold { node: peer.id });
     }
 }

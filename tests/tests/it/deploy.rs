@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use midflight_dsu::bundle::Bundle;
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::history::Cause;
-use midflight_dsu::policy::Policy;
-use midflight_dsu::protocol::{
-    CHUNK_BYTES, CONTROL, Chunk, Deploy, Deployed, Offer, Rollback, Wanted,
-};
+use midflight_dsu::protocol::{CONTROL, Deployed, Offer, Rollback, Wanted};
 use midflight_process::message::Message;
-use midflight_process::{Context, Pid};
 use midflight_tests::compiled_format::{bundle, key};
-use midflight_tests::steps::{run_version, start};
+use midflight_tests::steps::{push, push_and_deploy, push_and_deploy_file, run_version, start};
 use midflight_tests::world::{World, simulate};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -25,41 +20,6 @@ async fn cluster(world: &World) -> [CodeServer; 3] {
         world.runtime.sleep(Duration::from_millis(1)).await;
     }
     [a, b, c]
-}
-
-/// Sends a bundle's file to a node's control process, as `midflight push` does.
-async fn push(cx: &Context, control: Pid, address: &str, file: &[u8]) -> Wanted {
-    let size = file.len() as u64;
-    let offer = Offer { address: address.to_owned(), size };
-    let mut wanted: Wanted = cx.call(control, offer, MINUTE).await.unwrap();
-    while let Wanted::From(offset) = wanted {
-        let begin = usize::try_from(offset).unwrap();
-        let end = (begin + CHUNK_BYTES).min(file.len());
-        let bytes = file[begin..end].to_vec();
-        let chunk = Chunk { address: address.to_owned(), offset, bytes };
-        wanted = cx.call(control, chunk, MINUTE).await.unwrap();
-    }
-    wanted
-}
-
-async fn push_and_deploy(server: &CodeServer, name: &str, world: &World) -> Deployed {
-    push_and_deploy_file(server, bundle(name, &world.key)).await
-}
-
-async fn push_and_deploy_file(server: &CodeServer, (bundle, file): (Bundle, Vec<u8>)) -> Deployed {
-    let address = bundle.address().to_string();
-    let control = server.node().whereis(CONTROL).unwrap();
-    let deployed = server.node().run("operator", move |cx| async move {
-        assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
-        cx.call::<_, Deployed>(
-            control,
-            Deploy { address, watcher: None, policy: Policy::Migrate },
-            MINUTE,
-        )
-        .await
-        .unwrap()
-    });
-    deployed.await.unwrap()
 }
 
 fn versions(server: &CodeServer) -> Vec<(u32, bool, usize)> {

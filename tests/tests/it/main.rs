@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod cloud_haskell;
+mod committed;
 mod deploy;
 mod hosted;
 mod identities;

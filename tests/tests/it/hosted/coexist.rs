@@ -254,7 +254,7 @@ impl Coordinator {
 
     async fn release(&self, done: bool) {
         let (name, rollout) = ("counter".to_owned(), self.rollout);
-        self.ask::<_, ()>(Release { name, rollout, done }).await;
+        self.ask::<_, ()>(Release { name, rollout, done, number: 1 }).await;
     }
 }
 

@@ -1,0 +1,173 @@
+//! Keeping what is committed, and beginning with it again (R4).
+
+use std::path::PathBuf;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{CodeServer, with_sources};
+use crate::committed::{self, RecordError, Standing};
+use crate::hash::ContentAddress;
+use crate::policy::Policy;
+use crate::store::StoreError;
+
+/// How far a node is with what it kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// It has not read it yet.
+    #[default]
+    Not,
+    /// It runs what it kept, as far as it can.
+    Yes,
+    /// It could not read it, and does not write over it.
+    Never(String),
+}
+
+/// The keeping of what is committed.
+#[derive(Debug)]
+pub(super) struct Recording {
+    /// One writes at a time, and always all that there is.
+    writing: tokio::sync::Mutex<()>,
+    whole: watch::Sender<Whole>,
+    /// What the last writing said, where it went wrong.
+    fault: Mutex<Option<String>>,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        let (writing, whole, fault) =
+            (<_>::default(), watch::Sender::new(Whole::Not), <_>::default());
+        Self { writing, whole, fault }
+    }
+}
+
+/// A node cannot begin with what it kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file is not as it was written.
+    #[error(
+        "{}: remove it to begin with nothing; then the node fetches from the others what they run", path.display()
+    )]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: RecordError,
+    },
+}
+
+impl CodeServer {
+    /// Loads and activates what was committed when this node was stopped or killed, from its own store. What of it may
+    /// not run any more, as its signature has expired, say, is left out with a line in the log. Done by the control process
+    /// before it answers anybody.
+    ///
+    /// # Errors
+    /// [`RestoreError`]; then nothing is loaded, and nothing is kept either, so that the file stays as it is.
+    pub(crate) async fn restore(&self) -> Result<(), RestoreError> {
+        let restored = self.restore_from_file().await;
+        let whole = match &restored {
+            Ok(()) => Whole::Yes,
+            Err(error) => Whole::Never(with_sources(error)),
+        };
+        self.inner.recording.whole.send_replace(whole);
+        restored
+    }
+
+    async fn restore_from_file(&self) -> Result<(), RestoreError> {
+        let inner = &*self.inner;
+        let Some(file) = inner.store.committed().await? else { return Ok(()) };
+        let (committed, history) = committed::read(&file).map_err(|source| {
+            RestoreError::Record { path: inner.store.committed_path(), source }
+        })?;
+        *inner.history.lock() = history;
+        for (bundle, standing) in committed.all() {
+            // Known, whether it runs or not: it is still what was decided.
+            inner.versions.commit(bundle, *standing);
+            if let Err(why) = self.run_again(standing).await {
+                let version = standing.version;
+                tracing::error!(bundle, version, why, "what was committed does not run");
+            }
+        }
+        inner.versions.tell(&inner.node);
+        Ok(())
+    }
+
+    async fn run_again(&self, standing: &Standing) -> Result<(), String> {
+        self.stage(standing.address).await.map_err(|error| with_sources(&error))?;
+        let activated = self.activate_by(standing.address, standing.policy).await;
+        activated.map(drop).map_err(|error| with_sources(&error))
+    }
+
+    /// Takes in what was decided about a bundle that is current here, tells the other nodes, and keeps it: once this
+    /// has returned, the node begins with it again.
+    pub(crate) async fn commit(&self, bundle: &str, standing: Standing) {
+        if !self.inner.versions.commit(bundle, standing) {
+            return;
+        }
+        let Standing { number, version, .. } = standing;
+        tracing::info!(bundle, version, number, "committed");
+        self.inner.versions.tell(&self.inner.node);
+        self.record_committed().await;
+    }
+
+    /// What a deployment has activated last of a bundle here, if it has.
+    pub(crate) fn activated_by(
+        &self,
+        bundle: &str,
+        rollout: u64,
+    ) -> Option<(u32, ContentAddress, Policy)> {
+        let activations = self.inner.activations.lock();
+        let last = activations.get(bundle).filter(|last| last.rollout == Some(rollout))?;
+        let version = self.inner.versions.get(last.address)?.version;
+        Some((version, last.address, last.policy))
+    }
+
+    /// As [`CodeServer::stage`], to follow what was decided. Where nothing runs in the bundle's versions, there is nothing
+    /// that what comes must be able to take the place of: the node is as one that never had it.
+    pub(crate) async fn stage_to_follow(&self, address: ContentAddress) -> Result<(), String> {
+        let name = self.name_of(address).await.ok_or("the bundle is not here")?;
+        if self.inner.versions.of(&name).iter().all(|version| version.process_count() == 0) {
+            self.inner.versions.clear_current(&name);
+        }
+        self.stage(address).await.map(drop).map_err(|error| with_sources(&error))
+    }
+
+    /// Writes down what is committed. Where that does not work, the node goes on, and says so.
+    async fn record_committed(&self) {
+        let inner = &*self.inner;
+        let _one = inner.recording.writing.lock().await;
+        if *inner.recording.whole.borrow() != Whole::Yes {
+            return;
+        }
+        let file = committed::write(&inner.versions.committed(), &inner.history.lock());
+        let written = inner.store.put_committed(file).await;
+        let fault = written.err().map(|error| with_sources(&error));
+        if let Some(why) = &fault {
+            tracing::error!(
+                why,
+                "what is committed is not kept: after a restart this node would run what was before"
+            );
+        }
+        *inner.recording.fault.lock() = fault;
+    }
+
+    /// Why what is committed is not kept, if it is not.
+    pub(crate) fn recording_fault(&self) -> Option<String> {
+        if let Whole::Never(why) = &*self.inner.recording.whole.borrow() {
+            return Some(why.clone());
+        }
+        self.inner.recording.fault.lock().clone()
+    }
+
+    /// Waits until the node has begun with what it kept, and answers how that was.
+    pub(crate) async fn restored(&self) -> Whole {
+        let mut whole = self.inner.recording.whole.subscribe();
+        let seen = whole.wait_for(|whole| *whole != Whole::Not).await;
+        seen.map_or(Whole::Not, |whole| whole.clone())
+    }
+}

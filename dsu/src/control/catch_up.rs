@@ -1,0 +1,218 @@
+//! A node that has joined late, slept, or was cut off learns from the others what was decided, fetches it and
+//! switches to it before it takes part again (R4).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use midflight_process::{Context, Pid};
+
+use super::Control;
+use crate::code_server::{CodeServer, Whole, with_sources};
+use crate::hash::ContentAddress;
+use crate::protocol::{CONTROL, Changes, HistoryRequest};
+use crate::versions::Behind;
+
+/// How long another node may take to say what was current there.
+const HISTORY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a node that joins waits for a peer to say which code it has.
+const WORD_WITHIN: Duration = Duration::from_secs(2);
+/// The time to the next try where one was in vain, and the longest that it grows to.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+
+/// Whether somebody is at it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct CatchingUp(Arc<AtomicBool>);
+
+impl CatchingUp {
+    fn begin(&self) -> Option<Guard> {
+        let first = !self.0.swap(true, Ordering::AcqRel);
+        first.then(|| Guard(self.0.clone()))
+    }
+}
+
+struct Guard(Arc<AtomicBool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Control {
+    /// Compares with the others, and begins to catch up where this node is behind.
+    pub(super) fn look_at_the_others(&self) {
+        if !self.look_for_decisions() {
+            return;
+        }
+        let Some(guard) = self.catching_up.begin() else { return };
+        let control = self.clone();
+        let spawned = self.server.node().spawn("midflight.catch-up", |cx| async move {
+            control.catch_up(&cx).await;
+            drop(guard);
+            // What was told between the last look and now.
+            control.look_at_the_others();
+        });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "this node stays behind for now");
+        }
+    }
+
+    /// Answers whether this node is behind. What is being deployed here is not looked at: it is about to be decided.
+    fn look_for_decisions(&self) -> bool {
+        let mut behind = self.server.find_behind();
+        let now = self.server.node().runtime().now();
+        let leases = self.leases.lock();
+        behind.retain(|bundle, _| !leases.is_claimed(bundle, now, |node| self.is_linked(node)));
+        drop(leases);
+        let is_behind = !behind.is_empty();
+        self.server.versions().set_behind(behind);
+        is_behind
+    }
+
+    async fn catch_up(&self, cx: &Context) {
+        let (mut pause, longest) = PAUSES;
+        while self.look_for_decisions() {
+            let mut all_well = true;
+            for (bundle, behind) in self.server.versions().behind() {
+                let Behind { standing, at_name, .. } = &behind;
+                match self.follow(cx, &bundle, &behind).await {
+                    Ok(()) => {
+                        let version = standing.version;
+                        tracing::info!(bundle, version, node = %at_name, "caught up");
+                    }
+                    Err(why) => {
+                        tracing::warn!(bundle, node = %at_name, why, "cannot catch up yet");
+                        self.server.versions().cannot_follow(&bundle, &why);
+                        all_well = false;
+                    }
+                }
+            }
+            if !all_well {
+                cx.sleep(pause).await;
+                pause = (2 * pause).min(longest);
+            }
+        }
+    }
+
+    /// Does what was decided about one bundle.
+    async fn follow(&self, cx: &Context, bundle: &str, behind: &Behind) -> Result<(), String> {
+        let Behind { standing, at, .. } = behind;
+        let found = cx.node().whereis_on(*at, CONTROL).await.map_err(|e| e.to_string())?;
+        let from = found.ok_or("the node has no control process")?;
+        if self.server.current(bundle) != Some(standing.address)
+            && let Err(why) = self.step_to(cx, from, standing.address, behind).await
+        {
+            let went = self.step_by_step(cx, from, bundle, behind).await;
+            went.map_err(|no| no.unwrap_or(why))?;
+        }
+        self.server.commit(bundle, *standing).await;
+        Ok(())
+    }
+
+    async fn step_to(
+        &self,
+        cx: &Context,
+        from: Pid,
+        address: ContentAddress,
+        behind: &Behind,
+    ) -> Result<(), String> {
+        if let Some(file) = self.fetch(cx, address, from).await? {
+            self.accept(address, &file).await.map_err(|error| with_sources(&error))?;
+        }
+        self.server.stage_to_follow(address).await?;
+        let activated = self.server.activate_by(address, behind.standing.policy).await;
+        activated.map(drop).map_err(|error| with_sources(&error))
+    }
+
+    /// What was decided cannot take the place of what runs here, but it took the place of what ran there: goes the way
+    /// that the other node went. `None`: there is no such way.
+    async fn step_by_step(
+        &self,
+        cx: &Context,
+        from: Pid,
+        bundle: &str,
+        behind: &Behind,
+    ) -> Result<(), Option<String>> {
+        let here = self.server.current(bundle).ok_or(None)?;
+        let request = HistoryRequest { name: Some(bundle.to_owned()) };
+        let past: Changes =
+            cx.call(from, request, HISTORY_TIMEOUT).await.map_err(|e| Some(e.to_string()))?;
+        let addresses = past.changes.into_iter().filter_map(|change| change.address?.parse().ok());
+        for next in
+            way(&addresses.collect::<Vec<_>>(), here, behind.standing.address).ok_or(None)?
+        {
+            tracing::info!(bundle, address = %next, "catching up, one version after the other");
+            self.step_to(cx, from, next, behind).await.map_err(Some)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was current one after the other from `here` to `there`, without `here`; `None` where that is not known, or is
+/// one step.
+fn way(
+    past: &[ContentAddress],
+    here: ContentAddress,
+    there: ContentAddress,
+) -> Option<Vec<ContentAddress>> {
+    let end = past.iter().rposition(|address| *address == there)?;
+    let begin = past[..end].iter().rposition(|address| *address == here)?;
+    let way = &past[begin + 1..=end];
+    (way.len() > 1).then(|| way.to_vec())
+}
+
+impl CodeServer {
+    /// Waits until this node runs what was committed when it was stopped, and has caught up with the nodes that it has a
+    /// link to, or has tried in vain; then it goes on trying, and starts none of these behaviours. For the word of a node that does not let this one
+    /// inspect it, it waits two seconds. Not bounded by itself: give it a deadline.
+    ///
+    /// # Errors
+    /// Why the node cannot begin with what it kept; it serves nevertheless, as one that has nothing.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn caught_up(&self) -> Result<(), String> {
+        if let Whole::Never(why) = self.restored().await {
+            return Err(why);
+        }
+        let runtime = self.node().runtime();
+        let (began, mut pause) = (runtime.now(), Duration::from_millis(1));
+        loop {
+            let silent = self.node().peers_code().iter().any(|peer| peer.details.is_none());
+            let waits_for_word = silent && runtime.now().since(began) < WORD_WITHIN;
+            let tried = self.versions().behind();
+            let is_tried = |bundle| tried.get(bundle).is_some_and(|behind| behind.why.is_some());
+            let found = self.find_behind();
+            if !waits_for_word && found.keys().chain(tried.keys()).all(is_tried) {
+                return Ok(());
+            }
+            runtime.sleep(pause).await;
+            pause = (2 * pause).min(PAUSES.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(bytes: &[u8]) -> Vec<ContentAddress> {
+        bytes.iter().map(|byte| ContentAddress::from([*byte; 32])).collect()
+    }
+
+    fn ways(past: &[u8], here: u8, there: u8) -> Option<Vec<ContentAddress>> {
+        let [here, there] = [here, there].map(|byte| ContentAddress::from([byte; 32]));
+        way(&addresses(past), here, there)
+    }
+
+    #[test]
+    fn the_way_is_the_shortest_that_the_other_went() {
+        assert_eq!(ways(&[1, 2, 3, 4], 1, 4), Some(addresses(&[2, 3, 4])));
+        assert_eq!(ways(&[1, 2, 1, 3, 4], 1, 4), Some(addresses(&[3, 4])));
+        assert_eq!(ways(&[1, 2], 1, 2), None, "one step was tried");
+        assert_eq!(ways(&[2, 3], 1, 3), None, "it was never there");
+        assert_eq!(ways(&[1, 2], 1, 3), None);
+        assert_eq!(ways(&[], 1, 3), None);
+    }
+}
