@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// How to compile
     #[arg(long, value_enum, default_value_t = ProfileName::Release)]
     profile: ProfileName,
+    /// Which release of the bundle it is: a node takes no lower one than it has run [default: its version]
+    #[arg(long, value_name = "N")]
+    release_number: Option<u64>,
     /// The folder for keys and compiled parts [default: the user's data folder]
     #[arg(long, value_name = "DIR", env = "MIDFLIGHT_DATA")]
     data: Option<PathBuf>,
@@ -51,6 +54,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let mut options = BuildOptions::new(args.folder, &data, prober()?);
     options.output = args.output;
     options.target = args.target;
+    options.release = args.release_number;
     options.profile = match args.profile {
         ProfileName::Release => Profile::Release,
         ProfileName::Dev => Profile::Dev,

@@ -9,6 +9,7 @@ mod activate;
 mod committing;
 mod copies;
 mod error;
+mod releases;
 mod retire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ pub(crate) use committing::Whole;
 pub(crate) use error::DeactivateError;
 pub(crate) use error::with_sources;
 pub use error::{AcceptError, ActivateError, Conflicts, NotBack, StageError};
+pub use releases::ReleaseError;
 
 /// How a node's code server is made.
 #[derive(Debug)]
@@ -82,6 +84,7 @@ struct Inner {
     activations: Mutex<BTreeMap<String, Activation>>,
     history: Mutex<History>,
     recording: committing::Recording,
+    releases: releases::Book,
     /// The file of the bundle that was asked for last: it is asked for in many parts.
     served: Mutex<Option<(ContentAddress, Bytes)>>,
 }
@@ -114,6 +117,7 @@ impl CodeServer {
             activations: Mutex::default(),
             history: Mutex::default(),
             recording: committing::Recording::default(),
+            releases: <_>::default(),
             served: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }

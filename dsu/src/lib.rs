@@ -28,6 +28,7 @@ mod native;
 pub mod policy;
 pub mod probe;
 pub mod protocol;
+pub mod releases;
 pub mod signature;
 pub mod store;
 pub mod switch;

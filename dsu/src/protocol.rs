@@ -94,6 +94,9 @@ pub struct Stage {
     pub address: Address,
     /// The control process of a node that has it.
     pub from: Pid,
+    /// Whether it is to go back to what was current before: then it may be an older release than one that has run.
+    #[serde(default)]
+    pub goes_back: bool,
 }
 
 /// Whether a node could run a bundle.

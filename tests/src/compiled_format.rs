@@ -65,11 +65,12 @@ pub fn bundle(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
     let description = code(name).description().clone();
     let first = &description.behaviours[0];
     let version = description.behaviours.iter().map(|b| b.code_version).max();
+    let version = version.expect("there is a behaviour");
     let manifest = Manifest {
         format: Manifest::FORMAT,
         name: first.name.clone(),
-        version: version.expect("there is a behaviour"),
-        release: 1,
+        version,
+        release: version.into(),
         behaviours: description.behaviours.clone(),
         conversions: description.conversions.clone(),
         abi_major: ABI_MAJOR,

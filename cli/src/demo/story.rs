@@ -6,8 +6,9 @@ use std::time::Duration;
 use counter_v2::{Add, Reset, Total};
 use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{
-    Address, Deploy, Deployed, Objection, Start, Started, Status, VersionStatus,
+    Address, Deploy, Deployed, Objection, Rollback, Start, Started, Status, VersionStatus,
 };
+use midflight_process::message::Message;
 use midflight_process::{CallError, Pid, Refusal};
 use midflight_runtime::{Handle, Instant};
 
@@ -18,6 +19,7 @@ use super::ledger::Counts;
 use super::load::Load;
 use super::report::Report;
 use super::view::View;
+use crate::control::Control;
 use crate::deployment::{self, Deployment, step_line};
 use crate::error::{Error, describe, refused_field};
 use crate::local::Cluster;
@@ -88,7 +90,7 @@ impl Story<'_> {
         self.runtime.sleep(share / 2).await;
 
         self.view.phase("roll_back", "Back to version 1, under load");
-        self.push_everywhere(&self.bundles.v1).await?;
+        self.everywhere(async || self.roll_back().await).await?;
         self.wait_for_answers(1, load).await?;
         self.view.phase("load_back", "Version 1 counts on, with the sums of version 2");
         self.runtime.sleep(until.since(self.runtime.now())).await;
@@ -201,8 +203,16 @@ impl Story<'_> {
 
     /// Pushes a bundle to the first node and waits until it runs everywhere.
     async fn push_everywhere(&self, file: &BundleFile) -> Result<(), Error> {
+        self.everywhere(async || self.push(file).await).await
+    }
+
+    /// Has something deployed, and says where it runs then.
+    async fn everywhere(
+        &self,
+        deploy: impl AsyncFnOnce() -> Result<Deployed, Error>,
+    ) -> Result<(), Error> {
         let began = self.runtime.now();
-        let done = deployment::judge(self.push(file).await?)?;
+        let done = deployment::judge(deploy().await?)?;
         let took = self.runtime.now().since(began).as_secs_f64() * 1e3;
         let (name, version) = (&done.name, done.version);
         let (nodes, switched) = (done.nodes.len(), done.switched);
@@ -214,17 +224,32 @@ impl Story<'_> {
     }
 
     async fn push(&self, file: &BundleFile) -> Result<Deployed, Error> {
-        let first = self.cluster.nodes.first();
-        let first = first.ok_or_else(|| Error::Wrong("there are no nodes".into()))?;
-        upload::send(&first.control, file).await?;
+        upload::send(self.first()?, file).await?;
+        let address = file.address();
+        self.deployed(|watcher| Deploy { address, watcher, policy: Policy::Migrate }).await
+    }
+
+    /// To what was current before. An older bundle that is pushed again would be refused.
+    async fn roll_back(&self) -> Result<Deployed, Error> {
+        self.deployed(|watcher| Rollback { name: COUNTER.into(), to: None, watcher }).await
+    }
+
+    /// Asks the first node for a deployment.
+    async fn deployed<M: Message>(
+        &self,
+        request: impl FnOnce(Option<Pid>) -> M + Send + 'static,
+    ) -> Result<Deployed, Error> {
         let view = self.view.clone();
         let tell = move |step: &_| view.say(step_line(step).trim_start());
-        let address = file.address();
-        let request = |watcher| Deploy { address, watcher, policy: Policy::Migrate };
-        match deployment::deploy(&first.control, request, true, tell).await? {
+        match deployment::deploy(self.first()?, request, true, tell).await? {
             Deployment::Over(deployed) => Ok(deployed),
             Deployment::UnderWay => Err(Error::Wrong("the deployment has no end".into())),
         }
+    }
+
+    fn first(&self) -> Result<&Control, Error> {
+        let first = self.cluster.nodes.first();
+        Ok(&first.ok_or_else(|| Error::Wrong("there are no nodes".into()))?.control)
     }
 
     /// Waits until code of `version` answers the clients.

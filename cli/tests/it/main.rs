@@ -13,6 +13,7 @@ mod metrics;
 mod mid_push;
 mod new;
 mod nodes;
+mod releases;
 mod roles;
 mod secrets;
 mod shutdown;

@@ -119,6 +119,9 @@ impl CodeServer {
         let server = self.clone();
         let work = async move {
             let activated = server.activate_here(address, order).await;
+            if activated.is_ok() {
+                server.remember_release(address).await;
+            }
             server.retire();
             activated
         };

@@ -42,7 +42,7 @@ impl Control {
                 return;
             }
             let back = Some(Back { from: from.to_string(), why: why.clone() });
-            let how = Bring { watcher: None, policy: Policy::Migrate, back };
+            let how = Bring { watcher: None, policy: Policy::Migrate, back, is_rollback: false };
             match self.bring(cx, to, how).await {
                 Deployed::Refused(objections) => {
                     no = listed(&objections);

@@ -47,6 +47,9 @@ impl Control {
             Err(why) => return no("fetch", why),
         }
         let fetched = now().since(began);
+        if let Err(error) = self.server.refuse_older(address, stage.goes_back).await {
+            return no("release", with_sources(&error));
+        }
         match self.server.stage(address).await {
             Ok(times) => {
                 let all = [fetched, times.check, times.probe, times.load];
@@ -106,7 +109,10 @@ impl Control {
     pub(super) async fn deploy(&self, cx: &Context, deploy: Deploy) -> Deployed {
         let Deploy { address, watcher, policy } = deploy;
         match address.parse::<ContentAddress>() {
-            Ok(address) => self.bring(cx, address, Bring { watcher, policy, back: None }).await,
+            Ok(address) => {
+                let how = Bring { watcher, policy, back: None, is_rollback: false };
+                self.bring(cx, address, how).await
+            }
             Err(_) => {
                 let reason = format!("`{address}` is no content address");
                 Deployed::Refused(vec![self.objection("deploy", reason)])
@@ -230,6 +236,8 @@ pub(super) struct Bring {
     pub(super) watcher: Option<Pid>,
     pub(super) policy: Policy,
     pub(super) back: Option<Back>,
+    /// Whether it is a rollback, to what was current before.
+    pub(super) is_rollback: bool,
 }
 
 fn going_back(back: &Back) -> Result<GoingBack, HashError> {
@@ -293,7 +301,8 @@ impl Deployment<'_> {
         let from = self.control.server.node().whereis(CONTROL).unwrap_or_else(|| self.cx.me());
         let address = self.address.to_string();
         let votes = join_all(members.iter().map(|member| async {
-            let stage = Stage { address: address.clone(), from };
+            let goes_back = self.how.is_rollback || self.how.back.is_some();
+            let stage = Stage { address: address.clone(), from, goes_back };
             let vote = self.ask::<_, Vote>(member, stage, STAGE_TIMEOUT).await;
             if let Ok(Vote::Yes { millis: [fetch, check, probe, load] }) = &vote {
                 let detail = format!(

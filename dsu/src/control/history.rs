@@ -3,9 +3,10 @@
 use midflight_process::Context;
 
 use super::Control;
+use super::deploy::Bring;
 use crate::history::{Cause, Change};
 use crate::policy::Policy;
-use crate::protocol::{ChangeStatus, Changes, Deploy, Deployed, HistoryRequest, Rollback};
+use crate::protocol::{ChangeStatus, Changes, Deployed, HistoryRequest, Rollback};
 
 impl Control {
     /// What was current here.
@@ -32,8 +33,8 @@ impl Control {
             );
             return Deployed::Refused(vec![self.objection("rollback", reason)]);
         };
-        let policy = Policy::Migrate;
-        self.deploy(cx, Deploy { address: address.to_string(), watcher, policy }).await
+        let how = Bring { watcher, policy: Policy::Migrate, back: None, is_rollback: true };
+        self.bring(cx, address, how).await
     }
 }
 

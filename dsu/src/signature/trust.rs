@@ -58,6 +58,18 @@ impl TrustedKeys {
         signatures: &[Signature],
         now: Duration,
     ) -> Result<PublicKey, SignatureError> {
+        let good = self.vouching(name, address, signatures, now)?;
+        good.first().copied().ok_or(SignatureError::Unsigned)
+    }
+
+    /// As [`TrustedKeys::verify`]; answers all that vouch for it, in the order of the bundle. There is at least one.
+    pub(crate) fn vouching(
+        &self,
+        name: &str,
+        address: ContentAddress,
+        signatures: &[Signature],
+        now: Duration,
+    ) -> Result<Vec<PublicKey>, SignatureError> {
         if signatures.is_empty() {
             return Err(SignatureError::Unsigned);
         }
@@ -80,15 +92,14 @@ impl TrustedKeys {
                 good.push(key);
             }
         }
-        match good.first() {
-            Some(first) if good.len() >= self.threshold => Ok(*first),
-            Some(_) => {
-                let (good, needed) = (good.len(), self.threshold);
-                Err(SignatureError::TooFew { good, needed })
-            }
-            None => Err(not_counted.unwrap_or_else(|| SignatureError::Untrusted {
+        match good.len() {
+            0 => Err(not_counted.unwrap_or_else(|| SignatureError::Untrusted {
                 keys: signatures.iter().map(|s| s.key.clone()).collect::<Vec<_>>().join(", "),
             })),
+            few if few < self.threshold => {
+                Err(SignatureError::TooFew { good: few, needed: self.threshold })
+            }
+            _ => Ok(good),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::history::Cause;
-use midflight_dsu::protocol::{CONTROL, Deployed, Offer, Rollback, Wanted};
+use midflight_dsu::protocol::{
+    CONTROL, Claim, Claimed, Deployed, Offer, Rollback, Stage, Vote, Wanted,
+};
 use midflight_process::message::Message;
 use midflight_tests::compiled_format::{bundle, key};
 use midflight_tests::steps::{push, push_and_deploy, push_and_deploy_file, run_version, start};
@@ -49,8 +51,12 @@ fn a_push_to_one_node_reaches_all_and_an_incompatible_one_reaches_none() {
         for server in &servers {
             assert_eq!(versions(server), [(1, false, 0), (2, true, 1)], "untouched");
         }
-        // Back to version 1: an update like any other.
-        let back = push_and_deploy(&servers[0], "counter-v1", &world).await;
+        // Back to version 1: an update like any other, once it is said that it is one back.
+        let replayed = push_and_deploy(&servers[0], "counter-v1", &world).await;
+        let Deployed::Refused(objections) = replayed else { panic!("{replayed:?}") };
+        assert_eq!(objections.len(), 3, "every node says no: {objections:?}");
+        assert!(objections.iter().all(|no| no.step == "release"), "{objections:?}");
+        let back = rollback(&servers[0], None).await;
         assert!(matches!(back, Deployed::Everywhere { version: 1, switched: 3, .. }), "{back:?}");
     });
 }
@@ -102,6 +108,29 @@ fn a_rollback_brings_all_to_what_was_current_before_and_keeps_their_state() {
         assert!(matches!(forth, Deployed::Everywhere { version: 2, .. }), "{forth:?}");
         let Deployed::Refused(no) = rollback(&servers[0], Some(9)).await else { panic!("to 9?") };
         assert!(no[0].reason.contains("no version 9"), "{no:?}");
+    });
+}
+
+/// A node is asked itself: that another one has run a bundle, or says that this is a rollback, does not count.
+#[test]
+fn no_node_goes_back_to_what_was_never_current_there() {
+    simulate(5, |world| async move {
+        let server = world.node("a", None).await;
+        push_and_deploy(&server, "counter-v2", &world).await;
+        let (old, file) = bundle("counter-v1", &world.key);
+        let address = old.address().to_string();
+        let control = server.node().whereis(CONTROL).unwrap();
+        let voted = server.node().run("coordinator", move |cx| async move {
+            assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
+            let (coordinator, name) = ("a".to_owned(), "counter".to_owned());
+            let claim = Claim { name, rollout: 1, coordinator };
+            let _: Claimed = cx.call(control, claim, MINUTE).await.unwrap();
+            let stage = Stage { address, from: control, goes_back: true };
+            cx.call::<_, Vote>(control, stage, MINUTE).await.unwrap()
+        });
+        let Vote::No(no) = voted.await.unwrap() else { panic!("it would") };
+        assert!(no.reason.contains("release 1 of `counter` is older than release 2"), "{no:?}");
+        assert!(no.reason.contains("on this node it was never current"), "{no:?}");
     });
 }
 

@@ -245,7 +245,9 @@ impl Coordinator {
         let (address, rollout) = (self.address.to_string(), self.rollout);
         let claimed: Claimed = self.ask(Claim { name, rollout, coordinator }).await;
         assert_eq!(claimed.held_by, None);
-        let vote: Vote = self.ask(Stage { address: address.clone(), from: self.control }).await;
+        // It may lead to what was current before.
+        let (from, goes_back) = (self.control, true);
+        let vote: Vote = self.ask(Stage { address: address.clone(), from, goes_back }).await;
         assert!(matches!(vote, Vote::Yes { .. }), "{vote:?}");
         let activated: Activated =
             self.ask(Activate { address, rollout, policy, back: None }).await;
