@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::network::HostPort;
 use crate::{
     build, certs, check, cluster, completions, dead_letters, demo, history, inspect, new, node, ps,
-    push, rollback, sign, start, status, top, trace, watch,
+    push, relocate, rollback, sign, start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Has every node go back to what was current before
     Rollback(rollback::Args),
+    /// Moves a process to another node
+    Relocate(relocate::Args),
     /// Shows what was current on a node, and since when
     History(history::Args),
     /// Starts processes of a behaviour on a node

@@ -17,6 +17,9 @@ use crate::secret;
 /// How long a node may take to answer a question about itself.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a process may take to move: its target may have to fetch and try its code.
+pub(crate) const MOVED_WITHIN: Duration = Duration::from_secs(240);
+
 /// A node's control process, and the node through which it is reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
@@ -86,7 +89,16 @@ impl Control {
 
     /// Asks, and waits for the answer.
     pub(crate) async fn ask<M: Message, R: Message>(&self, message: M) -> Result<R, Error> {
-        let answer = self.through.call::<M, R>(self.pid, message, ANSWER_WITHIN).await;
+        self.ask_within(message, ANSWER_WITHIN).await
+    }
+
+    /// As [`Control::ask`], for what takes its time.
+    pub(crate) async fn ask_within<M: Message, R: Message>(
+        &self,
+        message: M,
+        within: Duration,
+    ) -> Result<R, Error> {
+        let answer = self.through.call::<M, R>(self.pid, message, within).await;
         answer.map_err(|source| Error::Call {
             node: self.node.clone(),
             request: M::NAME,

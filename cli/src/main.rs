@@ -32,6 +32,7 @@ mod probation;
 mod ps;
 mod push;
 mod readiness;
+mod relocate;
 mod roles;
 mod rollback;
 mod sdk;
@@ -97,6 +98,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Push(args) => push::run(runtime, args).await,
         Command::Watch(args) => watch::run(runtime, args).await,
         Command::Rollback(args) => rollback::run(runtime, args).await,
+        Command::Relocate(args) => relocate::run(runtime, args).await,
         Command::History(args) => history::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,

@@ -15,6 +15,7 @@ mod retire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,6 +128,15 @@ impl CodeServer {
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.inner.node
+    }
+
+    pub(crate) fn switch_limits(&self) -> &SwitchLimits {
+        self.inner.switcher.limits()
+    }
+
+    /// How many threads that called into code have not ended.
+    pub(crate) fn abandoned(&self) -> &Arc<AtomicUsize> {
+        self.inner.switcher.abandoned_count()
     }
 
     /// The versions of code the node has.

@@ -14,6 +14,7 @@ mod history;
 mod lease;
 mod letters;
 mod numbers;
+mod relocate;
 mod traces;
 mod versions;
 
@@ -31,9 +32,9 @@ use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Claim, Deactivate, Deploy, Fetch, HistoryRequest, LettersRequest,
-    NumbersRequest, Offer, ProcessesRequest, Release, Rollback, Stage, Start, StatusRequest,
-    TraceRequest, Wanted,
+    Activate, CONTROL, Chunk, Claim, Come, Deactivate, Deploy, Fetch, HistoryRequest,
+    LettersRequest, MayCome, NumbersRequest, Offer, ProcessesRequest, Release, Relocate, Rollback,
+    Stage, Start, StatusRequest, Stays, TraceRequest, Wanted,
 };
 use crate::unlike::{LOOK_EVERY, Told};
 use crate::versions::GoBack;
@@ -72,6 +73,10 @@ enum Request {
     Rollback(Received<Rollback>),
     /// Another node has said what code it has.
     Told(Received<NodeEvent>),
+    Relocate(Received<Relocate>),
+    MayCome(Received<MayCome>),
+    Come(Received<Come>),
+    Stays(Received<Stays>),
 }
 
 /// What the control process and its helpers share.
@@ -163,6 +168,10 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::History)
         .on(Request::Rollback)
         .on(Request::Told)
+        .on(Request::Relocate)
+        .on(Request::MayCome)
+        .on(Request::Come)
+        .on(Request::Stays)
         .timeout(LOOK_EVERY)
         .await
 }
@@ -207,7 +216,6 @@ impl Control {
                     control.release(&message).await;
                 });
             }
-            Request::Told(_) => {}
             Request::Stage(Received { message, reply_to, .. }) => {
                 self.apart("midflight.stage", reply_to, |control, cx| async move {
                     control.stage(&cx, message).await
@@ -236,12 +244,13 @@ impl Control {
                     control.deploy(&cx, message).await
                 });
             }
+            other => self.take_move(other),
         }
     }
 
     /// Answers from a process of its own. One that cannot be started drops the call, which tells
     /// the caller so.
-    fn apart<R, F>(
+    pub(crate) fn apart<R, F>(
         &self,
         name: &'static str,
         reply_to: Option<ReplyTo>,

@@ -110,6 +110,17 @@ impl Hosted {
         Ok(SavedState { form, bytes })
     }
 
+    /// The state in another version of it, which its code must be able to save.
+    ///
+    /// # Errors
+    /// [`CodeError`].
+    pub(crate) fn save_as(&self, version: u32) -> Result<SavedState, CodeError> {
+        let description = self.description();
+        let form = description.saves(version).unwrap_or(&description.state).clone();
+        let bytes = self.instance.save(form.version())?;
+        Ok(SavedState { form, bytes })
+    }
+
     /// How many bytes the saved state would take.
     #[must_use]
     pub fn size(&self) -> u64 {

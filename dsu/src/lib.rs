@@ -29,6 +29,7 @@ pub mod policy;
 pub mod probe;
 pub mod protocol;
 pub mod releases;
+pub mod relocation;
 pub mod signature;
 pub mod store;
 pub mod switch;

@@ -6,6 +6,7 @@
 mod history;
 mod letters;
 mod numbers;
+mod relocation;
 mod trace;
 mod versions;
 
@@ -17,6 +18,7 @@ use crate::policy::Policy;
 pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
+pub use relocation::{Answer, Came, Come, MayCome, Relocate, Relocated, Stays};
 pub use trace::{TraceReply, TraceRequest};
 pub use versions::{CatchingUp, HolderStatus, VersionDifference, VersionStatus};
 

@@ -234,6 +234,11 @@ impl Switcher {
         switched
     }
 
+    /// How many threads have not ended.
+    pub(crate) const fn abandoned_count(&self) -> &Arc<AtomicUsize> {
+        &self.abandoned
+    }
+
     /// How many conversions have not ended, where that is as many as may be.
     fn too_many(&self, max: usize) -> Option<usize> {
         let abandoned = self.abandoned.load(Ordering::Acquire);

@@ -122,6 +122,11 @@ impl Version {
         self.returns.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether a process runs in it.
+    pub(crate) fn has(&self, pid: Pid) -> bool {
+        self.processes.lock().contains(&Place::of(pid))
+    }
+
     /// How many processes run in it.
     #[must_use]
     pub fn process_count(&self) -> usize {

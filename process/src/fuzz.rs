@@ -11,6 +11,7 @@ use crate::mailbox::envelope::{CallRef, Refusal};
 use crate::membership::{Action, Card, Input, Kernel};
 use crate::peer::ask::{Answer, Question};
 use crate::peer::wire::{self, Frame, Hello, PROTOCOL, Place, Signal, WireError};
+use crate::relocation::word::{Notice, Word};
 use crate::send::account::Window;
 use crate::{ExitReason, Limits, MonitorRef};
 
@@ -83,7 +84,7 @@ pub fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("port", put(&|bytes| wire::put_port(bytes, HERE, THERE, 5, 9))),
         ("spawn", put(&|bytes| wire::put_spawn(bytes, &head))),
     ];
-    let all = [greetings(), questions(), relations(), others()];
+    let all = [greetings(), questions(), relations(), moves(), others()];
     frames.extend(all.into_iter().flatten().map(|(name, signal)| {
         let mut bytes = Vec::new();
         wire::put_signal(&mut bytes, &signal);
@@ -163,6 +164,19 @@ fn relations() -> Vec<Named> {
         ("unlink", Signal::Unlink { to, from, number }),
         ("unlink-acknowledged", Signal::UnlinkAcknowledged { to, from, number }),
         ("link-ended", Signal::LinkEnded { to, from, reason }),
+    ]
+}
+
+fn moves() -> Vec<Named> {
+    let (to, from) = (HERE, THERE);
+    let process = Pid { node: NodeId(1), index: 1, generation: 2 };
+    let down = crate::Down { monitor: MonitorRef(8), process, reason: ExitReason::Normal };
+    let relocated = |word| Signal::Relocated { to, from, word };
+    vec![
+        ("begin", relocated(Word::Begin { process, epoch: 3 })),
+        ("begun", relocated(Word::Begun { epoch: 3 })),
+        ("end-moved", relocated(Word::End { reason: ExitReason::Normal })),
+        ("told-moved", relocated(Word::Told { notice: Notice::Down(down) })),
     ]
 }
 

@@ -118,10 +118,8 @@ impl Node {
     /// One local process, if it lives.
     #[must_use]
     pub fn process(&self, pid: Pid) -> Option<ProcessInfo> {
-        if pid.node != self.inner.id {
-            return None;
-        }
-        self.process_at(pid.index, pid.generation)
+        let Place { index, generation } = self.inner.local_place(pid)?;
+        self.process_at(index, generation)
     }
 
     fn process_at(&self, index: u32, generation: u32) -> Option<ProcessInfo> {

@@ -53,6 +53,10 @@ pub struct NodeMetrics {
     /// Total of times that messages of one type lay unreceived in a process for too long
     /// ([`Limits::unreceived_after`](crate::Limits)).
     pub unreceived: u64,
+    /// Cells of processes that came from other nodes.
+    pub guests: usize,
+    /// Cells that hand on what comes for processes which have left them.
+    pub forwarders: usize,
     /// Dead letters.
     pub dead_letters: DeadLetterTotals,
     /// The nodes this one has a link to, in order of their identity.
@@ -166,6 +170,8 @@ impl Node {
             handshakes_refused: read(&inner.counts.handshakes_refused),
             violations: read(&inner.counts.violations),
             unreceived: read(&inner.counts.unreceived),
+            guests: inner.relocation.guest_count(),
+            forwarders: inner.relocation.forwarder_count(),
             dead_letters: self.dead_letter_totals(),
             peers: self.peer_metrics(),
         }

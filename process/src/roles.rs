@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::peer::ask::Question;
 use crate::peer::wire::Signal;
+use crate::relocation::word::Word;
 use crate::roles::table::RoleTable;
 
 /// Something that a peer may do on another node, or not.
@@ -265,6 +266,8 @@ pub(crate) const fn for_signal(signal: &Signal) -> Option<Role> {
     match signal {
         Signal::Exit { .. } | Signal::Kill { .. } | Signal::Link { .. } => Some(Role::Exit),
         Signal::Again { .. } => Some(Role::Send),
+        // Who may bring code may bring what runs in it.
+        Signal::Relocated { word: Word::Begin { .. }, .. } => Some(Role::Deploy),
         Signal::Ask { question, .. } => for_question(question),
         _ => None,
     }

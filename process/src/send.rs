@@ -6,7 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod buffers;
 mod moved;
-mod remote;
+pub(crate) mod remote;
 mod reply;
 pub(crate) mod reply_to;
 pub(crate) mod stage;
@@ -64,7 +64,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Bytes of its frame's head.
-    const fn head(self) -> usize {
+    pub(crate) const fn head(self) -> usize {
         match self {
             Self::Message => MESSAGE_HEAD,
             Self::Call(_) => CALL_HEAD,
@@ -90,15 +90,13 @@ pub(crate) enum Route {
 }
 
 impl Inner {
-    /// The way to `pid`, through the location table.
+    /// The way to `pid`: every look-up of where a process is goes through here.
     #[inline]
     pub(crate) fn route(&self, pid: Pid) -> Route {
-        let place = Place::of(pid);
-        let node = self.locations.find(pid);
-        if node == self.id {
-            return Route::Local(place);
+        match self.cell_for(pid) {
+            Some(place) => Route::Local(place),
+            None => self.route_to_peer(pid.node, Place::of(pid)),
         }
-        self.route_to_peer(node, place)
     }
 
     fn route_to_peer(&self, node: NodeId, place: Place) -> Route {

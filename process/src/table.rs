@@ -4,7 +4,6 @@
 //! generation is used up is retired, so that no pid is ever used twice (P1). Chunks are kept for
 //! the node's life.
 
-pub(crate) mod locations;
 mod room;
 pub(crate) mod slot;
 

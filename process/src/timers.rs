@@ -10,6 +10,7 @@
 pub(crate) mod deadline;
 pub(crate) mod expiry;
 pub(crate) mod set;
+pub(crate) mod stopped;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timer;

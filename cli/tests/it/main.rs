@@ -14,6 +14,7 @@ mod mid_push;
 mod new;
 mod nodes;
 mod releases;
+mod relocate;
 mod roles;
 mod secrets;
 mod shutdown;

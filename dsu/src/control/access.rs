@@ -52,6 +52,10 @@ macro_rules! of_each {
             Request::History($received) => $answer,
             Request::Rollback($received) => $answer,
             Request::Told($received) => $answer,
+            Request::Relocate($received) => $answer,
+            Request::MayCome($received) => $answer,
+            Request::Come($received) => $answer,
+            Request::Stays($received) => $answer,
         }
     };
 }
@@ -68,6 +72,10 @@ impl Request {
             | Self::Deactivate(_)
             | Self::Deploy(_)
             | Self::Rollback(_)
+            | Self::Relocate(_)
+            | Self::MayCome(_)
+            | Self::Come(_)
+            | Self::Stays(_)
             | Self::Start(_) => Role::Deploy,
             Self::Fetch(_)
             | Self::Status(_)

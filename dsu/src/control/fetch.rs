@@ -25,7 +25,7 @@ impl Control {
 
     /// Fetches a bundle's file from another node's control process, unless it is here; each part is
     /// bounded as one that is sent is.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         cx: &Context,
         address: ContentAddress,

@@ -140,6 +140,11 @@ impl Hosted {
         self
     }
 
+    /// Whether a failure would bring it back.
+    pub(crate) fn is_on_probation(&self, now: Instant) -> bool {
+        self.probation.as_ref().is_some_and(|it| it.left > 0 && now < it.until)
+    }
+
     /// Counts what was handled well, for the probation of its version.
     pub(super) fn count_handled(&mut self) {
         let handled = std::mem::take(&mut self.handled);

@@ -294,6 +294,7 @@ impl<'a> Order<'a> {
                 credit: Some(Charge { process: Place::NOBODY, head: uncharged }),
                 large: large.clone(),
                 context: None,
+                behalf: None,
                 head: &mut put,
             },
         );

@@ -106,6 +106,9 @@ pub(crate) enum Parcel {
     Notice(Box<dyn Value>),
     /// The context of the message behind it. Taken out before the turn in which that is taken.
     Mark(TraceContext),
+    /// A message, a call or a value for a port that a cell of a moved process has handed on to its next: that
+    /// is its sender as far as credit and a reply go, and `origin` who has sent it first.
+    Forwarded { origin: Sender, hops: u8, parcel: Box<Self> },
     /// A message that was decoded for a predicate, which did not want it.
     Read {
         call: Option<CallRef>,
@@ -202,6 +205,43 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+impl Parcel {
+    /// The call that it is, if it is one.
+    pub(crate) fn call(&self) -> Option<CallRef> {
+        match self {
+            Self::Call { call, .. } => Some(*call),
+            Self::Read { call, .. } => *call,
+            Self::Forwarded { parcel, .. } => parcel.call(),
+            _ => None,
+        }
+    }
+
+    fn subject(&self) -> Option<Subject<'_>> {
+        Some(match self {
+            Self::Large { ty, .. } => Subject::Type(*ty),
+            Self::Call { content, .. } => content.subject(),
+            Self::Read { value, .. } | Self::Notice(value) => Subject::Value(&**value),
+            Self::Forwarded { parcel, .. } => return parcel.subject(),
+            Self::Reply { .. } | Self::Exit { .. } | Self::Port { .. } | Self::Mark(_) => {
+                return None;
+            }
+        })
+    }
+
+    fn weight(&self) -> (u32, u32) {
+        match self {
+            Self::Large { bytes, .. } | Self::Port { bytes, .. } => {
+                (1, encoded_weight(bytes.len()))
+            }
+            Self::Call { content, .. } => content.weight(),
+            Self::Read { weight, .. } => *weight,
+            Self::Notice(_) => NOTICE_WEIGHT,
+            Self::Forwarded { parcel, .. } => parcel.weight(),
+            Self::Reply { .. } | Self::Exit { .. } | Self::Mark(_) => (0, 0),
+        }
+    }
+}
+
 impl Envelope {
     pub(crate) const fn from(&self) -> Sender {
         match self {
@@ -220,15 +260,7 @@ impl Envelope {
             Self::Value { value, .. } | Self::Told { value, .. } => Subject::Value(&**value),
             Self::Small { ty, .. } => Subject::Type(*ty),
             Self::Port { .. } => return None,
-            Self::Parcel { parcel, .. } => match &**parcel {
-                Parcel::Large { ty, .. } => Subject::Type(*ty),
-                Parcel::Call { content, .. } => content.subject(),
-                Parcel::Read { value, .. } | Parcel::Notice(value) => Subject::Value(&**value),
-                Parcel::Reply { .. }
-                | Parcel::Exit { .. }
-                | Parcel::Port { .. }
-                | Parcel::Mark(_) => return None,
-            },
+            Self::Parcel { parcel, .. } => return parcel.subject(),
         })
     }
 
@@ -270,15 +302,7 @@ impl Envelope {
             Self::Value { .. } | Self::Port { .. } => MOVED_WEIGHT,
             Self::Told { .. } => TOLD_WEIGHT,
             Self::Small { len, .. } => (1, encoded_weight(*len as usize)),
-            Self::Parcel { parcel, .. } => match &**parcel {
-                Parcel::Large { bytes, .. } | Parcel::Port { bytes, .. } => {
-                    (1, encoded_weight(bytes.len()))
-                }
-                Parcel::Call { content, .. } => content.weight(),
-                Parcel::Read { weight, .. } => *weight,
-                Parcel::Notice(_) => NOTICE_WEIGHT,
-                Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Mark(_) => (0, 0),
-            },
+            Self::Parcel { parcel, .. } => parcel.weight(),
         }
     }
 }

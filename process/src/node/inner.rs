@@ -27,10 +27,10 @@ use crate::peer::handshake::Secret;
 use crate::peer::idle::SetAside;
 use crate::peer::link::Links;
 use crate::peer::wire::Place;
+use crate::relocation::Relocation;
 use crate::roles::Access;
 use crate::scheduler::queues::Queues;
 use crate::send::buffers::Buffers;
-use crate::table::locations::Locations;
 use crate::table::{Room, Table};
 use crate::timers::Timers;
 use crate::types::TypeTable;
@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) functions: FunctionTable,
     pub(crate) groups: GroupTable,
-    pub(crate) locations: Locations,
+    pub(crate) relocation: Relocation,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) counts: Counts,
     /// Who wants to know what happens.
@@ -115,7 +115,7 @@ impl Inner {
             registry: Registry::default(),
             functions: parts.functions,
             groups: GroupTable::new(parts.id, parts.limits.group_members),
-            locations: Locations::default(),
+            relocation: Relocation::default(),
             dead_letters: DeadLetters::new(
                 parts.limits.dead_letters,
                 parts.limits.dead_letter_bytes,
@@ -184,7 +184,14 @@ impl Inner {
         }
     }
 
-    pub(crate) const fn local_pid(&self, place: Place) -> Pid {
+    /// The pid of the process in a cell of this node: of one that came from elsewhere, that which it has kept.
+    #[inline]
+    pub(crate) fn local_pid(&self, place: Place) -> Pid {
+        self.relocation.guest_at(place).unwrap_or_else(|| self.cell(place))
+    }
+
+    /// A cell of this node, as a pid.
+    pub(crate) const fn cell(&self, place: Place) -> Pid {
         Pid { node: self.id, index: place.index, generation: place.generation }
     }
 

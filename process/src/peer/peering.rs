@@ -89,6 +89,7 @@ impl Inner {
         });
         peer.number.unhandled().set_linked(false);
         self.groups_link_down(peer);
+        self.forget_dormant(peer.id);
         self.end_waiting(peer, loss);
         if !by_agreement {
             self.look_after(peer, loss);

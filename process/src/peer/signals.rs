@@ -56,6 +56,7 @@ impl Inner {
             Signal::Code { details } => self.code_told(peer, details),
             Signal::MayClose => self.may_close(peer),
             Signal::StaysOpen => self.take_back(peer),
+            Signal::Relocated { to, from, word } => self.take_word(peer, (to, from), word),
             Signal::Groups(news) => self.groups_heard(peer, news),
             Signal::Spawned { to, from, request, result } => {
                 self.spawn_answered(peer, (to, from), request, result);
@@ -77,7 +78,11 @@ impl Inner {
     /// Whether an exit signal, which takes no credit and may be sent unasked, finds more in a mailbox
     /// than all messages, links and monitors that may be: who sends that many floods it.
     pub(crate) fn is_flooded_by(&self, signal: &Signal) -> bool {
-        let (Signal::Exit { to, .. } | Signal::Kill { to, .. }) = signal else { return false };
+        let (Signal::Exit { to, .. } | Signal::Kill { to, .. } | Signal::Relocated { to, .. }) =
+            signal
+        else {
+            return false;
+        };
         self.table.is_crowded(to.index, to.generation, self.crowd_with_signals())
     }
 

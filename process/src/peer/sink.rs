@@ -25,6 +25,7 @@ use crate::peer::announced::Announced;
 use crate::peer::handshake::{Action, Handshake, Refused, shortened};
 use crate::peer::link::LinkState;
 use crate::peer::wire::{self, Frame, Hello, MESSAGE_HEAD, Place, Signal};
+use crate::relocation::word::Behalf;
 use crate::roles::admission::NotAdmitted;
 use crate::roles::{NotAllowed, Role};
 use crate::send::SMALL_MAX;
@@ -74,6 +75,8 @@ struct Sink {
     run: Box<Inbox>,
     /// What the frame at hand is sent under.
     context: Option<TraceContext>,
+    /// For whom it is handed on, where it is.
+    behalf: Option<Behalf>,
     /// What has come, shown at the end of each batch.
     traffic: Traffic,
 }
@@ -97,6 +100,7 @@ impl Sink {
             types: Announced::default(),
             run_to: Place::NOBODY,
             context: None,
+            behalf: None,
             traffic: Traffic::default(),
         };
         sink.say(&sink.handshake.begin());
@@ -259,7 +263,8 @@ impl Sink {
             self.end_run();
             self.run_to = to;
         }
-        if payload.len() <= SMALL_MAX && self.context.is_none() {
+        let is_plain = self.context.is_none() && self.behalf.is_none();
+        if payload.len() <= SMALL_MAX && is_plain {
             return self.run.push_to(port, from, ty, payload);
         }
         let bytes = keep(payload, large);
@@ -267,7 +272,7 @@ impl Sink {
             0 => Parcel::Large { ty, bytes },
             port => Parcel::Port { port, ty, bytes },
         };
-        if self.context.is_some() {
+        if !is_plain {
             self.end_run();
             return self.parcel(to, from, parcel);
         }
@@ -399,15 +404,19 @@ impl LinkSink for Sink {
                 if extensions.is_empty() {
                     return self.received(connection, payload);
                 }
-                // No extension must be understood: one that must ends the link.
-                if let Err(error) = frame::refuse_critical(extensions, |_| false) {
+                // One that must be understood and is not ends the link.
+                if let Err(error) = frame::refuse_critical(extensions, Behalf::is_known) {
                     return self.violation(&error.to_string());
                 }
+                self.behalf = match Behalf::find(extensions) {
+                    Ok(behalf) => behalf,
+                    Err(what) => return self.violation(what),
+                };
                 // Who may not see processes here has none of them traced.
                 let traces = self.may_not(Role::Inspect).is_none();
                 self.context = TraceContext::find(extensions).filter(|_| traces);
                 self.received(connection, payload);
-                self.context = None;
+                (self.context, self.behalf) = (None, None);
             }
             LinkEvent::Lost(loss) => self.lost(&loss),
             _ => {}

@@ -7,6 +7,7 @@ use crate::ExitReason;
 use crate::functions::spawned::NotSpawned;
 use crate::mailbox::envelope::Refusal;
 use crate::peer::wire::Signal;
+use crate::relocation::word::Word;
 
 /// Bytes of a text that are kept.
 pub(crate) const TEXT_MAX: usize = 4 << 10;
@@ -37,6 +38,7 @@ impl Signal {
             Self::Down { reason, .. }
             | Self::Exit { reason, .. }
             | Self::LinkEnded { reason, .. } => reason.shorten(),
+            Self::Relocated { word: Word::End { reason }, .. } => reason.shorten(),
             Self::Kill { reason, .. } => shorten(reason),
             Self::Refuse { refusal, .. }
             | Self::Undelivered { refusal, .. }

@@ -13,6 +13,7 @@ use crate::mailbox::envelope::{CallRef, Refusal};
 use crate::membership::Card;
 use crate::membership::member::Member;
 use crate::peer::ask::{Answer, Question};
+use crate::relocation::word::Word;
 use crate::send::account::Window;
 use crate::{ExitReason, MonitorRef};
 
@@ -192,6 +193,8 @@ pub(crate) enum Signal {
     MayClose,
     /// It may not be closed.
     StaysOpen,
+    /// Between the cells of a process that moves.
+    Relocated { to: Place, from: Place, word: Word },
 }
 
 impl Signal {

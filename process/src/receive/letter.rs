@@ -40,6 +40,8 @@ impl Letter {
                 let (content, weight) = (Content::Value(value), NOTICE_WEIGHT);
                 Self { arrival, from, call: None, content, weight, written: None }
             }
+            // Handed on to no behaviour: it never moves, and so nobody hands on to it.
+            Parcel::Forwarded { origin, parcel, .. } => Self::of(arrival, origin, *parcel),
             Parcel::Large { ty, bytes } => letter(None, Content::Bytes { ty, bytes }),
             Parcel::Call { call, content } => letter(Some(call), content),
             Parcel::Reply { .. } | Parcel::Exit { .. } | Parcel::Port { .. } | Parcel::Mark(_) => {

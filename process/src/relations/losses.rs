@@ -37,6 +37,11 @@ impl Losses {
         self.policy.replace(policy).unwrap_or_default()
     }
 
+    /// Whether the process accepts losses, if it has said anything about that.
+    pub(crate) fn policy(&self) -> Option<bool> {
+        self.policy.map(|policy| policy == ReconnectPolicy::Accept)
+    }
+
     /// Whether the process has said that it wants to be told.
     pub(crate) fn asks(&self) -> bool {
         self.policy == Some(ReconnectPolicy::Ask)

@@ -15,8 +15,8 @@ use crate::table::slot::Run;
 
 /// A frozen process. [`Frozen::thaw`] gives it a body again; dropping it gives back the one it had.
 pub struct Frozen {
-    inner: Arc<Inner>,
-    place: Place,
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) place: Place,
     body: Option<Box<dyn Body>>,
 }
 
@@ -51,7 +51,11 @@ impl Frozen {
         pid: Pid,
         deadline: Instant,
     ) -> Result<Self, FreezeError> {
-        let place = Place::of(pid);
+        // One that has left is another node's.
+        let place = inner.local_place(pid).ok_or(FreezeError::NoProcess(pid))?;
+        if inner.relocation.gone_from(place).is_some() {
+            return Err(FreezeError::NoProcess(pid));
+        }
         let told = match Self::ask(inner, pid, place)? {
             Asked::Had(body) => return Ok(Self::new(inner.clone(), place, body)),
             Asked::Waiting(told) => told,
@@ -66,7 +70,7 @@ impl Frozen {
     fn ask(inner: &Inner, pid: Pid, place: Place) -> Result<Asked, FreezeError> {
         let slot = inner.table.slot(place.index).ok_or(FreezeError::NoProcess(pid))?;
         let mut slot = slot.lock();
-        if pid.node != inner.id || !slot.is(place.generation) {
+        if !slot.is(place.generation) {
             return Err(FreezeError::NoProcess(pid));
         }
         if slot.run == Run::Frozen {

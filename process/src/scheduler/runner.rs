@@ -12,7 +12,7 @@ use midflight_runtime::Instant;
 
 use crate::events::{EventKinds, Happened};
 use crate::mailbox::came::Came;
-use crate::mailbox::envelope::{Envelope, Parcel, Refusal, Sender};
+use crate::mailbox::envelope::{Envelope, Refusal, Sender};
 use crate::mailbox::{Inbox, InboxPool};
 use crate::metrics::count;
 use crate::node::Node;
@@ -376,6 +376,7 @@ pub(crate) fn bury(inner: &Arc<Inner>, place: Place, slot: Slot, batch: Batch, r
     wind_up(inner, place, slot, batch, &reason);
     let pid = inner.local_pid(place);
     inner.event(EventKinds::PROCESSES, || Happened::Exited { pid, reason });
+    inner.relocation.ended(place);
     // Last: a node that is shut down waits for what was said above.
     inner.ending.process_ended();
 }
@@ -401,7 +402,7 @@ fn wind_up(inner: &Arc<Inner>, place: Place, mut slot: Slot, batch: Batch, reaso
             handled.add(from.node, entry.weight().1);
         }
         if let Envelope::Parcel { from, parcel } = &entry
-            && let Parcel::Call { call, .. } | Parcel::Read { call: Some(call), .. } = **parcel
+            && let Some(call) = parcel.call()
         {
             let reason = format!("the process ended: {reason}");
             inner.reply(place, *from, call, Err(Refusal::Aborted { reason }));

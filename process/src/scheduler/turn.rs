@@ -197,6 +197,15 @@ impl Batch {
                     Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
                 }
                 Parcel::Exit { reason, .. } => Delivery::Exit(reason),
+                Parcel::Forwarded { origin, parcel, .. } => match *parcel {
+                    Parcel::Large { ty, bytes } => message(origin, View::Large(ty, bytes), None),
+                    Parcel::Port { port, ty, bytes } => stray(origin, port, View::Large(ty, bytes)),
+                    Parcel::Call { call, content } => {
+                        message(origin, content.into(), Some(Caller { from, call }))
+                    }
+                    // Nothing else is handed on so.
+                    _ => return None,
+                },
                 // It was taken out when the turn began.
                 Parcel::Mark(_) => return None,
                 Parcel::Read { call, value, .. } => {

@@ -61,7 +61,9 @@ impl Inner {
         };
         let credit = Some(Charge { process: to, head: kind.head() });
         let context = trace::outgoing(self);
-        let request = Request { lane, ty: Some(ty), credit, large, context, head: &mut head };
+        let behalf = None;
+        let request =
+            Request { lane, ty: Some(ty), credit, large, context, behalf, head: &mut head };
         let staged = stage(self, peer, request);
         if let (Err(_), Kind::Call(call)) = (&staged, kind) {
             peer.pending.take_call(call);
@@ -111,7 +113,9 @@ impl Inner {
         let head_len = if port.is_some() { PORT_HEAD } else { MESSAGE_HEAD };
         let credit = Some(Charge { process: to, head: head_len });
         let context = trace::outgoing(self);
-        let request = Request { lane, ty: Some(ty), credit, large: None, context, head: &mut head };
+        let (large, behalf) = (None, None);
+        let request =
+            Request { lane, ty: Some(ty), credit, large, context, behalf, head: &mut head };
         let staged = stage(self, peer, request);
         if context.is_some() && staged.is_ok() {
             trace::sent(self, context, peer.pid(to), trace::name_of_type(self, ty));
@@ -138,8 +142,8 @@ impl Inner {
             Ok(())
         };
         let lane = peer.lane(from, to);
-        let (ty, credit, large, context) = (None, None, None, None);
-        let request = Request { lane, ty, credit, large, context, head: &mut head };
+        let (ty, credit, large, context, behalf) = (None, None, None, None, None);
+        let request = Request { lane, ty, credit, large, context, behalf, head: &mut head };
         if let Err(error) = stage(self, peer, request) {
             // It must not be missing without a word.
             tracing::error!(peer = %peer.name, ?error, "a signal could not be sent: link cut");
@@ -148,7 +152,7 @@ impl Inner {
     }
 }
 
-pub(super) fn large_of(content: &Content) -> Option<Bytes> {
+pub(crate) fn large_of(content: &Content) -> Option<Bytes> {
     match content {
         Content::Bytes { bytes, .. } if bytes.len() > SMALL_MAX => Some(bytes.clone()),
         _ => None,
@@ -156,7 +160,7 @@ pub(super) fn large_of(content: &Content) -> Option<Bytes> {
 }
 
 /// Appends the content, unless it goes by reference.
-pub(super) fn encode_small(content: &Content, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn encode_small(content: &Content, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
     match content {
         Content::Value(value) => value.encode(buffer),
         Content::Bytes { bytes, .. } => {

@@ -71,6 +71,7 @@ impl Inner {
             credit: None,
             large: large_of(content),
             context,
+            behalf: None,
             head: &mut head,
         };
         let staged = stage(self, peer, request);

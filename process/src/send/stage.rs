@@ -13,6 +13,7 @@ use crate::mailbox::envelope::encoded_weight;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::peer::{Lane, Peer, Staged, WriteOutcome};
+use crate::relocation::word::Behalf;
 use crate::send::account::Account;
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
@@ -65,6 +66,8 @@ pub(crate) struct Request<'a> {
     pub(crate) large: Option<Bytes>,
     /// What a traced process sends it under.
     pub(crate) context: Option<TraceContext>,
+    /// For whom it is handed on, where it is.
+    pub(crate) behalf: Option<Behalf>,
     pub(crate) head: &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
 }
 
@@ -94,7 +97,7 @@ impl Stage {
 
     /// Adds an encoded frame, if there is credit for it.
     fn add(&mut self, peer: &Arc<Peer>, frame: NewFrame<'_>) -> Result<(), NotStaged> {
-        let NewFrame { lane, ty, credit, large, context, head } = frame;
+        let NewFrame { lane, ty, credit, large, context, behalf, head } = frame;
         let charged = credit.is_some();
         if let Some(Charge { process, head: uncharged }) = credit {
             let size = head.len() + large.as_ref().map_or(0, Bytes::len);
@@ -105,6 +108,9 @@ impl Stage {
         let before = self.bytes.len();
         if let Some(context) = context {
             context.put(&mut self.bytes);
+        }
+        if let Some(behalf) = behalf {
+            behalf.put(&mut self.bytes);
         }
         let extensions = self.bytes.len() - before;
         self.bytes.extend_from_slice(head);
@@ -182,6 +188,7 @@ struct NewFrame<'a> {
     credit: Option<Charge>,
     large: Option<Bytes>,
     context: Option<TraceContext>,
+    behalf: Option<Behalf>,
     head: &'a [u8],
 }
 
@@ -220,7 +227,7 @@ fn stage_in(
     peer: &Arc<Peer>,
     request: Request<'_>,
 ) -> Result<(), NotStaged> {
-    let Request { lane, ty, credit, large, context, head: encode } = request;
+    let Request { lane, ty, credit, large, context, behalf, head: encode } = request;
     encode(buffer).map_err(NotStaged::Encode)?;
     let size = buffer.len() + large.as_ref().map_or(0, Bytes::len);
     if size > peer.message_max {
@@ -242,7 +249,7 @@ fn stage_in(
     } else {
         large
     };
-    let frame = NewFrame { lane, ty, credit, large, context, head: buffer };
+    let frame = NewFrame { lane, ty, credit, large, context, behalf, head: buffer };
     let turn_of = TURN_OF.get();
     if turn_of.is_none_or(|id| id == inner.id) {
         STAGE.with_borrow_mut(|stage| {

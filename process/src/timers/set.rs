@@ -54,8 +54,20 @@ impl Inner {
         to: OwnedAddress,
         what: What,
     ) -> Result<(), TimerError> {
+        let set_by = self.local_place(set_by).ok_or(TimerError::Ended)?;
+        self.set_timer_at(set_by, number, delay, to, what)
+    }
+
+    /// As [`Inner::set_named_timer`], for the process in that cell.
+    pub(crate) fn set_timer_at(
+        self: &Arc<Self>,
+        set_by: Place,
+        number: u64,
+        delay: Duration,
+        to: OwnedAddress,
+        what: What,
+    ) -> Result<(), TimerError> {
         let at = self.runtime.now() + delay;
-        let set_by = Place::of(set_by);
         let target = match &to {
             OwnedAddress::Pid(pid) => match self.route(*pid) {
                 Route::Local(place) => Some(place),
@@ -83,12 +95,13 @@ impl Inner {
     }
 
     pub(crate) fn cancel_timer(&self, timer: TimerRef) -> Option<Duration> {
-        if timer.set_by.node != self.id {
-            return None;
-        }
+        self.cancel_timer_at(self.local_place(timer.set_by)?, timer.number)
+    }
+
+    fn cancel_timer_at(&self, set_by: Place, number: u64) -> Option<Duration> {
         let (at, set) = {
-            let mut state = self.timers.shard(timer.set_by.index).state.lock();
-            let key = state.timers.remove(&timer.number)?;
+            let mut state = self.timers.shard(set_by.index).state.lock();
+            let key = state.timers.remove(&number)?;
             state.wheel.remove(key)?
         };
         if let Entry::Timer(set) = &set {
@@ -98,20 +111,15 @@ impl Inner {
     }
 
     pub(crate) fn read_timer(&self, timer: TimerRef) -> Option<Duration> {
-        if timer.set_by.node != self.id {
-            return None;
-        }
-        let state = self.timers.shard(timer.set_by.index).state.lock();
+        let set_by = self.local_place(timer.set_by)?;
+        let state = self.timers.shard(set_by.index).state.lock();
         let (at, _) = state.wheel.get(*state.timers.get(&timer.number)?)?;
         Some(at.since(self.runtime.now()))
     }
 
     pub(crate) fn reset_timer(&self, timer: TimerRef, delay: Duration) -> bool {
-        if timer.set_by.node != self.id {
-            return false;
-        }
+        let Some(set_by) = self.local_place(timer.set_by) else { return false };
         let at = self.runtime.now() + delay;
-        let set_by = Place::of(timer.set_by);
         let reset = self.timers.change(set_by, at, |state| {
             let key = *state.timers.get(&timer.number)?;
             state.wheel.set(key, at).then_some(())
@@ -122,7 +130,7 @@ impl Inner {
     /// A process has ended, and with it the timers that end with it.
     pub(crate) fn end_timers(&self, held: Held) {
         for (number, set_by) in held.ending {
-            self.cancel_timer(TimerRef { set_by: self.local_pid(set_by), number });
+            self.cancel_timer_at(set_by, number);
         }
     }
 

@@ -8,6 +8,7 @@ mod hosted;
 mod identities;
 mod layers;
 mod real;
+mod relocation;
 mod semantics;
 mod spoiled;
 mod thesis;

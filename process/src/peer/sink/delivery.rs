@@ -62,8 +62,22 @@ impl Sink {
         }
     }
 
+    /// The entry for a parcel: what was handed on is its first sender's, where the peer may say so.
+    fn entry(&self, to: Place, from: Sender, parcel: Parcel) -> Envelope {
+        let is_message = !matches!(parcel, Parcel::Reply { .. });
+        let behalf = self.behalf.filter(|_| is_message).zip(self.peer.as_ref());
+        let origin = behalf.and_then(|(behalf, peer)| {
+            Some((self.inner.believed(behalf, to, peer.id)?, behalf.hops))
+        });
+        let parcel = match origin {
+            Some((origin, hops)) => Parcel::Forwarded { origin, hops, parcel: Box::new(parcel) },
+            None => parcel,
+        };
+        Envelope::Parcel { from, parcel: Box::new(parcel) }
+    }
+
     pub(super) fn parcel(&mut self, to: Place, from: Sender, parcel: Parcel) {
-        let entry = Envelope::Parcel { from, parcel: Box::new(parcel) };
+        let entry = self.entry(to, from, parcel);
         // Replies have their place reserved: room is for calls.
         let (messages, bytes) = entry.weight();
         if messages > 0 && !self.has_come(bytes.into()) {
@@ -81,7 +95,7 @@ impl Sink {
             return;
         }
         if let Envelope::Parcel { parcel, .. } = entry
-            && let Parcel::Call { call, .. } = *parcel
+            && let Some(call) = parcel.call()
         {
             self.inner.reply(to, from, call, Err(Refusal::NoProcess));
         }

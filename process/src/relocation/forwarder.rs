@@ -1,0 +1,314 @@
+//! What runs in a cell that a process has left: it hands on what still comes there.
+//!
+//! It is a body like any other. So its mailbox has the process's bounds and gives back the credit of those who
+//! send there, the frames it sends keep the order in which things came, and the monitors, links and names that
+//! others have tied to the process in this cell stay as they were. It watches the cell that the process has gone to:
+//! when the process ends, so does this, for the same reason, and whoever watched here is told.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use midflight_message::Pid;
+use midflight_runtime::Instant;
+
+use super::directory::Location;
+use super::word::{Behalf, HOPS_MAX, Notice, Word};
+use crate::mailbox::came::Came;
+use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
+use crate::mailbox::value::Value;
+use crate::peer::wire::Signal;
+use crate::scheduler::body::{Body, Flow, Label};
+use crate::scheduler::pace::Pace;
+use crate::scheduler::turn::{Batch, Turn};
+use crate::send::{Kind, NotSent};
+use crate::waits::{Wait, WaitKind};
+use crate::{Disconnected, Down, ExitReason, Exited, MonitorRef, NodeDown, Undelivered};
+
+/// Calls handed on that are not answered yet, in one cell.
+const CALLS_MAX: usize = 65_536;
+
+/// The body of a cell that a process has left.
+pub(crate) struct Forwarder {
+    process: Pid,
+    /// Where it has gone.
+    to: Location,
+    /// The monitor on its cell there; none until the first turn.
+    watch: Option<MonitorRef>,
+    /// What waits for room there.
+    waiting: Option<Item>,
+    /// Calls handed on, with who made them; by this node's own numbers.
+    calls: BTreeMap<CallRef, (Sender, CallRef)>,
+    pace: Pace,
+}
+
+/// Something to be handed on.
+struct Item {
+    /// Who is to have a reply: the cell from which it came.
+    from: Sender,
+    behalf: Behalf,
+    kind: Kind,
+    content: Content,
+}
+
+/// What becomes of an entry.
+enum Entry {
+    Message(Item),
+    Word(Word),
+    Reply(CallRef, Result<Content, Refusal>),
+    Nothing,
+}
+
+impl Forwarder {
+    pub(super) fn new(process: Pid, to: Location) -> Self {
+        Self {
+            process,
+            to,
+            watch: None,
+            waiting: None,
+            calls: BTreeMap::new(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// The cell it has gone to.
+    const fn cell(&self) -> Pid {
+        let Location { node, place, .. } = self.to;
+        Pid { node, index: place.index, generation: place.generation }
+    }
+
+    /// Gives the process up: it begins where it has gone, and is watched there.
+    fn begin(&mut self, turn: &mut Turn<'_>) {
+        let word = Word::Begin { process: self.process, epoch: self.to.epoch };
+        self.say(turn, word);
+        self.watch = Some(turn.node.inner.monitor(turn.place, self.cell(), None));
+    }
+
+    fn say(&self, turn: &mut Turn<'_>, word: Word) {
+        let inner = &turn.node.inner;
+        // Where there is no link, the monitor has said so.
+        let Some(peer) = inner.peer(self.to.node) else { return };
+        let (to, from) = (self.to.place, turn.place);
+        inner.signal_pair(&peer, from, to, Signal::Relocated { to, from, word });
+    }
+
+    fn work(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
+        while turn.goes_on(&mut self.pace) {
+            if let Some(item) = self.waiting.take()
+                && let Err(item) = self.hand_on(turn, item)
+            {
+                self.waiting = Some(item);
+                return Flow::Park;
+            }
+            let Some(entry) = batch.came.pop() else { return Flow::Wait };
+            batch.handled.add(entry.from(), entry.weight());
+            if let Some(reason) = self.process_ended(&entry) {
+                return Flow::Exit(reason);
+            }
+            match sorted(turn, entry, &batch.came) {
+                Entry::Message(item) => self.waiting = Some(item),
+                Entry::Word(word) => self.say(turn, word),
+                Entry::Reply(call, result) => self.answered(turn, call, result),
+                Entry::Nothing => {}
+            }
+        }
+        if self.waiting.is_some() {
+            turn.waker().wake();
+        }
+        Flow::Wait
+    }
+
+    /// Why the process has ended, if that is what came.
+    fn process_ended(&self, entry: &Envelope) -> Option<ExitReason> {
+        let Envelope::Told { value, .. } = entry else { return None };
+        let any: &dyn Any = &**value;
+        let down = any.downcast_ref::<Down>().filter(|down| Some(down.monitor) == self.watch)?;
+        Some(match &down.reason {
+            ExitReason::NoProcess => {
+                ExitReason::NoConnection(String::from("it was lost on its way to another node"))
+            }
+            reason => reason.clone(),
+        })
+    }
+
+    fn answered(&mut self, turn: &Turn<'_>, call: CallRef, result: Result<Content, Refusal>) {
+        if let Some((caller, call)) = self.calls.remove(&call) {
+            turn.node.inner.reply(turn.place, caller, call, result);
+        }
+    }
+
+    /// Hands something on. `Err`: there is no room for it yet; the cell is woken.
+    fn hand_on(&mut self, turn: &mut Turn<'_>, item: Item) -> Result<(), Item> {
+        let Item { from, behalf, kind, content } = item;
+        let refused = |turn: &Turn<'_>, why: String| {
+            tracing::warn!(process = %turn.me(), why, "a message is not handed on");
+            if let Kind::Call(call) = kind {
+                let refusal = Refusal::Aborted { reason: why };
+                turn.node.inner.reply(turn.place, from, call, Err(refusal));
+            }
+        };
+        if behalf.hops > HOPS_MAX {
+            refused(turn, format!("it was handed on {HOPS_MAX} times"));
+            return Ok(());
+        }
+        match self.try_hand_on(turn, behalf, (from, kind), content) {
+            Ok(()) => Ok(()),
+            Err(NotSent::Full(content)) => {
+                turn.wait_for_room(self.cell());
+                // Room made in between is not missed.
+                match self.try_hand_on(turn, behalf, (from, kind), content) {
+                    Ok(()) => Ok(()),
+                    Err(NotSent::Full(content)) => Err(Item { from, behalf, kind, content }),
+                    Err(why) => {
+                        refused(turn, format!("{why:?}"));
+                        Ok(())
+                    }
+                }
+            }
+            Err(why) => {
+                refused(turn, format!("{why:?}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn try_hand_on(
+        &mut self,
+        turn: &Turn<'_>,
+        behalf: Behalf,
+        (from, kind): (Sender, Kind),
+        content: Content,
+    ) -> Result<(), NotSent> {
+        let (inner, me) = (&turn.node.inner, turn.place);
+        let Some(peer) = inner.peer(self.to.node) else {
+            return Err(NotSent::NotConnected(self.to.node, content));
+        };
+        let Kind::Call(call) = kind else {
+            return inner.hand_on((me, behalf), &peer, self.to.place, kind, content);
+        };
+        // A call of this cell's own: the reply comes back here, and from here to the caller.
+        let own = inner.next_call();
+        if self.calls.len() >= CALLS_MAX || !peer.pending.add_call(own, me) {
+            return Err(NotSent::NotConnected(self.to.node, content));
+        }
+        let sent = inner.hand_on((me, behalf), &peer, self.to.place, Kind::Call(own), content);
+        match &sent {
+            Ok(()) => drop(self.calls.insert(own, (from, call))),
+            Err(_) => drop(peer.pending.take_call(own)),
+        }
+        sent
+    }
+}
+
+/// What an entry is to a cell that hands on.
+fn sorted(turn: &Turn<'_>, entry: Envelope, came: &Came) -> Entry {
+    let inner = &turn.node.inner;
+    let from = entry.from();
+    let item = |kind: Kind, content: Content| {
+        let behalf = Behalf { origin: inner.pid(from), hops: 1 };
+        Entry::Message(Item { from, behalf, kind, content })
+    };
+    match entry {
+        Envelope::Value { value, .. } => item(Kind::Message, Content::Value(value)),
+        Envelope::Told { value, .. } => told(&*value),
+        Envelope::Small { port, ty, start, len, .. } => {
+            let bytes = Bytes::copy_from_slice(came.small(start, len));
+            let kind = if port == 0 { Kind::Message } else { Kind::Port(port) };
+            item(kind, Content::Bytes { ty, bytes })
+        }
+        Envelope::Port { value, .. } => {
+            item(Kind::Port(value.port().unwrap_or_default()), Content::Value(value))
+        }
+        Envelope::Parcel { parcel, .. } => match *parcel {
+            Parcel::Forwarded { origin, hops, parcel } => {
+                let behalf = Behalf { origin: inner.pid(origin), hops: hops.saturating_add(1) };
+                match parcel_item(*parcel) {
+                    Some((kind, content)) => Entry::Message(Item { from, behalf, kind, content }),
+                    None => Entry::Nothing,
+                }
+            }
+            Parcel::Reply { call, result } => Entry::Reply(call, result),
+            Parcel::Exit { reason, .. } => Entry::Word(Word::End { reason }),
+            Parcel::Notice(value) => told(&*value),
+            other => match parcel_item(other) {
+                Some((kind, content)) => item(kind, content),
+                None => Entry::Nothing,
+            },
+        },
+    }
+}
+
+fn parcel_item(parcel: Parcel) -> Option<(Kind, Content)> {
+    match parcel {
+        Parcel::Large { ty, bytes } => Some((Kind::Message, Content::Bytes { ty, bytes })),
+        Parcel::Port { port, ty, bytes } => Some((Kind::Port(port), Content::Bytes { ty, bytes })),
+        Parcel::Call { call, content } => Some((Kind::Call(call), content)),
+        _ => None,
+    }
+}
+
+/// What the node tells the process.
+fn told(value: &dyn Value) -> Entry {
+    let any: &dyn Any = value;
+    let notice = if let Some(down) = any.downcast_ref::<Down>() {
+        Notice::Down(down.clone())
+    } else if let Some(exited) = any.downcast_ref::<Exited>() {
+        Notice::Exited(exited.clone())
+    } else if let Some(down) = any.downcast_ref::<NodeDown>() {
+        Notice::NodeDown(down.clone())
+    } else if let Some(notice) = any.downcast_ref::<Undelivered>() {
+        Notice::Undelivered(notice.clone())
+    } else if let Some(lost) = any.downcast_ref::<Disconnected>() {
+        Notice::Disconnected(lost.clone())
+    } else {
+        tracing::warn!(
+            what = value.type_info().name(),
+            "news for a process that has moved is lost"
+        );
+        return Entry::Nothing;
+    };
+    Entry::Word(Word::Told { notice })
+}
+
+impl Body for Forwarder {
+    fn turn(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
+        if self.watch.is_none() {
+            self.begin(turn);
+        }
+        let flow = self.work(batch, turn);
+        if let Flow::Exit(reason) = &flow {
+            let text = format!("the process ended: {reason}");
+            for (_, (caller, call)) in std::mem::take(&mut self.calls) {
+                let refusal = Refusal::Aborted { reason: text.clone() };
+                turn.node.inner.reply(turn.place, caller, call, Err(refusal));
+            }
+        }
+        flow
+    }
+
+    /// Never: nothing can be taken out here but by the end of the process.
+    fn is_quiescent(&self) -> bool {
+        false
+    }
+
+    fn has_work(&self) -> bool {
+        true
+    }
+
+    fn label(&self) -> Label {
+        Label::new(FORWARDER, 0)
+    }
+
+    fn waits(&self, _now: Instant) -> Vec<Wait> {
+        let room =
+            self.waiting.as_ref().map(|_| Wait::new(WaitKind::Room, Some(self.cell()), None));
+        vec![room.unwrap_or_else(|| Wait::new(WaitKind::Message, None, None))]
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+/// What runs in a cell that a process has left, for people.
+pub(crate) const FORWARDER: &str = "midflight.forwarder";
