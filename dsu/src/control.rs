@@ -128,6 +128,7 @@ impl CodeServer {
                 if request.is_none() {
                     control.look_at_the_others();
                 }
+                control.incoming.lock().forget_idle(cx.now());
                 if let Some(request) = request.and_then(|request| control.allowed(request)) {
                     control.take(request).await;
                 }

@@ -4,6 +4,7 @@
 //! stopped. Every bound is checked before anything is kept.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use midflight_runtime::Instant;
 
@@ -13,6 +14,9 @@ use crate::protocol::{CHUNK_BYTES, Wanted};
 
 /// Transfers at one time. The one that has been idle longest makes room.
 const TRANSFERS_MAX: usize = 4;
+
+/// How long a transfer may rest before what has come of it is forgotten.
+const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Transfers under way.
 #[derive(Debug, Default)]
@@ -64,6 +68,11 @@ impl Incoming {
         }
         transfer.last = now;
         Wanted::From(transfer.bytes.len() as u64)
+    }
+
+    /// Forgets what nobody has sent anything of for so long that nobody will.
+    pub(crate) fn forget_idle(&mut self, now: Instant) {
+        self.transfers.retain(|_, transfer| now.since(transfer.last) < IDLE_MAX);
     }
 
     /// A chunk has come.
@@ -133,6 +142,19 @@ mod tests {
         assert!(matches!(longer, Took::Wanted(Wanted::Refused(_))));
         let unknown = incoming.chunk(address(2), 0, b"abc", NOW);
         assert!(matches!(unknown, Took::Wanted(Wanted::Refused(_))));
+    }
+
+    #[test]
+    fn what_rests_for_too_long_is_forgotten() {
+        let mut incoming = Incoming::default();
+        incoming.offer(address(1), 9, NOW);
+        incoming.forget_idle(NOW + IDLE_MAX / 2);
+        assert_eq!(incoming.transfers.len(), 1);
+        incoming.chunk(address(1), 0, b"a", NOW + IDLE_MAX / 2);
+        incoming.forget_idle(NOW + IDLE_MAX);
+        assert_eq!(incoming.transfers.len(), 1, "a chunk came in between");
+        incoming.forget_idle(NOW + 2 * IDLE_MAX);
+        assert!(incoming.transfers.is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use midflight_abi::Description;
 use midflight_abi::table::{ABI_MAJOR, ABI_MINOR};
-use midflight_dsu::bundle::{Bundle, LibraryEntry, Manifest, PanicStrategy};
+use midflight_dsu::bundle::{Bundle, LIBRARY_BYTES_MAX, LibraryEntry, Manifest, PanicStrategy};
 use midflight_dsu::check::{CheckError, Facts};
 use midflight_dsu::code::{Code, CodeFormat};
 use midflight_dsu::compiled::compiled;
@@ -62,6 +62,28 @@ pub fn code(name: &str) -> Arc<dyn Code> {
 /// When the bundle is not one: a mistake in a test.
 #[must_use]
 pub fn bundle(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
+    bundle_with(name, name.as_bytes().to_vec(), key)
+}
+
+/// As [`bundle`], with a library of so many bytes, which cannot be compressed.
+///
+/// # Panics
+/// When the bundle is not one: a mistake in a test.
+#[must_use]
+pub fn bundle_of_size(
+    name: &str,
+    bytes: usize,
+    runtime: &dyn Runtime,
+    key: &SigningKey,
+) -> (Bundle, Vec<u8>) {
+    let mut library = format!("{name}\n").into_bytes();
+    while library.len() < bytes {
+        library.extend_from_slice(&runtime.random_u64().to_le_bytes());
+    }
+    bundle_with(name, library, key)
+}
+
+fn bundle_with(name: &str, library: Vec<u8>, key: &SigningKey) -> (Bundle, Vec<u8>) {
     let description = code(name).description().clone();
     let first = &description.behaviours[0];
     let version = description.behaviours.iter().map(|b| b.code_version).max();
@@ -77,9 +99,9 @@ pub fn bundle(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
         abi_minor: ABI_MINOR,
         panic_strategy: PanicStrategy::Unwind,
         rustc: String::from("compiled in"),
-        libraries: vec![LibraryEntry::of(TARGET, name.as_bytes())],
+        libraries: vec![LibraryEntry::of(TARGET, &library)],
     };
-    let mut bundle = Bundle::new(manifest, vec![name.into()]).expect("a good manifest");
+    let mut bundle = Bundle::new(manifest, vec![library]).expect("a good manifest");
     bundle.sign(key).expect("one signature");
     let file = bundle.write().expect("a good bundle");
     (bundle, file)
@@ -100,8 +122,10 @@ pub struct CompiledFormat {
 
 impl CompiledFormat {
     async fn named(&self, library: &StoredLibrary) -> Arc<dyn Code> {
-        let bytes = self.files.read(library.path.clone(), 1_024).await.expect("it is stored");
-        code(&String::from_utf8(bytes).expect("a name"))
+        let read = self.files.read(library.path.clone(), LIBRARY_BYTES_MAX).await;
+        let bytes = read.expect("it is stored");
+        let name = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        code(std::str::from_utf8(name).expect("a name"))
     }
 }
 

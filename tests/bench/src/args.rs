@@ -72,6 +72,7 @@ impl Own {
             || matches!(
                 workload,
                 Workload::DynamicStatic
+                    | Workload::CodePush
                     | Workload::SpawnMonitorRate
                     | Workload::NodeDownDetection
                     | Workload::NodeHangDetection
@@ -131,6 +132,8 @@ pub(crate) enum Workload {
     #[value(name = "upgrade_100k")]
     Upgrade100k,
     DynamicStatic,
+    #[value(name = "code_push_4_nodes")]
+    CodePush,
 }
 
 impl Workload {
@@ -190,6 +193,9 @@ impl Workload {
                 "dynamic_call",
                 "static_call",
             ],
+            Self::CodePush => {
+                &["code_push_4_nodes", "code_push_4_nodes_probe", "code_push_4_nodes_bundle"]
+            }
             other => other.transport().map_or(&[], |(wire, shape)| transport::metrics(wire, shape)),
         }
     }

@@ -10,6 +10,7 @@ mod memory;
 mod nodes;
 mod payload;
 mod peers;
+mod push;
 mod raw;
 mod remote;
 mod report;
@@ -69,6 +70,9 @@ fn sample(who: Own, workload: Workload, size: Size) -> Result<(), String> {
             Own::Midflight => {
                 if let Some((wire, remote)) = workload.remote() {
                     return remote::sample(workload, wire, remote, size).await;
+                }
+                if workload == Workload::CodePush {
+                    return push::sample().await;
                 }
                 let node = nodes::start("bench", None).await?;
                 match workload {

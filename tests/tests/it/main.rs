@@ -11,5 +11,6 @@ mod real;
 mod relocation;
 mod semantics;
 mod spoiled;
+mod spreading;
 mod thesis;
 mod tidy;

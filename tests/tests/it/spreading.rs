@@ -1,0 +1,86 @@
+//! How a bundle's bytes come to many nodes: once to each, from whoever has them (E45).
+
+use std::time::Duration;
+
+use midflight_dsu::code_server::CodeServer;
+use midflight_dsu::protocol::{CONTROL, Deployed, Stage, Vote};
+use midflight_process::{Context, Pid};
+use midflight_tests::compiled_format::bundle_of_size;
+use midflight_tests::steps::push_and_deploy_file;
+use midflight_tests::world::{World, simulate};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MIB: usize = 1 << 20;
+
+/// So many nodes, `n0` the first of them, that know each other.
+async fn cluster(world: &World, size: usize) -> Vec<CodeServer> {
+    let mut servers = vec![world.node("n0", None).await];
+    for number in 1..size {
+        servers.push(world.node(&format!("n{number}"), Some("n0")).await);
+    }
+    while servers.iter().any(|server| server.node().members().len() < size) {
+        world.runtime.sleep(Duration::from_millis(1)).await;
+    }
+    servers
+}
+
+/// What a node has got from the others.
+fn received(server: &CodeServer) -> u64 {
+    server.node().metrics().peers.iter().map(|peer| peer.received.bytes).sum()
+}
+
+#[test]
+fn five_megabytes_go_once_to_each_of_sixteen_nodes_and_not_again() {
+    simulate(1, |world| async move {
+        let servers = cluster(&world, 16).await;
+        let all = || servers.iter().map(received).sum::<u64>();
+        let pushed = bundle_of_size("counter-v1", 5 * MIB, &*world.runtime, &world.key);
+        let size = pushed.1.len() as u64;
+        let before = all();
+        let deployed = push_and_deploy_file(&servers[0], pushed.clone()).await;
+        assert!(matches!(&deployed, Deployed::Everywhere { nodes, .. } if nodes.len() == 16));
+        let cold = all() - before;
+        // The first node has it from the operator, who is on that node here.
+        assert!((15 * size..15 * size * 21 / 20).contains(&cold), "{cold} of {size} each");
+
+        let before = all();
+        let deployed = push_and_deploy_file(&servers[5], pushed).await;
+        assert!(matches!(deployed, Deployed::Everywhere { .. }), "{deployed:?}");
+        let again = all() - before;
+        assert!(again < size / 10, "{again} bytes for what is there");
+    });
+}
+
+/// Asks a node to stage a bundle that `from` is said to have.
+async fn stage(cx: &Context, on: &CodeServer, address: String, from: Pid) -> Vote {
+    let control = cx.node().whereis_on(on.node().id(), CONTROL).await.unwrap().unwrap();
+    cx.call(control, Stage { address, from, goes_back: false }, 2 * MINUTE).await.unwrap()
+}
+
+#[test]
+fn a_node_that_is_lost_in_the_middle_is_replaced_by_another_that_has_it() {
+    simulate(3, |world| async move {
+        let servers = cluster(&world, 3).await;
+        let [a, b, c] = &servers[..] else { unreachable!("three nodes") };
+        world.hub.set_delay(Duration::from_millis(5));
+        let (bundle, file) = bundle_of_size("counter-v1", 2 * MIB, &*world.runtime, &world.key);
+        let (address, size) = (bundle.address(), file.len() as u64);
+        for server in [a, b] {
+            server.accept(address, &file).await.unwrap();
+        }
+        let from = a.node().whereis(CONTROL).unwrap();
+        let (on, staging) = (c.clone(), address.to_string());
+        let staged = b.node().run("operator", async move |cx| stage(&cx, &on, staging, from).await);
+        let cut = async {
+            while received(c) < MIB as u64 {
+                world.runtime.sleep(Duration::from_millis(1)).await;
+            }
+            world.hub.cut(&World::address("n0"), &World::address("n2"));
+        };
+        let (vote, ()) = futures_util::join!(staged, cut);
+        let vote = vote.unwrap();
+        assert!(matches!(vote, Vote::Yes { .. }), "{vote:?}");
+        let again = received(c);
+        assert!(again < size + MIB as u64 / 2, "{again} bytes of {size} came: some came twice");
+    });
+}
