@@ -7,14 +7,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use midflight_message::{NodeId, Pid};
 
 use crate::ProcessInfo;
 use crate::letters::DeadLetterTotals;
 use crate::node::Node;
-use crate::peer::Staged;
 use crate::peer::wire::Place;
+use crate::peer::{Staged, overflow};
 
 /// A node in numbers. Those called totals only grow, over the node's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +91,7 @@ impl Traffic {
     pub(crate) fn add(&mut self, frames: &[Staged<'_>]) {
         for frame in frames {
             self.messages += u64::from(frame.ty.is_some());
-            self.bytes += (frame.head.len() + frame.large.as_ref().map_or(0, Bytes::len)) as u64;
+            self.bytes += overflow::len(frame.head, &frame.large) as u64;
         }
     }
 }

@@ -241,7 +241,7 @@ impl Peer {
                 extensions: &[],
                 head: &head,
                 ty: None,
-                large: None,
+                large: Vec::new(),
                 charged: false,
             }],
         )
@@ -262,9 +262,9 @@ impl Peer {
         let written = self.link.write(Room::Small, &mut |outgoing| {
             for frame in &mut *frames {
                 if overflow.lets_pass(frame, outgoing) {
-                    let (large, ty) = (frame.large.take(), frame.ty);
+                    let large = std::mem::take(&mut frame.large);
                     let head = (frame.extensions, frame.head);
-                    batch.append(outgoing, types, frame.lane, head, ty, large);
+                    batch.append(outgoing, types, frame.lane, head, frame.ty, &large);
                 } else {
                     overflow.keep(frame);
                 }
@@ -305,7 +305,7 @@ impl Peer {
         let mut batch = Batch::new(self, announced);
         let written = self.link.write(Room::Small, &mut |outgoing| {
             overflow.drain(outgoing, |outgoing, Kept { lane, extensions, head, ty, large, .. }| {
-                batch.append(outgoing, Some(types), lane, (&extensions, &head), ty, large);
+                batch.append(outgoing, Some(types), lane, (&extensions, &head), ty, &large);
             });
         });
         if batch.outcome(written) == WriteOutcome::Lost {

@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod buffers;
 mod moved;
+mod parts;
 pub(crate) mod remote;
 mod reply;
 pub(crate) mod reply_to;

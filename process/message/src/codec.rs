@@ -1,9 +1,11 @@
 //! Encoding and decoding where writer and reader agree: plain postcard.
 
+use bytes::Bytes;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::binary::{REFERENCE_MIN, lent};
 use crate::error::{DecodeError, DecodeReason, EncodeError};
 use crate::scan::scan;
 use crate::{Message, SchemaTree, TypeInfo};
@@ -15,17 +17,21 @@ use crate::{Message, SchemaTree, TypeInfo};
 /// When the type's own `Serialize` fails, or a recursive value nests deeper than
 /// [`MAX_VALUE_DEPTH`](crate::MAX_VALUE_DEPTH).
 pub fn encode<M: Message>(message: &M, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
-    encode_as(M::type_info(), message, buffer)
+    encode_as(M::type_info(), message, buffer, None)
 }
 
-/// As [`encode`], for a value of the type that `info` describes.
+/// As [`encode`], for a value of the type that `info` describes. Long parts that can be had by reference go to `parts`
+/// with their place in the buffer, where that is asked for.
 pub(crate) fn encode_as<T: Serialize>(
     info: &TypeInfo,
     message: &T,
     buffer: &mut Vec<u8>,
+    parts: Option<&mut Vec<(usize, Bytes)>>,
 ) -> Result<(), EncodeError> {
     let start = buffer.len();
-    let done = postcard::serialize_with_flavor(message, Append(buffer))
+    // What is to be walked once more must lie there as a whole.
+    let parts = parts.filter(|_| !info.tree().needs_scan);
+    let done = postcard::serialize_with_flavor(message, Append { buffer, parts })
         .map_err(|error| error.to_string())
         .and_then(|()| {
             let tree = info.tree();
@@ -69,18 +75,28 @@ pub(crate) fn decode_plainly<T: DeserializeOwned>(
 }
 
 /// postcard's own vector flavour owns its vector; this one borrows it.
-struct Append<'a>(&'a mut Vec<u8>);
+struct Append<'a> {
+    buffer: &'a mut Vec<u8>,
+    parts: Option<&'a mut Vec<(usize, Bytes)>>,
+}
 
 impl Flavor for Append<'_> {
     type Output = ();
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        self.buffer.push(byte);
         Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        if bytes.len() >= REFERENCE_MIN
+            && let Some(parts) = &mut self.parts
+            && let Some(part) = lent(bytes)
+        {
+            parts.push((self.buffer.len(), part));
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 

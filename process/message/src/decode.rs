@@ -72,7 +72,7 @@ pub fn translate<T: Serialize + DeserializeOwned + 'static>(
 ) -> Result<Vec<u8>, DecodeError> {
     let value: T = decode_as(reader, bytes, resolution)?;
     let mut ours = Vec::new();
-    encode_as(reader, &value, &mut ours).map_err(|error| DecodeError {
+    encode_as(reader, &value, &mut ours, None).map_err(|error| DecodeError {
         type_name: error.type_name,
         field_path: String::new(),
         reason: DecodeReason::Refused(error.reason),

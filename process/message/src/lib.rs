@@ -23,6 +23,7 @@
 // The derives write `::midflight_message::…`; this makes that path good in here and in our tests too.
 extern crate self as midflight_message;
 
+mod binary;
 mod builder;
 mod chain;
 mod codec;
@@ -33,6 +34,7 @@ mod decode_parts;
 mod descriptor;
 mod destination;
 mod driven;
+mod encoding;
 mod error;
 mod failure;
 mod findings;
@@ -62,11 +64,13 @@ mod told;
 mod tree;
 mod type_info;
 
+pub use binary::{Binary, REFERENCE_MIN, decoding};
 pub use codec::{decode, encode};
 pub use conversion::Conversion;
 pub use decode::{decode_resolved, translate};
 pub use descriptor::{ConversionsFn, Descriptor, DescriptorFn};
 pub use destination::{Address, Destination};
+pub use encoding::Encoding;
 pub use error::{DecodeError, DecodeReason, EncodeError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use limits::{

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
-use midflight_message::{Message, NodeId, Pid};
+use midflight_message::{Encoding, Message, NodeId, Pid};
 use midflight_runtime::{Instant, timeout_at};
 
 use crate::MonitorRef;
@@ -278,7 +278,8 @@ impl<'a> Order<'a> {
             return Err(SpawnOnError::Lost(self.node));
         }
         let large = (argument.len() > SMALL_MAX).then(|| argument.clone());
-        let mut put = |buffer: &mut Vec<u8>| {
+        let mut put = |into: &mut Encoding| {
+            let buffer = into.buffer();
             buffer.extend_from_slice(&head);
             if large.is_none() {
                 buffer.extend_from_slice(argument);

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
-use midflight_message::{EncodeError, Message, TypeInfo, encode};
+use midflight_message::{EncodeError, Encoding, Message, TypeInfo, encode};
 
 /// A message that has not been encoded. Between processes of one code image it is moved as it is;
 /// it is encoded only when it leaves the image.
@@ -16,6 +16,12 @@ pub trait Value: Any + Send {
     /// # Errors
     /// When the value's own `Serialize` refuses.
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// As [`encode`](Self::encode); what is long goes by reference where it can.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    fn encode_shared(&self, into: &mut Encoding) -> Result<(), EncodeError>;
 
     /// The port it is for, when it is for one.
     fn port(&self) -> Option<u32> {
@@ -51,6 +57,10 @@ impl<M: Message> Value for M {
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
         encode(self, into)
     }
+
+    fn encode_shared(&self, into: &mut Encoding) -> Result<(), EncodeError> {
+        into.encode(self)
+    }
 }
 
 /// A value on its way to a port.
@@ -66,6 +76,10 @@ impl<M: Message> Value for Ported<M> {
 
     fn encode(&self, into: &mut Vec<u8>) -> Result<(), EncodeError> {
         encode(&self.value, into)
+    }
+
+    fn encode_shared(&self, into: &mut Encoding) -> Result<(), EncodeError> {
+        into.encode(&self.value)
     }
 
     fn port(&self) -> Option<u32> {

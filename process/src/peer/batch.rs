@@ -26,7 +26,7 @@ impl Lane {
     }
 }
 
-/// One frame that a turn wants sent: `head` and, behind it, a large payload by reference.
+/// One frame that a turn wants sent: `head` and, behind it, the parts of a large payload by reference.
 #[derive(Debug)]
 pub(crate) struct Staged<'a> {
     pub(crate) lane: Lane,
@@ -34,7 +34,7 @@ pub(crate) struct Staged<'a> {
     pub(crate) extensions: &'a [u8],
     pub(crate) head: &'a [u8],
     pub(crate) ty: Option<TypeNo>,
-    pub(crate) large: Option<Bytes>,
+    pub(crate) large: Vec<Bytes>,
     /// Whether it took credit.
     pub(crate) charged: bool,
 }
@@ -70,7 +70,7 @@ impl<'a> Batch<'a> {
         lane: Lane,
         (extensions, head): (&[u8], &[u8]),
         ty: Option<TypeNo>,
-        large: Option<Bytes>,
+        large: &[Bytes],
     ) {
         let connection = self.peer.connection(lane);
         let mut appended = Ok(());
@@ -80,8 +80,8 @@ impl<'a> Batch<'a> {
             appended = outgoing.message(connection, &announcement(types, ty));
         }
         let appended = appended.and_then(|()| match large {
-            None if extensions.is_empty() => outgoing.message(connection, head),
-            large => outgoing.message_parts(connection, extensions, head, large.as_slice()),
+            [] if extensions.is_empty() => outgoing.message(connection, head),
+            large => outgoing.message_parts(connection, extensions, head, large),
         });
         self.error = self.error.take().or_else(|| appended.err());
     }

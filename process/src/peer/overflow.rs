@@ -17,7 +17,7 @@ pub(crate) struct Kept {
     pub(crate) extensions: Vec<u8>,
     pub(crate) head: Vec<u8>,
     pub(crate) ty: Option<TypeNo>,
-    pub(crate) large: Option<Bytes>,
+    pub(crate) large: Vec<Bytes>,
     charged: bool,
 }
 
@@ -57,12 +57,13 @@ impl Overflow {
     /// Whether `frame` can go to the link now: nothing of its lane waits, and there is room.
     pub(crate) fn lets_pass(&self, frame: &Staged<'_>, outgoing: &Outgoing) -> bool {
         self.rows[self.row(frame.lane)].is_empty()
-            && outgoing.has_room(room(frame.head, frame.large.as_ref()))
+            && outgoing.has_room(room(frame.head, &frame.large))
     }
 
     pub(crate) fn keep(&mut self, frame: &mut Staged<'_>) {
         let Staged { lane, extensions, head, ty, large, charged } = frame;
-        let (extensions, head, large) = (extensions.to_vec(), head.to_vec(), large.take());
+        let (extensions, head) = (extensions.to_vec(), head.to_vec());
+        let large = std::mem::take(large);
         let kept = Kept { lane: *lane, extensions, head, ty: *ty, large, charged: *charged };
         *self.bytes(kept.charged) += kept.size();
         let row = self.row(kept.lane);
@@ -114,18 +115,23 @@ impl Overflow {
 
 impl Kept {
     fn room(&self) -> Room {
-        room(&self.head, self.large.as_ref())
+        room(&self.head, &self.large)
     }
 
     /// Never 0.
     fn size(&self) -> usize {
-        64 + self.extensions.len() + self.head.len() + self.large.as_ref().map_or(0, Bytes::len)
+        64 + self.extensions.len() + len(&self.head, &self.large)
     }
 }
 
 /// The room for a frame.
-fn room(head: &[u8], large: Option<&Bytes>) -> Room {
-    Room::of(head.len() + large.map_or(0, Bytes::len))
+fn room(head: &[u8], large: &[Bytes]) -> Room {
+    Room::of(len(head, large))
+}
+
+/// Bytes of a frame without its extensions.
+pub(crate) fn len(head: &[u8], large: &[Bytes]) -> usize {
+    large.iter().fold(head.len(), |len, part| len + part.len())
 }
 
 #[cfg(test)]
@@ -137,7 +143,7 @@ mod tests {
     const LARGE: Bytes = Bytes::from_static(&[7; 2 * SMALL_MAX]);
 
     fn staged(lane: usize, large: bool) -> Staged<'static> {
-        let large = large.then_some(LARGE);
+        let large = large.then_some(LARGE).into_iter().collect();
         let (lane, extensions, head) = (Lane::Data(lane), &b""[..], &b"head"[..]);
         Staged { lane, extensions, head, ty: None, large, charged: true }
     }
@@ -188,7 +194,7 @@ mod tests {
 
         overflow.drain(&mut outgoing, |_, _| panic!("there is no room for the first"));
         let (mut empty, mut came) = (Outgoing::new(limits), Vec::new());
-        overflow.drain(&mut empty, |_, kept| came.push(kept.large.is_some()));
+        overflow.drain(&mut empty, |_, kept| came.push(!kept.large.is_empty()));
         assert_eq!((came, overflow.is_empty()), (vec![true, false], true));
     }
 }

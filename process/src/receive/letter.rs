@@ -3,7 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use midflight_message::{Message, Resolution, decode_resolved};
+use bytes::Bytes;
+use midflight_message::{
+    DecodeError, Message, REFERENCE_MIN, Resolution, decode_resolved, decoding,
+};
 
 use crate::mailbox::envelope::{
     CallRef, Content, Envelope, NOTICE_WEIGHT, Parcel, Refusal, Sender, TOLD_WEIGHT, Written,
@@ -136,7 +139,7 @@ pub(crate) fn read_written<M: Message>(
         return unreadable(content, "the node knows too many types".into());
     }
     match inner.types.reading_as::<M>(*ty) {
-        Reading::Resolved(resolution) => match decode_resolved::<M>(bytes, &resolution) {
+        Reading::Resolved(resolution) => match decode_shared::<M>(bytes, &resolution) {
             Ok(message) => {
                 if matches!(*resolution, Resolution::Same) {
                     inner.types.learn_same::<M>(*ty);
@@ -156,6 +159,14 @@ pub(crate) fn read_written<M: Message>(
             Read::Undecided(content, ty)
         }
     }
+}
+
+/// Decodes a message; its long parts may stay where they are.
+fn decode_shared<M: Message>(bytes: &Bytes, how: &Resolution) -> Result<M, DecodeError> {
+    if bytes.len() < REFERENCE_MIN {
+        return decode_resolved(bytes, how);
+    }
+    decoding(bytes, || decode_resolved(bytes, how))
 }
 
 fn unreadable<M: Message>(content: Content, detail: String) -> Read<M> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use midflight_message::Encoding;
 
 use super::word::Behalf;
 use crate::mailbox::envelope::Content;
@@ -26,13 +27,14 @@ impl Inner {
     ) -> Result<(), NotSent> {
         let Some(ty) = self.type_of(&content) else { return Err(NotSent::TooManyTypes) };
         let large: Option<Bytes> = large_of(&content);
-        let mut head = |buffer: &mut Vec<u8>| {
+        let mut head = |into: &mut Encoding| {
+            let buffer = into.buffer();
             match kind {
                 Kind::Message => put_message(buffer, to, from, ty.0),
                 Kind::Call(call) => put_call(buffer, to, from, ty.0, call),
                 Kind::Port(port) => put_port(buffer, to, from, ty.0, port),
             }
-            encode_small(&content, buffer)
+            encode_small(&content, into)
         };
         let request = Request {
             lane: peer.lane(from, to),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use midflight_message::{EncodeError, Message, encode};
+use midflight_message::{EncodeError, Encoding, Message};
 
 use super::{Kind, NotSent, SMALL_MAX};
 use crate::error::TrySendError;
@@ -51,13 +51,14 @@ impl Inner {
         }
         let lane = peer.lane(from, to);
         let large = large_of(&content);
-        let mut head = |buffer: &mut Vec<u8>| {
+        let mut head = |into: &mut Encoding| {
+            let buffer = into.buffer();
             match kind {
                 Kind::Message => put_message(buffer, to, from, ty.0),
                 Kind::Call(call) => put_call(buffer, to, from, ty.0, call),
                 Kind::Port(port) => put_port(buffer, to, from, ty.0, port),
             }
-            encode_small(&content, buffer)
+            encode_small(&content, into)
         };
         let credit = Some(Charge { process: to, head: kind.head() });
         let context = trace::outgoing(self);
@@ -102,12 +103,12 @@ impl Inner {
         if port.is_some_and(|port| peer.refused.is_closed(to, port)) {
             return Err(TrySendError::Closed(message));
         }
-        let mut head = |buffer: &mut Vec<u8>| {
+        let mut head = |into: &mut Encoding| {
             match port {
-                None => put_message(buffer, to, from, ty.0),
-                Some(port) => put_port(buffer, to, from, ty.0, port),
+                None => put_message(into.buffer(), to, from, ty.0),
+                Some(port) => put_port(into.buffer(), to, from, ty.0, port),
             }
-            encode(&message, buffer)
+            into.encode(&message)
         };
         let lane = peer.lane(from, to);
         let head_len = if port.is_some() { PORT_HEAD } else { MESSAGE_HEAD };
@@ -137,8 +138,8 @@ impl Inner {
         mut signal: Signal,
     ) {
         signal.shorten();
-        let mut head = |buffer: &mut Vec<u8>| {
-            put_signal(buffer, &signal);
+        let mut head = |into: &mut Encoding| {
+            put_signal(into.buffer(), &signal);
             Ok(())
         };
         let lane = peer.lane(from, to);
@@ -160,12 +161,12 @@ pub(crate) fn large_of(content: &Content) -> Option<Bytes> {
 }
 
 /// Appends the content, unless it goes by reference.
-pub(crate) fn encode_small(content: &Content, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn encode_small(content: &Content, into: &mut Encoding) -> Result<(), EncodeError> {
     match content {
-        Content::Value(value) => value.encode(buffer),
+        Content::Value(value) => value.encode_shared(into),
         Content::Bytes { bytes, .. } => {
             if bytes.len() <= SMALL_MAX {
-                buffer.extend_from_slice(bytes);
+                into.buffer().extend_from_slice(bytes);
             }
             Ok(())
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use midflight_message::Encoding;
+
 use super::local;
 use super::remote::{encode_small, large_of};
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
@@ -60,9 +62,9 @@ impl Inner {
         let aborted = |reason: String| Refusal::Aborted { reason };
         let ty =
             self.type_of(content).ok_or_else(|| aborted("the node knows too many types".into()))?;
-        let mut head = |buffer: &mut Vec<u8>| {
-            put_reply(buffer, to, from, ty.0, call);
-            encode_small(content, buffer)
+        let mut head = |into: &mut Encoding| {
+            put_reply(into.buffer(), to, from, ty.0, call);
+            encode_small(content, into)
         };
         let context = trace::outgoing(self);
         let request = Request {

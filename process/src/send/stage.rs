@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use midflight_message::{EncodeError, NodeId};
+use midflight_message::{EncodeError, Encoding, NodeId};
 use midflight_transport_api::Room;
 
 use crate::mailbox::envelope::encoded_weight;
@@ -15,6 +15,7 @@ use crate::peer::wire::Place;
 use crate::peer::{Lane, Peer, Staged, WriteOutcome};
 use crate::relocation::word::Behalf;
 use crate::send::account::Account;
+use crate::send::parts::{by_reference, len_of};
 use crate::trace::TraceContext;
 use crate::types::TypeNo;
 
@@ -51,7 +52,7 @@ struct Frame {
     lane: Lane,
     end: usize,
     ty: Option<TypeNo>,
-    large: Option<Bytes>,
+    large: Vec<Bytes>,
     charged: bool,
     /// Bytes of extensions before the head.
     extensions: usize,
@@ -68,7 +69,7 @@ pub(crate) struct Request<'a> {
     pub(crate) context: Option<TraceContext>,
     /// For whom it is handed on, where it is.
     pub(crate) behalf: Option<Behalf>,
-    pub(crate) head: &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
+    pub(crate) head: &'a mut dyn FnMut(&mut Encoding) -> Result<(), EncodeError>,
 }
 
 /// The credit a frame takes.
@@ -100,7 +101,7 @@ impl Stage {
         let NewFrame { lane, ty, credit, large, context, behalf, head } = frame;
         let charged = credit.is_some();
         if let Some(Charge { process, head: uncharged }) = credit {
-            let size = head.len() + large.as_ref().map_or(0, Bytes::len);
+            let size = head.len() + len_of(&large);
             if !self.take_credit(peer, process, encoded_weight(size - uncharged)) {
                 return Err(NotStaged::Full);
             }
@@ -114,7 +115,7 @@ impl Stage {
         }
         let extensions = self.bytes.len() - before;
         self.bytes.extend_from_slice(head);
-        self.large += large.as_ref().map_or(0, Bytes::len);
+        self.large += len_of(&large);
         self.frames.push(Frame { lane, end: self.bytes.len(), ty, large, charged, extensions });
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Stage {
                 extensions,
                 head,
                 ty: frame.ty,
-                large: frame.large.take(),
+                large: std::mem::take(&mut frame.large),
                 charged: frame.charged,
             });
             start = frame.end;
@@ -186,7 +187,7 @@ struct NewFrame<'a> {
     lane: Lane,
     ty: Option<TypeNo>,
     credit: Option<Charge>,
-    large: Option<Bytes>,
+    large: Vec<Bytes>,
     context: Option<TraceContext>,
     behalf: Option<Behalf>,
     head: &'a [u8],
@@ -206,7 +207,9 @@ pub(crate) fn stage(
         head = inner.buffers.take();
     }
     head.clear();
-    let staged = stage_in(&mut head, inner, peer, request);
+    let mut encoding = Encoding::new(head);
+    let staged = stage_in(&mut encoding, inner, peer, request);
+    let head = encoding.into_buffer();
     match head.capacity() {
         0 => {}
         1..=BYTES_MAX => SCRATCH.set(head),
@@ -222,14 +225,14 @@ pub(crate) fn stage(
 
 /// Encodes a frame in an empty buffer, which goes along where the frame is large, and stages it.
 fn stage_in(
-    buffer: &mut Vec<u8>,
+    encoding: &mut Encoding,
     inner: &Arc<Inner>,
     peer: &Arc<Peer>,
     request: Request<'_>,
 ) -> Result<(), NotStaged> {
     let Request { lane, ty, credit, large, context, behalf, head: encode } = request;
-    encode(buffer).map_err(NotStaged::Encode)?;
-    let size = buffer.len() + large.as_ref().map_or(0, Bytes::len);
+    encode(encoding).map_err(NotStaged::Encode)?;
+    let size = encoding.len() + large.as_ref().map_or(0, Bytes::len);
     if size > peer.message_max {
         return Err(NotStaged::TooLarge { max: peer.message_max });
     }
@@ -238,18 +241,12 @@ fn stage_in(
     }
     // What is large goes on as it is: copying it twice more, to the stage and to the link, cost as much as
     // sending it.
-    let by_reference = large.is_none() && Room::of(size) == Room::Large;
-    let large = if by_reference {
-        let mut body = std::mem::take(buffer);
-        // Bounds count what is in it.
-        if body.capacity() > size + size / 4 {
-            body.shrink_to_fit();
-        }
-        Some(inner.buffers.lend(body))
-    } else {
-        large
+    let large = match large {
+        Some(large) => vec![large],
+        None if Room::of(size) == Room::Large => by_reference(encoding, &inner.buffers),
+        None => Vec::new(),
     };
-    let frame = NewFrame { lane, ty, credit, large, context, behalf, head: buffer };
+    let frame = NewFrame { lane, ty, credit, large, context, behalf, head: encoding.buffer() };
     let turn_of = TURN_OF.get();
     if turn_of.is_none_or(|id| id == inner.id) {
         STAGE.with_borrow_mut(|stage| {

@@ -7,6 +7,7 @@ macro_rules! simulated {
     ($($item:item)*) => { $($item)* };
 }
 
+mod binaries;
 mod call_on;
 mod calls;
 mod channels;

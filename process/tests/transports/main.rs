@@ -33,6 +33,8 @@ macro_rules! cases {
             }
         }
 
+        #[path = "../it/binaries.rs"]
+        mod binaries;
         #[path = "../it/call_on.rs"]
         mod call_on;
         #[path = "../it/calls.rs"]

@@ -1,8 +1,7 @@
 //! What the workloads send.
 
-use bytes::Bytes;
 use midflight_process::Pid;
-use midflight_process::message::{Descriptor, Message, Schema};
+use midflight_process::message::{Binary, Descriptor, Message, Schema};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -56,13 +55,10 @@ pub(crate) struct Packet(pub(crate) Small);
 /// A large message of a stream.
 #[derive(Serialize, Deserialize, Message)]
 #[message(name = "bench.Block", version = 1)]
-pub(crate) struct Block(pub(crate) Large);
+pub(crate) struct Block(pub(crate) Binary);
 
 /// Bytes that serde is handed in one piece; a `Vec<u8>` is a list of numbers to it.
 pub(crate) struct Small(pub(crate) [u8; SMALL]);
-
-/// As [`Small`], of any length.
-pub(crate) struct Large(pub(crate) Bytes);
 
 impl Schema for Small {
     fn descriptor() -> Descriptor {
@@ -70,19 +66,7 @@ impl Schema for Small {
     }
 }
 
-impl Schema for Large {
-    fn descriptor() -> Descriptor {
-        Vec::<u8>::descriptor()
-    }
-}
-
 impl Serialize for Small {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl Serialize for Large {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(&self.0)
     }
@@ -95,13 +79,6 @@ impl<'de> Deserialize<'de> for Small {
             .try_into()
             .map(Self)
             .map_err(|_slice| D::Error::invalid_length(bytes.len(), &Borrowed))
-    }
-}
-
-impl<'de> Deserialize<'de> for Large {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserializer.deserialize_bytes(Borrowed)?;
-        Ok(Self(Bytes::copy_from_slice(bytes)))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Workloads on two nodes, each in an OS process of its own, over loopback TCP or TLS.
 
-use bytes::Bytes;
-use midflight_process::message::Message;
+use midflight_process::message::{Binary, Message};
 use midflight_process::{Context, Node, Pid};
 use midflight_transport_api::Address;
 use rustix::process::Signal;
@@ -9,7 +8,7 @@ use rustix::process::Signal;
 use crate::args::{Own, Remote, Size, Workload};
 use crate::far_side::{self, FarSide};
 use crate::local::{ponger, run, spawn, text};
-use crate::payload::{Begin, Block, Done, Large, Packet, Ping, Pong, SMALL, Small};
+use crate::payload::{Begin, Block, Done, Packet, Ping, Pong, SMALL, Small};
 use crate::report::{Figure, Unit};
 use crate::transport::{Certificates, Wire};
 use crate::{detection, nodes};
@@ -116,8 +115,8 @@ async fn blocks(
     size: Size,
 ) -> Result<Vec<Figure>, String> {
     let count = size.of(1 << 30) / len;
-    let bytes = Bytes::from(vec![7; len]);
-    let seconds = stream(node, counter, count, move || Block(Large(bytes.clone()))).await?;
+    let bytes = Binary::from(vec![7; len]);
+    let seconds = stream(node, counter, count, move || Block(bytes.clone())).await?;
     Ok(vec![throughput(workload, count * len, seconds)])
 }
 

@@ -1,6 +1,7 @@
 //! The promises of `midflight-message`, from outside.
 #![allow(clippy::unwrap_used, reason = "a test program")]
 
+mod binary;
 mod by_hand;
 mod chains;
 mod codec;
