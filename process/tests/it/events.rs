@@ -1,5 +1,6 @@
 //! What happens on a node is told to who wants to know (P11).
 
+use futures_channel::oneshot::channel;
 use midflight_process::message::Message;
 use midflight_process::{Context, EventKinds, ExitReason, Happened, Limits, Node, NodeEvent, Pid};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ struct Told(Vec<NodeEvent>);
 
 /// A process that keeps the events of these kinds and hands them over when it is called with any text.
 async fn listener(node: &Node, kinds: EventKinds) -> Pid {
-    let (tell, told) = futures_channel::oneshot::channel();
+    let (tell, told) = channel();
     let listener = node.spawn("listener", move |cx| async move {
         cx.watch_events(kinds);
         tell.send(()).unwrap();
@@ -159,30 +160,35 @@ async fn start(node: &Node, count: usize) {
     }
 }
 
-simulated! {
 #[test]
 fn the_next_event_says_how_many_were_missed() {
     simulate(|world| async move {
         let limits = Limits { mailbox_messages: 4, ..Limits::default() };
         let a = world.node_with("a", limits).await;
+        let ((listens, is_listening), (go, goes), (took, has_taken)) =
+            (channel(), channel::<()>(), channel());
         let slow = a.spawn("slow", move |cx: Context| async move {
             cx.watch_events(EventKinds::PROCESSES);
-            cx.sleep(2 * QUIET).await;
-            let mut events = Vec::new();
-            while let Some(event) = cx.expect_timeout::<NodeEvent>(2 * QUIET).await {
-                events.push(event);
+            listens.send(()).unwrap();
+            goes.await.unwrap();
+            let mut missed = Vec::new();
+            for _ in 0..4 {
+                missed.push(cx.expect::<NodeEvent>().await.missed);
             }
-            let missed: Vec<_> = events.iter().map(|event| event.missed).collect();
+            took.send(()).unwrap();
+            while let Some(event) = cx.expect_timeout::<NodeEvent>(2 * QUIET).await {
+                missed.push(event.missed);
+            }
             // 20 starts and ends, of which 4 had room, and then 2 more.
             assert_eq!(missed, [0, 0, 0, 0, 16, 0]);
         });
         let slow = slow.unwrap();
-        a.runtime().sleep(QUIET).await;
+        is_listening.await.unwrap();
         start(&a, 10).await;
-        a.runtime().sleep(2 * QUIET).await;
+        go.send(()).unwrap();
+        has_taken.await.unwrap();
         start(&a, 1).await;
         until(&a, || a.process(slow).is_none()).await;
         assert_eq!(a.metrics().ended_badly, 0);
     });
-}
 }

@@ -172,53 +172,51 @@ fn calls_are_told_of_their_own_end_and_signals_need_no_reconnect() {
     });
 }
 
-simulated! {
-    /// Breaks at any moment: what arrives is, between two losses that the sender was told of, a part without
-    /// gap of what it sent, and nothing twice.
-    #[test]
-    fn what_arrives_has_gaps_only_where_a_loss_was_told() {
-        simulate(|world| async move {
-            let (a, b) = world.pair().await;
-            let notes = notes(&b);
-            let breaker = a.clone();
-            let node = b.id();
-            a.spawn("breaker", move |cx| async move {
-                for _ in 0..8 {
-                    cx.sleep(Duration::from_micros(700)).await;
-                    breaker.disconnect(node);
-                }
-            })
-            .unwrap();
-            a.run("sender", move |cx| async move {
-                // Numbers of one thousand are of one part: with the next loss the next begins.
-                let (mut part, mut number) = (0_u64, 0_u64);
-                for _ in 0..400 {
-                    match cx.send(notes, part * 1_000 + number).await {
-                        Ok(()) => number += 1,
-                        Err(SendError::Disconnected(_)) => {
-                            let told = cx.expect_timeout::<Disconnected>(SECOND).await;
-                            assert!(told.is_some(), "refused before it was told");
-                            cx.reconnect(node);
-                            (part, number) = (part + 1, 0);
-                        }
-                        Err(error) => panic!("{error}"),
+/// Breaks at any moment: what arrives is, between two losses that the sender was told of, a part without
+/// gap of what it sent, and nothing twice.
+#[test]
+fn what_arrives_has_gaps_only_where_a_loss_was_told() {
+    simulate(|world| async move {
+        let (a, b) = world.pair().await;
+        let notes = notes(&b);
+        let breaker = a.clone();
+        let node = b.id();
+        a.spawn("breaker", move |cx| async move {
+            for _ in 0..8 {
+                cx.sleep(Duration::from_micros(700)).await;
+                breaker.disconnect(node);
+            }
+        })
+        .unwrap();
+        a.run("sender", move |cx| async move {
+            // Numbers of one thousand are of one part: with the next loss the next begins.
+            let (mut part, mut number) = (0_u64, 0_u64);
+            for _ in 0..400 {
+                match cx.send(notes, part * 1_000 + number).await {
+                    Ok(()) => number += 1,
+                    Err(SendError::Disconnected(_)) => {
+                        let told = cx.expect_timeout::<Disconnected>(SECOND).await;
+                        assert!(told.is_some(), "refused before it was told");
+                        cx.reconnect(node);
+                        (part, number) = (part + 1, 0);
                     }
-                    cx.sleep(Duration::from_micros(20)).await;
+                    Err(error) => panic!("{error}"),
                 }
-                cx.sleep(SECOND).await;
-                cx.reconnect_policy(ReconnectPolicy::Accept);
-                let Seen(seen) = cx.call(notes, (), SECOND).await.unwrap();
-                assert!(part > 0, "nothing was lost");
-                for pair in seen.windows(2) {
-                    let next = pair[0] + 1 == pair[1];
-                    let next_part = pair[0] / 1_000 < pair[1] / 1_000 && pair[1] % 1_000 == 0;
-                    assert!(next || next_part, "{pair:?}");
-                }
-            })
-            .await
-            .unwrap();
-        });
-    }
+                cx.sleep(Duration::from_micros(20)).await;
+            }
+            cx.sleep(SECOND).await;
+            cx.reconnect_policy(ReconnectPolicy::Accept);
+            let Seen(seen) = cx.call(notes, (), SECOND).await.unwrap();
+            assert!(part > 0, "nothing was lost");
+            for pair in seen.windows(2) {
+                let next = pair[0] + 1 == pair[1];
+                let next_part = pair[0] / 1_000 < pair[1] / 1_000 && pair[1] % 1_000 == 0;
+                assert!(next || next_part, "{pair:?}");
+            }
+        })
+        .await
+        .unwrap();
+    });
 }
 
 #[test]

@@ -13,6 +13,7 @@ use midflight_process::{
 use serde::{Deserialize, Serialize};
 
 use super::scene::scenario;
+use super::world::{took, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
@@ -162,7 +163,6 @@ fn calls_and_casts_by_pid_and_by_name_here_and_afar() {
     });
 }
 
-simulated! {
 #[test]
 fn replies_come_later_or_never() {
     scenario(|cx, other| async move {
@@ -198,7 +198,7 @@ fn replies_come_later_or_never() {
                 cx.send(me, why).await.unwrap();
             });
             caller.unwrap();
-            cx.sleep(SOON).await;
+            cx.sleep(SECOND).await;
             cx.kill(pid, "a test").await;
             cx.expect::<String>().await;
         }
@@ -214,7 +214,7 @@ fn a_handler_that_waits_is_not_interrupted() {
             assert!(counter.total % 2 == 0, "the state is whole");
         });
         let (server, pid) = start(definition, cx.node()).await;
-        let (asking, me) = (server.clone(), cx.me());
+        let (asking, me, began) = (server.clone(), cx.me(), cx.now());
         cx.spawn("caller", move |cx| async move {
             let answer = asking.call(&cx, Slow).await.unwrap();
             cx.send(me, answer).await.unwrap();
@@ -223,9 +223,8 @@ fn a_handler_that_waits_is_not_interrupted() {
         cx.sleep(SOON).await;
         cx.send(pid, String::from("after")).await.unwrap();
         cx.exit(pid, ExitReason::Error("now".into())).await;
-        let before = cx.now();
         assert_eq!(reason(&cx, pid).await, ExitReason::Error("now".into()));
-        assert_eq!(cx.now().since(before), SECOND - SOON);
+        assert!(took(cx.now().since(began), SECOND));
         assert_eq!(cx.expect::<u64>().await, 2, "the call was answered first");
 
         // A kill does not wait, and its caller is told.
@@ -265,7 +264,8 @@ fn messages_without_a_handler() {
             let (server, pid) = start(counter().unhandled(Unhandled::Terminate), &node).await;
             let called = server.call(&cx, Unknown).await;
             assert!(matches!(refusal(called), Refusal::Aborted { .. }));
-            assert_eq!(reason(&cx, pid).await, ExitReason::NoProcess);
+            let end = reason(&cx, pid).await;
+            assert!(matches!(end, ExitReason::NoProcess | ExitReason::Error(_)), "{end}");
 
             let (server, _) = start(counter().unhandled(Unhandled::Drop), &node).await;
             server.cast(&cx, Unknown).await.unwrap();
@@ -285,20 +285,20 @@ fn a_hibernating_process_handles_nothing_and_loses_nothing() {
     scenario(|cx, _| async move {
         let definition = counter().cast(|_, _: Unknown, server| server.hibernate(3 * SECOND));
         let (server, pid) = start(definition, cx.node()).await;
-        server.cast(&cx, Unknown).await.unwrap();
         let before = cx.now();
+        server.cast(&cx, Unknown).await.unwrap();
         let late = server.call_timeout(&cx, Add(1), SECOND).await;
         assert!(matches!(late, Err(CallError::TimedOut { .. })));
         assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 2);
-        assert_eq!(cx.now().since(before), 3 * SECOND);
+        assert!(took(cx.now().since(before), 3 * SECOND));
 
         // A signal that changes nothing does not wake it for good.
-        server.cast(&cx, Unknown).await.unwrap();
         let before = cx.now();
+        server.cast(&cx, Unknown).await.unwrap();
         cx.sleep(SOON).await;
         cx.exit(pid, ExitReason::Normal).await;
         assert_eq!(server.call(&cx, Add(1)).await.unwrap(), 3);
-        assert_eq!(cx.now().since(before), 3 * SECOND);
+        assert!(took(cx.now().since(before), 3 * SECOND));
 
         // Exit signals are not slept through.
         server.cast(&cx, Unknown).await.unwrap();
@@ -307,9 +307,8 @@ fn a_hibernating_process_handles_nothing_and_loses_nothing() {
         cx.exit(pid, ExitReason::Normal).await;
         cx.exit(pid, ExitReason::Shutdown).await;
         assert_eq!(reason(&cx, pid).await, ExitReason::Shutdown);
-        assert_eq!(cx.now(), before);
+        assert!(cx.now().since(before) < 2 * SECOND);
     });
-}
 }
 
 #[test]
@@ -392,7 +391,6 @@ fn a_message_that_says_exited_ends_nobody() {
     });
 }
 
-simulated! {
 #[test]
 fn the_idle_time_out_and_other_timers() {
     scenario(|cx, _| async move {
@@ -401,14 +399,15 @@ fn the_idle_time_out_and_other_timers() {
         let (server, pid) = start(definition(), cx.node()).await;
         cx.monitor(pid).await;
         server.cast(&cx, Unknown).await.unwrap();
+        let mut before = cx.now();
         for _ in 0..5 {
-            cx.sleep(SECOND / 2).await;
+            cx.sleep(SECOND / 4).await;
+            before = cx.now();
             server.call(&cx, Total).await.unwrap();
         }
-        let before = cx.now();
         let down: Down = cx.expect().await;
         assert!(matches!(down.reason, ExitReason::Error(_)));
-        assert_eq!(cx.now().since(before), SECOND);
+        assert!(took(cx.now().since(before), SECOND));
 
         let handled = definition().on_timeout(|counter, server| {
             counter.total += 1;
@@ -417,11 +416,11 @@ fn the_idle_time_out_and_other_timers() {
             }
         });
         let (server, pid) = start(handled, cx.node()).await;
+        let before = cx.now();
         server.cast(&cx, Unknown).await.unwrap();
         cx.sleep(SOON).await;
-        let before = cx.now();
         assert_eq!(reason(&cx, pid).await, ExitReason::Normal);
-        assert_eq!(cx.now().since(before), 3 * SECOND - SOON);
+        assert!(took(cx.now().since(before), 3 * SECOND));
 
         // Timers go off between messages, in order of time, however busy it is.
         let timed = counter().cast(|_, _: Unknown, server| {
@@ -459,7 +458,7 @@ fn what_is_urgent_comes_first() {
     scenario(|cx, _| async move {
         // While it sleeps, everything comes; then the longest text, and a call before all.
         let definition = Managed::new()
-            .cast(|_: &mut Counter, _: Unknown, server| server.hibernate(SECOND))
+            .cast(|_: &mut Counter, _: Unknown, server| server.hibernate(3 * SECOND))
             .cast(|counter, text: String, _| counter.lines.push(text))
             .info(|counter, n: u64, _| counter.lines.push(n.to_string()))
             .call(|counter, _: Log, _| Lines(counter.lines.clone()))
@@ -493,7 +492,7 @@ fn a_flood_does_not_drown_a_call() {
         let definition = |backlog| {
             Managed::new()
                 .cast(slow)
-                .cast_async(|_, _: Unknown, server| Box::pin(server.cx().sleep(SECOND)))
+                .cast_async(|_, _: Unknown, server| Box::pin(server.cx().sleep(3 * SECOND)))
                 .call(|counter: &mut Counter, _: Total, _| counter.total)
                 .prioritise_calls(10)
                 .backlog(backlog)
@@ -520,7 +519,6 @@ fn a_flood_does_not_drown_a_call() {
             assert_eq!(server.call(&cx, Total).await.unwrap(), 900);
         }
     });
-}
 }
 
 #[test]
@@ -650,7 +648,6 @@ fn a_start_waits_for_the_state() {
     });
 }
 
-simulated! {
 #[test]
 fn a_supervised_one_comes_back_with_its_first_state() {
     scenario(|cx, _| async move {
@@ -667,8 +664,9 @@ fn a_supervised_one_comes_back_with_its_first_state() {
         let (left, right) = (ServerRef::from("left"), ServerRef::from("right"));
         assert_eq!(left.call(&cx, Add(1)).await.unwrap(), 6);
         assert_eq!(right.call(&cx, Add(1)).await.unwrap(), 6);
+        let first = cx.node().whereis("left");
         left.call(&cx, Crash).await.unwrap_err();
-        cx.sleep(SOON).await;
+        until(cx.node(), || cx.node().whereis("left").is_some_and(|pid| Some(pid) != first)).await;
         assert_eq!(left.call(&cx, Total).await.unwrap(), 5);
         assert_eq!(right.call(&cx, Total).await.unwrap(), 6);
         let failing = Child::managed("bad", counter, |_| Err(NoStart::failed("no")));
@@ -676,5 +674,4 @@ fn a_supervised_one_comes_back_with_its_first_state() {
         assert_eq!(supervisor.shut_down(&cx).await.unwrap(), ExitReason::Shutdown);
         assert_eq!(cx.node().whereis("right"), None);
     });
-}
 }

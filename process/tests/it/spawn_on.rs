@@ -468,12 +468,11 @@ async fn only_begin<F: Future>(future: F) {
     .await;
 }
 
-simulated! {
 #[test]
 fn the_child_runs_though_its_spawner_gave_up_or_died() {
     simulate(|world| async move {
         let (a, b) = pair(&world).await;
-        world.hub.set_delay(Duration::from_micros(300));
+        world.delay(Duration::from_micros(300));
         let there = b.id();
         a.run("witness", move |cx| async move {
             let me = cx.me();
@@ -505,7 +504,7 @@ fn a_spawn_that_was_given_up_leaves_nothing_in_the_mailbox() {
     const DIES: Function<()> = Function::new("test.dies");
     simulate(|world| async move {
         let (a, b) = pair(&world).await;
-        world.hub.set_delay(Duration::from_micros(300));
+        world.delay(Duration::from_micros(300));
         b.functions().register(&DIES, |_, ()| async { ExitReason::Error("gone".into()) }).unwrap();
         let there = b.id();
         a.run("spawner", move |cx| async move {
@@ -549,7 +548,6 @@ fn a_thousand_spawners_that_end_at_once_have_a_thousand_children() {
             .unwrap();
         });
     }
-}
 }
 
 #[test]

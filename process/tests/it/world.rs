@@ -37,6 +37,11 @@ impl World {
         Address::new("mem", name).unwrap()
     }
 
+    /// From now on all that is sent takes so long.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.hub.set_delay(delay);
+    }
+
     /// From now on connections overtake each other, where the transport may have them do so.
     pub(crate) fn reorder(&self) {
         self.hub.set_reorder(true);

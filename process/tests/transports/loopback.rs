@@ -50,6 +50,10 @@ impl World {
         })
     }
 
+    /// Sockets take the time they take.
+    #[expect(clippy::unused_self, reason = "the simulator's has a network")]
+    pub(crate) fn delay(&self, _: Duration) {}
+
     /// Sockets keep their own order.
     #[expect(clippy::unused_self, reason = "the simulator's has a network")]
     pub(crate) fn reorder(&self) {}

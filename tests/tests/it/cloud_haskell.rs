@@ -87,6 +87,52 @@ fn what_the_page_names_exists() {
     assert!(rows(&page).len() > 250, "the tables were not found");
 }
 
+/// Their timers are tried to the nanosecond, which takes a clock that does as it is told.
+const IN_THE_SIMULATOR_ALONE: [&str; 1] = ["timers"];
+
+/// What stands in `simulated! { … }` in a file of cases.
+fn simulated(text: &str) -> String {
+    let mut inside = String::new();
+    for (at, before) in text.match_indices("\nsimulated! {") {
+        let mut open = 0_usize;
+        for c in text[at + before.len() - 1..].chars() {
+            open = match c {
+                '{' => open + 1,
+                '}' => open - 1,
+                _ => open,
+            };
+            if open == 0 {
+                break;
+            }
+            inside.push(c);
+        }
+    }
+    inside
+}
+
+/// The cases of theirs are tried in memory, over TCP and over TLS.
+#[test]
+fn what_stands_for_their_cases_runs_on_every_transport() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).ok();
+    let transports = read("process/tests/transports/main.rs").unwrap();
+    let (mut wrong, mut tried) = (BTreeSet::new(), 0);
+    for (_, _, right) in rows(&page()).into_iter().filter(|(heading, _, _)| heading != "theirs") {
+        for cited in quoted(&right).filter_map(|cited| cited.strip_prefix("midflight-process::")) {
+            let Some((module, test)) = cited.split_once("::") else { continue };
+            // What has no transport, such as the supervisors' kernel, is tried where it is.
+            let Some(text) = read(&format!("process/tests/it/{module}.rs")) else { continue };
+            tried += 1;
+            let everywhere = transports.contains(&format!("../it/{module}.rs\""))
+                && !simulated(&text).contains(&format!("fn {test}("));
+            if !everywhere && !IN_THE_SIMULATOR_ALONE.contains(&module) {
+                wrong.insert(cited.to_owned());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these run in the simulator alone: {wrong:#?}");
+    assert!(tried > 150, "the citations were not found");
+}
+
 #[test]
 fn what_does_not_exist_is_noticed() {
     let table = |left: &str, right: &str| {
