@@ -208,6 +208,14 @@ pub trait Instance: Send {
     /// # Errors
     /// [`CodeError`]: among them that there is no conversion, or that it said no.
     fn save(&self, state_version: u32) -> Result<Vec<u8>, CodeError>;
+
+    /// Whether it is well, by its author's health function. The instance stays as it is, also after a panic.
+    ///
+    /// # Errors
+    /// [`CodeError::Unhealthy`]: why it is not. `Unknown`: its author does not say. `Busy`: its state is not there now.
+    fn health(&self) -> Result<(), CodeError> {
+        Err(CodeError::Unknown("it has no health function".into()))
+    }
 }
 
 /// What a call into code carries besides its arguments.
@@ -302,6 +310,9 @@ pub enum CodeError {
     /// The state was lost earlier.
     #[error("the state was lost in an earlier failure")]
     Lost,
+    /// The author's health function says that the process is not well.
+    #[error("not well: {0}")]
+    Unhealthy(String),
     /// The code was built for an earlier ABI, which had no way to read another form.
     #[error("it reads only its own form: build it anew")]
     OwnFormOnly,

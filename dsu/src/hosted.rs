@@ -5,6 +5,7 @@
 //! which leave when it has returned or suspended well. A handler that failed did nothing.
 
 mod effects;
+mod health;
 mod held;
 mod looping;
 mod notices;
@@ -30,6 +31,7 @@ use midflight_runtime::Instant;
 use crate::code::{Call, CodeError, Instance, Progress, Reader};
 use crate::versions::{Failure, Residence, Version, Versions};
 use effects::{Applied, Effects, Surroundings};
+use health::Health;
 use held::Held;
 use probation::Probation;
 pub use probation::ProbationLimits;
@@ -54,6 +56,7 @@ pub struct Hosted {
     spare: Vec<u8>,
     pace: Pace,
     probation: Option<Box<Probation>>,
+    health: Health,
     /// Messages handled well in this turn.
     handled: u32,
 }
@@ -80,6 +83,7 @@ impl Hosted {
             spare: Vec::new(),
             pace: Pace::default(),
             probation: None,
+            health: Health::default(),
             handled: 0,
         }
     }
@@ -374,6 +378,9 @@ impl Body for Hosted {
         let held = if is_free { self.take_up_held(turn) } else { None };
         let flow = held.unwrap_or_else(|| self.work(batch, turn));
         self.count_handled();
+        if !matches!(flow, Flow::Exit(_)) {
+            self.ask_health(turn);
+        }
         match flow {
             // What it waits for does not keep it from its end.
             Flow::Park => batch.take_exit().map_or(Flow::Park, Flow::Exit),
@@ -388,7 +395,7 @@ impl Body for Hosted {
     }
 
     fn has_work(&self) -> bool {
-        self.suspended.is_some()
+        self.suspended.is_some() || self.health_is_due()
     }
 
     fn label(&self) -> Label {

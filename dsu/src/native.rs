@@ -255,6 +255,15 @@ impl Instance for NativeInstance {
         filled.keep();
         Ok(state)
     }
+
+    fn health(&self) -> Result<(), CodeError> {
+        let none = || CodeError::Unknown("it was built for an ABI without health functions".into());
+        let health = self.table.health.ok_or_else(none)?;
+        // SAFETY: the table keeps its contract; this type is not Sync, so this is the only call.
+        let (_, filled) = Filled::by(&self.table, |out| unsafe { health(self.raw.as_ptr(), out) })?;
+        filled.keep();
+        Ok(())
+    }
 }
 
 impl Drop for NativeInstance {

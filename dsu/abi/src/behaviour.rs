@@ -54,6 +54,9 @@ pub trait Behaviour: State + Sized + Send + 'static {
     /// Its loop, if it is written as one.
     const RUN: Option<RunFn<Self>> = None;
 
+    /// What says of its state whether it is well, if anything does.
+    const HEALTH: Option<HealthFn<Self>> = None;
+
     /// Begins a process.
     ///
     /// # Errors
@@ -149,6 +152,9 @@ impl<B: Behaviour> std::fmt::Debug for Handler<B> {
 
 /// Begins a behaviour's loop.
 pub type RunFn<B> = fn(B, Loop<B>) -> Looping;
+
+/// Says of a state whether the process is well; `Err`: why it is not.
+pub type HealthFn<B> = fn(&B) -> Result<(), Failure>;
 
 /// A plain handler: decodes the message, runs the author's function, writes the reply.
 pub type PlainFn<B> = fn(&mut B, &mut Context<B>, &[u8]) -> Result<(), Failure>;

@@ -24,6 +24,8 @@ pub trait Cell: Send {
     fn resume(&mut self, end: OpEnd<'_>, info: &CallInfo, spare: Vec<u8>) -> Ended;
     fn size(&mut self) -> u64;
     fn save(&mut self, state_version: u32, spare: Vec<u8>) -> Result<Vec<u8>, Failure>;
+    /// What the author's health function says of the state.
+    fn health(&mut self) -> Result<(), Failure>;
     /// Whether it has a loop, which begins when operation 0 is resumed.
     fn is_loop(&self) -> bool;
 }
@@ -279,15 +281,31 @@ impl<B: Behaviour> Cell for Slot<B> {
         if let Phase::Suspended(_) = self.phase {
             return match self.peek(Asked::State(state_version, spare))? {
                 Given::State(state) => state,
-                Given::Size(_) => Err(busy()),
+                Given::Size(_) | Given::Health(_) => Err(busy()),
             };
         }
         write(self.state()?, state_version, spare)
     }
 
+    fn health(&mut self) -> Result<(), Failure> {
+        if let Phase::Suspended(_) = self.phase {
+            return match self.peek(Asked::Health)? {
+                Given::Health(health) => health,
+                Given::Size(_) | Given::State(_) => Err(busy()),
+            };
+        }
+        health(self.state()?)
+    }
+
     fn is_loop(&self) -> bool {
         B::RUN.is_some()
     }
+}
+
+/// What the author's health function says of a state.
+pub(crate) fn health<B: Behaviour>(state: &B) -> Result<(), Failure> {
+    let none = || Failure::new(Status::UNKNOWN, format!("{} has no health function", B::NAME));
+    B::HEALTH.ok_or_else(none)?(state)
 }
 
 /// Writes a state as that version of it.

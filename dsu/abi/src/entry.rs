@@ -192,6 +192,11 @@ pub(crate) unsafe extern "C" fn restore<L: List>(
     }
 }
 
+pub(crate) unsafe extern "C" fn health(instance: *mut RawInstance, out: *mut Buffer) -> Status {
+    // SAFETY: the table's contract, for all that is used in here.
+    unsafe { guard(out, |spare| cell(instance).health().map(|()| (Status::OK, spare))) }
+}
+
 pub(crate) unsafe extern "C" fn drop_instance(instance: *mut RawInstance) {
     // SAFETY: the table's contract: made by `into_raw`, and given up by the host with this call.
     let instance = unsafe { Box::from_raw(instance.cast::<Instance>()) };

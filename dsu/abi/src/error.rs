@@ -89,6 +89,11 @@ impl Failure {
         Self { status, text: text.into() }
     }
 
+    /// The author's health function says that the process is not well.
+    pub fn unhealthy(reason: impl fmt::Display) -> Self {
+        Self::new(Status::UNHEALTHY, reason.to_string())
+    }
+
     /// The author's code said no.
     pub fn refused(reason: impl fmt::Display) -> Self {
         Self::new(Status::REFUSED, reason.to_string())

@@ -41,6 +41,10 @@
 //! midflight_abi::export!(Greeter);
 //! ```
 //!
+//! A behaviour may also have `#[health] fn health(&self) -> Result<(), String>`. After an update, while its version is on
+//! probation, each process is asked, and one that says why it is not well counts as a failure of the version. It must
+//! be quick: in a tenth of a second.
+//!
 //! The same source is compiled in as an ordinary crate, or made a bundle by `midflight build`, which
 //! sets `--cfg midflight_bundle`: then [`export!`] exports the table.
 #![deny(improper_ctypes, improper_ctypes_definitions)]
@@ -73,8 +77,8 @@ mod translate;
 
 pub use async_context::{AsyncContext, Call, Sleep};
 pub use behaviour::{
-    Accept, Accepts, Begin, Behaviour, Called, Calls, Conversion, FromFn, Handler, PlainFn,
-    Receives, RunFn, Running, Sends, State, ToFn, convert_from, convert_to,
+    Accept, Accepts, Begin, Behaviour, Called, Calls, Conversion, FromFn, Handler, HealthFn,
+    PlainFn, Receives, RunFn, Running, Sends, State, ToFn, convert_from, convert_to,
 };
 pub use context::Context;
 pub use description::{

@@ -26,6 +26,8 @@ impl Status {
     pub const STUCK: Self = Self(-7);
     /// The instance was lost in an earlier panic.
     pub const LOST: Self = Self(-8);
+    /// The author's health function says that this process is not well. Since minor 4.
+    pub const UNHEALTHY: Self = Self(-9);
 
     /// Whether it is good.
     #[must_use]

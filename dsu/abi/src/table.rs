@@ -18,7 +18,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MIDFLIT1");
 pub const ABI_MAJOR: u32 = 1;
 /// Counts what was appended, to the tables and to the effects. A host takes no library whose minor is
 /// above its own.
-pub const ABI_MINOR: u32 = 3;
+pub const ABI_MINOR: u32 = 4;
 /// `panic_strategy` of a library whose panics unwind.
 pub const PANIC_UNWIND: u32 = 1;
 /// `panic_strategy` of a library whose panics end the program: no host takes it.
@@ -116,6 +116,10 @@ pub struct TableV1 {
     /// ([`ToldConversions`](midflight_message::ToldConversions), in the order of
     /// [`Description::readers`](crate::Description::readers)). None below minor 2.
     pub conversions: Option<unsafe extern "C" fn(out: *mut Buffer) -> Status>,
+    /// Asks an instance by its state whether it is well: OK, UNHEALTHY with the reason, UNKNOWN where its author does not
+    /// say, BUSY where its state is not there now. The state stays as it is. None below minor 4.
+    pub health:
+        Option<unsafe extern "C" fn(instance: *mut RawInstance, out: *mut Buffer) -> Status>,
 }
 
 /// Which of a behaviour's types is to read something.
@@ -132,17 +136,24 @@ pub mod reader {
 
 impl TableV1 {
     /// The size this side knows.
-    #[expect(clippy::cast_possible_truncation, reason = "160 bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "168 bytes")]
     pub const SIZE: u32 = size_of::<Self>() as u32;
 
     /// The size of a table of that minor, of those this side knows.
     #[must_use]
     pub const fn size_of_minor(minor: u32) -> u32 {
-        if minor < 2 { Self::SIZE_OF_MINOR_1 } else { Self::SIZE }
+        match minor {
+            0 | 1 => Self::SIZE_OF_MINOR_1,
+            2 | 3 => Self::SIZE_OF_MINOR_3,
+            _ => Self::SIZE,
+        }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "144 bytes")]
     const SIZE_OF_MINOR_1: u32 = std::mem::offset_of!(Self, translate) as u32;
+
+    #[expect(clippy::cast_possible_truncation, reason = "160 bytes")]
+    const SIZE_OF_MINOR_3: u32 = std::mem::offset_of!(Self, health) as u32;
 
     /// What a library says its table is: a copy, in which a field that the library lacks is none.
     ///
@@ -191,6 +202,7 @@ impl TableV1 {
             drop: entry::drop_instance,
             translate: Some(entry::translate::<L>),
             conversions: Some(entry::conversions::<L>),
+            health: Some(entry::health),
         }
     }
 }
@@ -234,10 +246,15 @@ mod tests {
                 offset_of!(TableV1, drop),
                 offset_of!(TableV1, translate),
                 offset_of!(TableV1, conversions),
+                offset_of!(TableV1, health),
             ],
-            [0, 8, 12, 16, 20, 24, 40, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136, 144, 152]
+            [
+                0, 8, 12, 16, 20, 24, 40, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136, 144,
+                152, 160
+            ]
         );
-        assert_eq!((TableV1::SIZE, TableV1::size_of_minor(1)), (160, 144));
+        let of_minors = [1, 2, 3, 4].map(TableV1::size_of_minor);
+        assert_eq!((TableV1::SIZE, of_minors), (168, [144, 160, 160, 168]));
     }
 
     #[test]

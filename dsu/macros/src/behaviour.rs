@@ -3,6 +3,7 @@
 mod arguments;
 mod conversion;
 mod handler;
+mod health;
 mod init;
 mod run;
 
@@ -14,6 +15,7 @@ use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, ReturnType, Type};
 pub(crate) use arguments::Arguments;
 use conversion::Conversions;
 use handler::Handler;
+use health::Health;
 use init::Init;
 use run::Run;
 
@@ -62,13 +64,14 @@ fn implement(
     me: &Type,
     abi: &TokenStream,
     init: &Init,
-    Parts { handlers, conversions, run, .. }: &Parts,
+    Parts { handlers, conversions, run, health, .. }: &Parts,
 ) -> TokenStream {
     let Arguments { name, version, .. } = arguments;
     let (start, begin) = (&init.start, init.begin(me, abi));
     let accepts = handlers.iter().zip(0_u32..).map(|(one, index)| one.accept(index, abi));
     let receives = arguments.receives.iter().map(|one| one.accept(abi));
     let run = run.as_ref().map(|run| run.constant(abi));
+    let health = health.as_ref().map(|health| health.constant(abi));
     let sends = arguments.send_infos(abi);
     let calls = arguments.call_infos(abi);
     let conversions = conversions.list(abi);
@@ -83,6 +86,7 @@ fn implement(
             const CALLS: &'static [#abi::Called] = &[#(#calls),*];
             const CONVERSIONS: &'static [#abi::Conversion<Self>] = &[#(#conversions),*];
             #run
+            #health
 
             #begin
         }
@@ -111,6 +115,7 @@ struct Parts {
     init: Option<Init>,
     handlers: Vec<Handler>,
     run: Option<Run>,
+    health: Option<Health>,
     conversions: Conversions,
 }
 
@@ -122,6 +127,9 @@ impl Parts {
         } else if let Some(attribute) = take(&mut function.attrs, "run") {
             attribute.meta.require_path_only()?;
             run::keep(&mut self.run, Run::read(function)?)?;
+        } else if let Some(attribute) = take(&mut function.attrs, "health") {
+            attribute.meta.require_path_only()?;
+            health::keep(&mut self.health, Health::read(function)?)?;
         } else if let Some(attribute) = take(&mut function.attrs, "convert_from") {
             self.conversions.read_from(&attribute, function)?;
         } else if let Some(attribute) = take(&mut function.attrs, "convert_to") {

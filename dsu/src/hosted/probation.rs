@@ -12,7 +12,7 @@ use midflight_message::Pid;
 use midflight_process::Turn;
 use midflight_runtime::Instant;
 
-use super::{Hosted, SavedState};
+use super::{Health, Hosted, SavedState};
 use crate::code::{CodeError, Instance};
 use crate::convert::{Reads, Way, restore, way};
 use crate::versions::{Failure, Residence, Version, WayBack};
@@ -158,6 +158,10 @@ impl Hosted {
         // One that ends is still listed.
         let ends = usize::from(failure == Failure::Ended);
         let left = version.process_count().saturating_sub(ends);
+        if failure != Failure::Unhealthy && self.health.is_unhealthy() {
+            // It was one that was not well, and now is none at all.
+            version.leaves_unwell(failure);
+        }
         self.versions.failed(version, failure, left, turn.node().runtime().now());
     }
 
@@ -193,6 +197,7 @@ impl Hosted {
                 self.behaviour = behaviour;
                 self.instance = instance;
                 self.count_failure(turn, &failed, Failure::Returned);
+                self.health = Health::default();
                 true
             }
             Err(why) => {

@@ -60,6 +60,7 @@ impl Filled {
             Status::CONVERT => CodeError::Convert(text),
             Status::STUCK => CodeError::Stuck(text),
             Status::LOST => CodeError::Lost,
+            Status::UNHEALTHY => CodeError::Unhealthy(text),
             Status(other) => CodeError::Contract(format!("it answers with status {other}: {text}")),
         }
     }

@@ -24,6 +24,8 @@ struct Counts {
     returned: u64,
     /// Processes that ended by its fault, or could not begin.
     ended: u64,
+    /// Processes that run in it, and say that they are not well.
+    unhealthy: u64,
 }
 
 /// Something that failed in a version.
@@ -35,21 +37,27 @@ pub(crate) enum Failure {
     Returned,
     /// A process ended, or could not begin.
     Ended,
+    /// A process says that it is not well, and goes on.
+    Unhealthy,
 }
 
 /// Why a version goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    Processes { returned: u64, ended: u64 },
+    Processes { returned: u64, ended: u64, unhealthy: u64 },
     Errors { errors: u64, messages: u64 },
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Processes { returned, ended } => {
+            Self::Processes { returned, ended, unhealthy: 0 } => {
                 write!(f, "{returned} of its processes went back and {ended} ended by its fault")
             }
+            Self::Processes { returned, ended, unhealthy } => write!(
+                f,
+                "{returned} of its processes went back, {ended} ended by its fault and {unhealthy} are not well"
+            ),
             Self::Errors { errors, messages } => {
                 write!(f, "{errors} of {messages} messages failed")
             }
@@ -65,7 +73,7 @@ enum Verdict {
     Over,
 }
 
-/// Whether a version goes on, by what it has done so far. `left` processes run in it and have not failed; none is
+/// Whether a version goes on, by what it has done so far. `left` processes run in it; none is
 /// said while those that are being switched to it are not all there.
 fn judge(
     limits: &ProbationLimits,
@@ -77,14 +85,16 @@ fn judge(
     if now >= until {
         return Verdict::Over;
     }
-    let Counts { handled, errors, returned, ended } = counts;
-    let failed = returned + ended;
+    let Counts { handled, errors, returned, ended, unhealthy } = counts;
+    let failed = returned + ended + unhealthy;
     let max = u64::from(limits.failed_processes);
-    let enough = left.map_or(max, |left| max.min(failed + left));
+    // One that is not well runs all the same.
+    let well = left.map(|left| left.saturating_sub(unhealthy));
+    let enough = well.map_or(max, |well| max.min(failed + well));
     if limits.failed_processes > 0 && failed > 0 && failed >= enough {
-        return Verdict::GoesBack(Fault::Processes { returned, ended });
+        return Verdict::GoesBack(Fault::Processes { returned, ended, unhealthy });
     }
-    let errors = errors + failed;
+    let errors = errors + returned + ended;
     let messages = handled + errors;
     let many = errors.saturating_mul(100) >= messages.saturating_mul(limits.error_percent.into());
     if errors > 0 && many && messages >= limits.error_messages {
@@ -129,6 +139,8 @@ struct Running {
     counts: Counts,
     /// Whether all processes that are switched to it at its activation are there.
     all_there: bool,
+    /// What the first that was not well has said.
+    why_unhealthy: Option<String>,
 }
 
 impl Version {
@@ -144,7 +156,8 @@ impl Version {
         }
         let until = now + limits.time;
         let (counts, all_there) = (Counts::default(), false);
-        let running = Running { limits, before, until, counts, all_there };
+        let why_unhealthy = None;
+        let running = Running { limits, before, until, counts, all_there, why_unhealthy };
         let mut course = self.probation.course.lock();
         *course = Course { running: Some(running), fault: None };
         self.probation.handled.store(0, Ordering::Relaxed);
@@ -214,11 +227,27 @@ impl Version {
             Failure::Message => counts.errors += 1,
             Failure::Returned => counts.returned += 1,
             Failure::Ended => counts.ended += 1,
+            Failure::Unhealthy => counts.unhealthy += 1,
         }
         if now < running.until {
             self.probation.failures.fetch_add(1, Ordering::Relaxed);
         }
         self.decide(&mut course, left, now)
+    }
+
+    /// One of its processes has said why it is not well; the first is told of.
+    pub(crate) fn is_not_well(&self, why: &str) {
+        if let Some(running) = &mut self.probation.course.lock().running {
+            running.why_unhealthy.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
+    /// A process that was not well went back or has ended.
+    pub(crate) fn leaves_unwell(&self, failure: Failure) {
+        let leaves = matches!(failure, Failure::Returned | Failure::Ended);
+        if let Some(running) = self.probation.course.lock().running.as_mut().filter(|_| leaves) {
+            running.counts.unhealthy = running.counts.unhealthy.saturating_sub(1);
+        }
     }
 
     /// All processes that were to be switched to it are there, or stay elsewhere; `left` run in it now. Answers, once,
@@ -236,14 +265,17 @@ impl Version {
         running.counts.handled = self.probation.handled.load(Ordering::Relaxed);
         let left = running.all_there.then_some(left as u64);
         let verdict = judge(&running.limits, running.counts, left, running.until, now);
-        let before = running.before;
         if verdict == Verdict::GoesOn {
             return None;
         }
+        let (before, said) = (running.before, running.why_unhealthy.take());
         course.running = None;
         self.probation.on.store(false, Ordering::Release);
         let Verdict::GoesBack(fault) = verdict else { return None };
-        let why = fault.to_string();
+        let why = match said {
+            Some(said) => format!("{fault}: {said}"),
+            None => fault.to_string(),
+        };
         course.fault = Some(why.clone());
         Some(GoBack { bundle: self.name.clone(), from: self.address, to: before, why })
     }
@@ -267,7 +299,7 @@ mod tests {
     }
 
     fn verdict((handled, errors, returned, ended): (u64, u64, u64, u64), left: u64) -> Verdict {
-        let counts = Counts { handled, errors, returned, ended };
+        let counts = Counts { handled, errors, returned, ended, unhealthy: 0 };
         judge(&limits(), counts, Some(left), BEGAN + Duration::from_secs(30), BEGAN)
     }
 
@@ -289,6 +321,19 @@ mod tests {
         assert!(!goes_back((10, 0, 1, 0), 1));
         assert!(goes_back((10, 0, 1, 1), 0));
         assert!(!goes_back((10, 0, 0, 0), 0), "nobody has failed");
+    }
+
+    #[test]
+    fn one_that_is_not_well_counts_and_runs_all_the_same() {
+        let unhealthy = |unhealthy, left| {
+            let counts = Counts { unhealthy, ..Counts::default() };
+            judge(&limits(), counts, Some(left), BEGAN + Duration::from_secs(30), BEGAN)
+        };
+        assert_eq!(unhealthy(1, 2), Verdict::GoesOn, "the other is well");
+        assert!(matches!(unhealthy(2, 2), Verdict::GoesBack(_)), "all of them");
+        assert_eq!(unhealthy(2, 100), Verdict::GoesOn);
+        let Verdict::GoesBack(fault) = unhealthy(3, 100) else { panic!("it stays") };
+        assert!(fault.to_string().ends_with("and 3 are not well"), "{fault}");
     }
 
     #[test]

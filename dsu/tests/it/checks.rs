@@ -40,14 +40,14 @@ async fn each_misfit_has_its_own_error() {
     let good = bundle("examples/counter-v1").await;
     let good = library_of(&good);
     let facts = check_library(good, TARGET).unwrap();
-    assert_eq!((facts.abi_major, facts.abi_minor), (1, 3));
+    assert_eq!((facts.abi_major, facts.abi_minor), (1, 4));
     assert_eq!(
         check_library(&patched(good, 8, 7), TARGET),
         Err(CheckError::WrongAbi { ours: 1, theirs: 7 })
     );
     assert_eq!(
-        check_library(&patched(good, 12, 4), TARGET),
-        Err(CheckError::NewerAbi { ours: 3, theirs: 4 })
+        check_library(&patched(good, 12, 5), TARGET),
+        Err(CheckError::NewerAbi { ours: 4, theirs: 5 })
     );
     assert!(check_library(&patched(good, 12, 0), TARGET).is_ok(), "what was there stays");
     assert!(matches!(
@@ -56,12 +56,14 @@ async fn each_misfit_has_its_own_error() {
     ));
     assert_eq!(
         check_library(&patched(good, 16, 40), TARGET),
-        Err(CheckError::ShortTable { ours: 160, theirs: 40 })
+        Err(CheckError::ShortTable { ours: 168, theirs: 40 })
     );
     let short = patched(good, 16, 144);
-    let refused = Err(CheckError::ShortTable { ours: 160, theirs: 144 });
+    let refused = Err(CheckError::ShortTable { ours: 168, theirs: 144 });
     assert_eq!(check_library(&short, TARGET), refused);
     assert!(check_library(&patched(&short, 12, 1), TARGET).is_ok(), "so it was in minor 1");
+    let of_minor_3 = patched(&patched(good, 16, 160), 12, 3);
+    assert!(check_library(&of_minor_3, TARGET).is_ok(), "and so in minor 3");
     // 2 is abort; what nobody has heard of is no better.
     for strategy in [2, 0, 99] {
         let abort = patched(good, 20, strategy);

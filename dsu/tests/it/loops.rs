@@ -90,6 +90,15 @@ impl Adder {
         }
     }
 
+    #[health]
+    fn health(&self) -> Result<(), String> {
+        match self.sum {
+            13 => Err("13 is unlucky".into()),
+            14 => panic!("14 is worse"),
+            _ => Ok(()),
+        }
+    }
+
     #[convert_to(7)]
     fn to_never(&self) -> Result<Never, ConvertError> {
         panic!("it never converts {}", self.sum)
@@ -133,6 +142,28 @@ fn at_a_point_the_state_is_there_and_the_loop_goes_on_all_the_same() {
     assert_eq!(other.resume(0, OpEnd::Done(b"")), Ok(Progress::Suspended));
     assert_eq!(other.start(&Add { n: 1 }), Ok(Progress::Suspended));
     assert_eq!(other.reply::<Sum>(), Sum { sum: 22 });
+}
+
+#[test]
+fn at_a_point_a_loop_is_asked_whether_it_is_well_and_goes_on() {
+    let mut adder = adder();
+    assert_eq!(adder.instance.health(), Ok(()));
+    assert_eq!(adder.start(&Add { n: 13 }), Ok(Progress::Suspended));
+    assert_eq!(adder.instance.health(), Err(CodeError::Unhealthy("13 is unlucky".into())));
+    assert_eq!(adder.start(&Add { n: 1 }), Ok(Progress::Suspended));
+    let panicked = adder.instance.health().unwrap_err();
+    assert!(
+        matches!(&panicked, CodeError::Panicked(text) if text.contains("14 is worse")),
+        "{panicked}"
+    );
+    assert_eq!(adder.start(&Add { n: 1 }), Ok(Progress::Suspended));
+    assert_eq!(adder.instance.health(), Ok(()));
+    assert_eq!(adder.reply::<Sum>(), Sum { sum: 15 });
+    let other = Process::create(&*compiled::<(counter_v1::Counter,)>().unwrap(), 0, &());
+    assert!(
+        matches!(other.instance.health(), Err(CodeError::Unknown(_))),
+        "its author does not say"
+    );
 }
 
 #[test]

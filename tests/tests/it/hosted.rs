@@ -6,6 +6,7 @@ mod conversions;
 mod errands;
 mod exits;
 mod forms;
+mod health;
 mod loops;
 mod of_a_version;
 mod probation;

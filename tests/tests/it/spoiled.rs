@@ -85,6 +85,32 @@ async fn a_loaded_conversion_that_panics_leaves_all_in_the_old_library() {
     assert_eq!(ground.ask(2, Become { how: How::Well }).await, Is { told: 3, by: 2 });
 }
 
+/// Nobody sends it anything: it is asked, and once it has been, it is asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn loaded_code_that_says_it_is_not_well_goes_back_by_itself() {
+    let ground = Ground::new().await;
+    let Ground { server, v1, v2, .. } = &ground;
+    for nth in 0..2 {
+        assert_eq!(ground.ask(nth, Become { how: How::Sickens }).await, Is { told: 1, by: 1 });
+    }
+    server.activate(*v2).await.unwrap();
+    // Two of four were not well when they came, which is not enough.
+    assert_eq!(ground.ask(2, Become { how: How::PanicsWhenAsked }).await, Is { told: 1, by: 2 });
+    let runtime = server.node().runtime();
+    let gone_back = midflight_runtime::timeout(&**runtime, PATIENCE, async {
+        while server.current("spoiler") != Some(*v1) || ground.ask(3, Trip {}).await.by == 2 {
+            runtime.yield_now().await;
+        }
+    });
+    gone_back.await.unwrap();
+    let (_, last) = server.history(None).pop().unwrap();
+    assert_eq!(last.cause, Cause::WentBack);
+    let why = last.why.unwrap();
+    assert!(why.contains("3 are not well: it has caught something"), "{why}");
+    // With what was written meanwhile.
+    assert_eq!(ground.ask(2, Become { how: How::Well }).await, Is { told: 2, by: 1 });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn loaded_code_that_panics_on_probation_goes_back_by_itself() {
     let ground = Ground::new().await;

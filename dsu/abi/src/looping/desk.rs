@@ -63,12 +63,15 @@ pub(crate) enum Asked {
     Size,
     /// The state as that version of it, into this vector.
     State(u32, Vec<u8>),
+    /// Whether it is well.
+    Health,
 }
 
 #[derive(Debug)]
 pub(crate) enum Given {
     Size(u64),
     State(Result<Vec<u8>, Failure>),
+    Health(Result<(), Failure>),
 }
 
 impl Desk {

@@ -130,6 +130,10 @@ impl<B: Behaviour> Rest<'_, B> {
                 let written = panic::catch(|| cell::write::<B>(self.state, version, spare));
                 Given::State(written.unwrap_or_else(|text| Err(Failure::new(Status::PANIC, text))))
             }
+            Asked::Health => {
+                let health = panic::catch(|| cell::health::<B>(self.state));
+                Given::Health(health.unwrap_or_else(|text| Err(Failure::new(Status::PANIC, text))))
+            }
         }
     }
 }
