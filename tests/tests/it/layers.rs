@@ -26,8 +26,9 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         ],
         "midflight-cli" | "midflight-tests" | "midflight-bench" | "midflight-fuzz"
         | "midflight-pairs" | "midflight-soak" => return None,
-        // Two versions of one crate, each a bundle.
+        // Versions of one crate, each a bundle.
         "spoiler-v1" | "spoiler-v2" => &["midflight-abi", "spoiler"],
+        "evolving-v1" | "evolving-v2" | "evolving-v3" => &["midflight-abi", "evolving"],
         // Examples and fixtures: a bundle uses the SDK and nothing else of ours.
         _ => &["midflight-abi"],
     })

@@ -4,6 +4,7 @@
 mod cloud_haskell;
 mod committed;
 mod deploy;
+mod evolving;
 mod hosted;
 mod identities;
 mod layers;
