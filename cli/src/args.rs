@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::network::HostPort;
 use crate::{
     build, certs, check, cluster, completions, dead_letters, demo, history, inspect, new, node, ps,
-    push, relocate, rollback, sign, start, status, top, trace, watch,
+    push, relocate, rollback, rollout, sign, start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Brings a bundle to a cluster and switches its processes to it
     Push(push::Args),
+    /// Starts, shows, pauses and aborts rollouts
+    Rollout(rollout::Args),
     /// Builds a crate and brings it to a cluster, now and whenever it is saved
     Watch(watch::Args),
     /// Has every node go back to what was current before

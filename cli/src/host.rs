@@ -8,6 +8,7 @@ use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::library::NativeFormat;
 use midflight_dsu::signature::TrustedKeys;
 use midflight_dsu::switch::SwitchLimits;
+use midflight_dsu::voting::VoterNames;
 use midflight_process::Node;
 
 use crate::build;
@@ -48,12 +49,13 @@ pub(crate) fn serve_code(
     data: PathBuf,
     trusted: TrustedKeys,
     switch: SwitchLimits,
+    voters: VoterNames,
 ) -> Result<CodeServer, Error> {
     let format = Arc::new(NativeFormat::new(node.runtime().clone(), build::prober()?));
     let config = CodeServerConfig { data, trusted, format, switch, mapped_max: MAPPED_MAX };
     let server = CodeServer::new(config, node.clone());
     server
-        .serve()
+        .serve_with(voters)
         .map_err(|error| Error::Environment(format!("the node cannot serve: {error}")))?;
     Ok(server)
 }

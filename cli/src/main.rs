@@ -35,6 +35,7 @@ mod readiness;
 mod relocate;
 mod roles;
 mod rollback;
+mod rollout;
 mod sdk;
 mod secret;
 mod sign;
@@ -99,6 +100,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Watch(args) => watch::run(runtime, args).await,
         Command::Rollback(args) => rollback::run(runtime, args).await,
         Command::Relocate(args) => relocate::run(runtime, args).await,
+        Command::Rollout(args) => rollout::run(runtime, args).await,
         Command::History(args) => history::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,

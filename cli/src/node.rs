@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
+use midflight_dsu::voting::VoterNames;
 use midflight_process::{Limits, Member, Node, Secret};
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
@@ -75,6 +76,10 @@ pub(crate) struct Args {
     /// How many of the trusted keys must have signed a bundle
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     threshold: u8,
+    /// The nodes whose majority decides what the cluster runs: one, three or five names, with commas, the same on every
+    /// node [default: each node that drives a rollout decides alone]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = node_name, env = "MIDFLIGHT_VOTERS")]
+    voters: Vec<String>,
     #[command(flatten)]
     probation: Probation,
     /// Where Prometheus asks for the node's metrics, at /metrics, and others whether it is ready, at /ready,
@@ -103,6 +108,12 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
             args.listen.port(),
         )));
     }
+    let voters = match &*args.voters {
+        [] => VoterNames::default(),
+        names => {
+            VoterNames::new(names.to_vec()).map_err(|error| Error::Usage(error.to_string()))?
+        }
+    };
     access::check(&args.listen, &args.join, args.trust_loopback).await?;
     let name = name(&runtime, &args)?;
     let network = Network::open(&runtime, &args.wire, &name).await?;
@@ -135,7 +146,8 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let trusted = trust::keys(&args.trust, args.threshold.into())?;
     let readiness = Arc::new(Readiness::new(node.clone()));
     let served = async {
-        let server = host::serve_code(&node, data.path.clone(), trusted, args.probation.limits())?;
+        let server =
+            host::serve_code(&node, data.path.clone(), trusted, args.probation.limits(), voters)?;
         if let Some(at) = &args.metrics {
             let at =
                 metrics::serve(&runtime, at, Page::new(server.clone()), readiness.clone()).await?;

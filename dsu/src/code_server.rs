@@ -13,7 +13,7 @@ mod releases;
 mod retire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -268,6 +268,20 @@ impl CodeServer {
         inner.versions.tell(&inner.node);
         tracing::info!(bundle = %name, version = number, %address, "staged");
         Ok(loaded)
+    }
+
+    /// The folder for bundles, libraries and the decision log.
+    pub(crate) fn data(&self) -> &Path {
+        self.inner.store.data()
+    }
+
+    /// The name and version of a bundle that is kept here.
+    pub(crate) async fn name_and_version_of(
+        &self,
+        address: ContentAddress,
+    ) -> Option<(String, u32)> {
+        let bundle = self.inner.store.bundle(address).await.ok()?;
+        Some((bundle.manifest().name.clone(), bundle.manifest().version))
     }
 
     /// The name of a bundle that is kept here.

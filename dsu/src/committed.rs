@@ -11,13 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::hash::ContentAddress;
 use crate::history::{Change, History};
 use crate::policy::Policy;
+use crate::sealed::{SealError, open, seal};
 
-/// The first bytes of the file.
-const MAGIC: &[u8; 8] = b"MFCOMMIT";
-/// The file's form.
-const FORM: u8 = 1;
-/// The hash at its end.
-const HASH_BYTES: usize = 32;
+/// What the file is for, and its form.
+const KIND: &[u8; 9] = b"MFCOMMIT\x01";
 /// A file that is longer is none of ours, in bytes: 64 changes of a thousand bundles have a tenth of it.
 pub(crate) const FILE_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
 
@@ -75,18 +72,6 @@ struct Record {
     changes: Vec<(String, Vec<Change>)>,
 }
 
-/// The file is not one of ours, or not whole.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// It has other first bytes, or a form that a later program writes.
-    #[error("it is no record of what is committed that this program can read")]
-    Foreign,
-    /// Its content is not what its hash says.
-    #[error("it is damaged")]
-    Damaged,
-}
-
 /// The file of what is committed, and of what was current before.
 pub(crate) fn write(committed: &Committed, history: &History) -> Vec<u8> {
     let names = committed.all().map(|(name, standing)| (name.to_owned(), *standing)).collect();
@@ -94,31 +79,12 @@ pub(crate) fn write(committed: &Committed, history: &History) -> Vec<u8> {
     for (name, change) in history.changes(None) {
         changes.entry(name.to_owned()).or_default().push(change.clone());
     }
-    let record = Record { names, changes: changes.into_iter().collect() };
-    let mut bytes = MAGIC.to_vec();
-    bytes.push(FORM);
-    let mut bytes = postcard::to_extend(&record, bytes).expect("names and numbers encode");
-    let hash = blake3::hash(&bytes);
-    bytes.extend_from_slice(hash.as_bytes());
-    bytes
+    seal(KIND, &Record { names, changes: changes.into_iter().collect() })
 }
 
 /// What such a file says.
-pub(crate) fn read(file: &[u8]) -> Result<(Committed, History), RecordError> {
-    let body_at = MAGIC.len() + 1;
-    if !file.starts_with(MAGIC) || file.get(MAGIC.len()) != Some(&FORM) {
-        return Err(RecordError::Foreign);
-    }
-    let hash_at = file.len().checked_sub(HASH_BYTES).filter(|at| *at >= body_at);
-    let (said, hash) = file.split_at(hash_at.ok_or(RecordError::Damaged)?);
-    if blake3::hash(said).as_bytes() != hash {
-        return Err(RecordError::Damaged);
-    }
-    let read = postcard::take_from_bytes::<Record>(&said[body_at..]);
-    let (record, rest) = read.map_err(|_form| RecordError::Damaged)?;
-    if !rest.is_empty() {
-        return Err(RecordError::Damaged);
-    }
+pub(crate) fn read(file: &[u8]) -> Result<(Committed, History), SealError> {
+    let record: Record = open(KIND, file)?;
     let mut history = History::default();
     for (name, changes) in record.changes {
         for change in changes {
@@ -134,6 +100,7 @@ mod tests {
 
     use super::*;
     use crate::history::Cause;
+    use crate::sealed::HASH_BYTES;
 
     fn standing(number: u64, version: u32) -> Standing {
         let address = ContentAddress::from([version as u8; 32]);
@@ -178,8 +145,8 @@ mod tests {
             garbled[at] ^= 1;
             assert!(read(&garbled).is_err(), "garbled at {at}");
         }
-        assert_eq!(read(&[file, vec![0]].concat()).unwrap_err(), RecordError::Damaged);
-        assert_eq!(read(b"").unwrap_err(), RecordError::Foreign);
+        assert_eq!(read(&[file, vec![0]].concat()).unwrap_err(), SealError::Damaged);
+        assert_eq!(read(b"").unwrap_err(), SealError::Foreign);
     }
 
     /// Nodes that were stopped have such files.
@@ -190,7 +157,7 @@ mod tests {
         let address = hex::encode("02".repeat(32));
         let names = format!("010161030240{address}02");
         let changes = format!("01016101010240{address}010000010762656361757365");
-        let golden = format!("{}01{names}{changes}", hex::encode(MAGIC));
+        let golden = format!("{}{names}{changes}", hex::encode(KIND));
         assert_eq!(hex::encode(&file[..file.len() - HASH_BYTES]), golden);
     }
 }

@@ -9,14 +9,19 @@ mod answers;
 mod back;
 mod catch_up;
 mod deploy;
+mod drive;
 mod fetch;
 mod history;
-mod lease;
+pub(crate) mod lease;
 mod letters;
 mod numbers;
+mod participant;
 mod relocate;
+mod requests;
+mod rollouts;
 mod traces;
 mod versions;
+mod watchman;
 
 use std::future::pending;
 use std::pin::pin;
@@ -24,7 +29,9 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use midflight_process::message::Message;
-use midflight_process::{Context, EventKinds, NodeEvent, Pid, Received, ReplyTo, SpawnError};
+use midflight_process::{
+    Context, EventKinds, NodeEvent, NodeId, Pid, Received, ReplyTo, SpawnError,
+};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -33,11 +40,13 @@ use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
     Activate, CONTROL, Chunk, Claim, Come, Deactivate, Deploy, Fetch, HistoryRequest,
-    LettersRequest, MayCome, NumbersRequest, Offer, ProcessesRequest, Release, Relocate, Rollback,
-    Stage, Start, StatusRequest, Stays, TraceRequest, Wanted,
+    LettersRequest, MayCome, NumbersRequest, Offer, ProcessesRequest, Propose, Release, Relocate,
+    Rollback, RolloutsRequest, Stage, Start, StatusRequest, Stays, TraceRequest, VoterCall, Wanted,
+    Wish,
 };
 use crate::unlike::{LOOK_EVERY, Told};
 use crate::versions::GoBack;
+use crate::voting::{VoterNames, Voting};
 use lease::Leases;
 
 /// The control process could not be started.
@@ -71,6 +80,10 @@ enum Request {
     Trace(Received<TraceRequest>),
     History(Received<HistoryRequest>),
     Rollback(Received<Rollback>),
+    Propose(Received<Propose>),
+    Voter(Received<VoterCall>),
+    Rollouts(Received<RolloutsRequest>),
+    Wish(Received<Wish>),
     /// Another node has said what code it has.
     Told(Received<NodeEvent>),
     Relocate(Received<Relocate>),
@@ -86,19 +99,33 @@ pub(crate) struct Control {
     incoming: Arc<Mutex<Incoming>>,
     leases: Arc<Mutex<Leases>>,
     catching_up: catch_up::CatchingUp,
+    drivers: drive::Drivers,
+    voting: Voting,
 }
 
 impl CodeServer {
-    /// Starts the node's control process, registered as [`CONTROL`].
+    /// Starts the node's control process, registered as [`CONTROL`]. What is decided of the rollouts that this node drives is
+    /// kept in its own data folder, and nowhere else.
     ///
     /// # Errors
     /// [`ServeError`].
     pub fn serve(&self) -> Result<Pid, ServeError> {
+        self.serve_with(VoterNames::default())
+    }
+
+    /// As [`CodeServer::serve`]; what is decided is kept by a majority of the voters, which all nodes of the cluster must name
+    /// alike.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub fn serve_with(&self, voters: VoterNames) -> Result<Pid, ServeError> {
         let control = Control {
             server: self.clone(),
             incoming: Arc::default(),
             leases: Arc::default(),
             catching_up: <_>::default(),
+            drivers: <_>::default(),
+            voting: Voting::new(self.node(), voters),
         };
         let verdicts = self.versions().verdicts();
         let pid = self.node().spawn(CONTROL, move |cx| async move {
@@ -107,6 +134,7 @@ impl CodeServer {
                 let error = with_sources(&error);
                 tracing::error!(error, "this node cannot begin with what it kept");
             }
+            control.begin_to_watch();
             control.look_at_the_others();
             let mut told = Told::default();
             let mut verdicts = verdicts;
@@ -168,6 +196,10 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::Trace)
         .on(Request::History)
         .on(Request::Rollback)
+        .on(Request::Propose)
+        .on(Request::Voter)
+        .on(Request::Rollouts)
+        .on(Request::Wish)
         .on(Request::Told)
         .on(Request::Relocate)
         .on(Request::MayCome)
@@ -209,43 +241,11 @@ impl Control {
                     control.letters(message).await
                 });
             }
-            Request::Claim(Received { message, from, reply_to, .. }) => {
-                reply(reply_to, self.claim(&message, from));
-            }
-            Request::Release(Received { message, reply_to, .. }) => {
-                self.apart("midflight.release", reply_to, |control, _cx| async move {
-                    control.release(&message).await;
-                });
-            }
-            Request::Stage(Received { message, reply_to, .. }) => {
-                self.apart("midflight.stage", reply_to, |control, cx| async move {
-                    control.stage(&cx, message).await
-                });
-            }
-            Request::Activate(Received { message, reply_to, .. }) => {
-                self.apart("midflight.activate", reply_to, |control, _cx| async move {
-                    control.activate(message).await
-                });
-            }
-            Request::Deactivate(Received { message, reply_to, .. }) => {
-                self.apart("midflight.deactivate", reply_to, |control, _cx| async move {
-                    control.deactivate(message).await
-                });
-            }
+            Request::Told(_) => {}
             Request::History(Received { message, reply_to, .. }) => {
                 reply(reply_to, self.history(&message));
             }
-            Request::Rollback(Received { message, reply_to, .. }) => {
-                self.apart("midflight.rollback", reply_to, |control, cx| async move {
-                    control.rollback(&cx, message).await
-                });
-            }
-            Request::Deploy(Received { message, reply_to, .. }) => {
-                self.apart("midflight.deploy", reply_to, |control, cx| async move {
-                    control.deploy(&cx, message).await
-                });
-            }
-            other => self.take_move(other),
+            of_a_rollout => self.take_of_a_rollout(of_a_rollout),
         }
     }
 
@@ -268,6 +268,12 @@ impl Control {
         if let Err(error) = spawned {
             tracing::error!(name, %error, "a request was dropped");
         }
+    }
+
+    /// The name of a node that this one has a link to.
+    fn name_of(&self, node: NodeId) -> Option<String> {
+        let peers = self.server.node().peers();
+        peers.into_iter().find(|peer| peer.id == node).map(|peer| peer.name)
     }
 
     async fn offer(&self, offer: &Offer) -> Wanted {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What becomes of the processes of a bundle's other versions when one is activated. New processes start in
 /// the activated one, whatever the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, Schema)]
 pub enum Policy {
     /// All are switched to it, with their state and mailbox.
     #[default]

@@ -7,6 +7,7 @@ mod history;
 mod letters;
 mod numbers;
 mod relocation;
+mod rollouts;
 mod trace;
 mod versions;
 
@@ -14,11 +15,16 @@ use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
+use crate::rollout::ledger::Ticket;
 
 pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
 pub use relocation::{Answer, Came, Come, MayCome, Relocate, Relocated, Stays};
+pub use rollouts::{
+    Driven, Propose, Proposed, Rollouts, RolloutsRequest, Voted, VoterCall, VoterSays, Wanting,
+    Wish, Wished,
+};
 pub use trace::{TraceReply, TraceRequest};
 pub use versions::{CatchingUp, HolderStatus, VersionDifference, VersionStatus};
 
@@ -115,7 +121,7 @@ pub enum Vote {
 }
 
 /// Why a node does not take a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub struct Objection {
     /// The node.
     pub node: String,
@@ -129,55 +135,54 @@ pub struct Objection {
     pub field: Option<String>,
 }
 
-/// Claims a bundle's name on a node for a deployment: until it is released nobody else's deployment
-/// may touch it there. The reply is [`Claimed`].
+/// Claims a bundle's name on a node for a rollout: until that is over nobody else's may touch it there. The reply is
+/// [`Claimed`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
-#[message(name = "midflight.control.Claim", version = 1)]
+#[message(name = "midflight.control.Claim", version = 2)]
 pub struct Claim {
-    /// The bundle's name.
-    pub name: String,
-    /// Which deployment: a number drawn by who coordinates it.
-    pub rollout: u64,
-    /// The name of the node that coordinates it.
-    pub coordinator: String,
+    /// Which rollout.
+    pub ticket: Ticket,
+    /// The name of the node that drives it.
+    pub by: String,
 }
 
 /// What came of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
-#[message(name = "midflight.control.Claimed", version = 1)]
+#[message(name = "midflight.control.Claimed", version = 2)]
 pub struct Claimed {
-    /// The node whose deployment has the name already, if one has.
-    pub held_by: Option<String>,
-    /// The number of the last decision about the name that the node knows of; 0 for none.
-    #[serde(default)]
+    /// Why it was not granted.
+    pub no: Option<String>,
+    /// Where it was not granted because the rollout's number is not new to the node: the highest that it knows of.
     pub number: u64,
 }
 
-/// Gives a claimed name free. The reply is `()`.
+/// Tells a node that a rollout is over. The reply is [`Released`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
-#[message(name = "midflight.control.Release", version = 1)]
+#[message(name = "midflight.control.Release", version = 2)]
 pub struct Release {
-    /// The bundle's name.
-    pub name: String,
-    /// Which deployment.
-    pub rollout: u64,
-    /// Whether every member runs what was deployed: then there is no way back from it any more.
-    #[serde(default)]
+    /// Which rollout.
+    pub ticket: Ticket,
+    /// Whether it was committed: then there is no way back from it any more.
     pub done: bool,
-    /// Where it is done, the number of that decision.
-    #[serde(default)]
-    pub number: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Released", version = 1)]
+pub struct Released {
+    /// Why it has not taken it in yet.
+    pub no: Option<String>,
 }
 
 /// Asks a node to run a staged bundle: new processes start in it, and the policy says what becomes of
 /// those of other versions. The reply is [`Activated`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
-#[message(name = "midflight.control.Activate", version = 1)]
+#[message(name = "midflight.control.Activate", version = 2)]
 pub struct Activate {
     /// The bundle.
     pub address: Address,
-    /// Which deployment it is part of; it has claimed the bundle's name.
-    pub rollout: u64,
+    /// Which rollout it is part of; it has claimed the bundle's name.
+    pub ticket: Ticket,
     /// What becomes of the processes of other versions.
     #[serde(default)]
     pub policy: Policy,
@@ -187,7 +192,7 @@ pub struct Activate {
 }
 
 /// That a version has failed on probation, and that all go back from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub struct Back {
     /// The bundle that failed.
     pub from: Address,
@@ -198,20 +203,22 @@ pub struct Back {
 /// Asks a node to take back what a deployment has activated, if it has: every process goes back to
 /// where it came from, new ones start in what was current before. The reply is [`Deactivated`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
-#[message(name = "midflight.control.Deactivate", version = 1)]
+#[message(name = "midflight.control.Deactivate", version = 2)]
 pub struct Deactivate {
     /// The bundle.
     pub address: Address,
-    /// Which deployment.
-    pub rollout: u64,
+    /// Which rollout.
+    pub ticket: Ticket,
 }
 
 /// What came of taking an activation back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
-#[message(name = "midflight.control.Deactivated", version = 1)]
+#[message(name = "midflight.control.Deactivated", version = 2)]
 pub struct Deactivated {
     /// Why not everything is as it was before, if it is not.
     pub objection: Option<Objection>,
+    /// Whether that may be over in a moment.
+    pub again: bool,
 }
 
 /// What came of an activation.

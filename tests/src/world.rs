@@ -7,6 +7,7 @@ use std::sync::Arc;
 use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::signature::{SigningKey, TrustedKeys};
 use midflight_dsu::switch::SwitchLimits;
+use midflight_dsu::voting::VoterNames;
 use midflight_process::Node;
 use midflight_runtime::{Handle, SimRuntime};
 use midflight_transport_api::Address;
@@ -62,6 +63,25 @@ impl World {
         seed: Option<&str>,
         switch: SwitchLimits,
     ) -> CodeServer {
+        self.node_of(name, seed, switch, VoterNames::default()).await
+    }
+
+    /// A node of a cluster in which these nodes decide.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn voting_node(&self, name: &str, seed: Option<&str>, voters: &[&str]) -> CodeServer {
+        let voters = VoterNames::new(voters.iter().map(|&name| name.to_owned()).collect());
+        self.node_of(name, seed, SwitchLimits::default(), voters.expect("good voters")).await
+    }
+
+    async fn node_of(
+        &self,
+        name: &str,
+        seed: Option<&str>,
+        switch: SwitchLimits,
+        voters: VoterNames,
+    ) -> CodeServer {
         let transport = self.hub.transport(self.runtime.clone());
         let builder = Node::builder(name).listen(Self::address(name));
         let node = builder.start(&transport, self.runtime.clone()).await.expect("it starts");
@@ -76,7 +96,7 @@ impl World {
             },
             node.clone(),
         );
-        server.serve().expect("it serves");
+        server.serve_with(voters).expect("it serves");
         if let Some(seed) = seed {
             node.connect(&Self::address(seed)).await.expect("it joins");
         }

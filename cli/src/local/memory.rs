@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use midflight_dsu::switch::SwitchLimits;
+use midflight_dsu::voting::VoterNames;
 use midflight_process::Node;
 use midflight_runtime::{Handle, timeout};
 use midflight_transport_api::{Address, Transport};
@@ -39,7 +40,13 @@ impl MemoryNode {
             .map_err(|source| Error::Start { listen: address.to_string(), source })?;
         let node = Self { node, data };
         let trusted = trust::keys(plan.trusted, 1)?;
-        host::serve_code(&node.node, node.data.path.clone(), trusted, SwitchLimits::default())?;
+        host::serve_code(
+            &node.node,
+            node.data.path.clone(),
+            trusted,
+            SwitchLimits::default(),
+            VoterNames::default(),
+        )?;
         if let Some(seed) = seed {
             let joined = node.node.connect(seed).await;
             joined.map_err(|source| Error::Join { node: seed.to_string(), source })?;

@@ -6,9 +6,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{CodeServer, with_sources};
-use crate::committed::{self, RecordError, Standing};
+use crate::committed::{self, Standing};
 use crate::hash::ContentAddress;
 use crate::policy::Policy;
+use crate::sealed::SealError;
 use crate::store::StoreError;
 
 /// How far a node is with what it kept.
@@ -57,7 +58,7 @@ pub enum RestoreError {
         path: PathBuf,
         /// What is wrong.
         #[source]
-        source: RecordError,
+        source: SealError,
     },
 }
 

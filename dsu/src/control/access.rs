@@ -51,6 +51,10 @@ macro_rules! of_each {
             Request::Trace($received) => $answer,
             Request::History($received) => $answer,
             Request::Rollback($received) => $answer,
+            Request::Propose($received) => $answer,
+            Request::Voter($received) => $answer,
+            Request::Rollouts($received) => $answer,
+            Request::Wish($received) => $answer,
             Request::Told($received) => $answer,
             Request::Relocate($received) => $answer,
             Request::MayCome($received) => $answer,
@@ -76,6 +80,9 @@ impl Request {
             | Self::MayCome(_)
             | Self::Come(_)
             | Self::Stays(_)
+            | Self::Propose(_)
+            | Self::Voter(_)
+            | Self::Wish(_)
             | Self::Start(_) => Role::Deploy,
             Self::Fetch(_)
             | Self::Status(_)
@@ -83,6 +90,7 @@ impl Request {
             | Self::Letters(_)
             | Self::Numbers(_)
             | Self::History(_)
+            | Self::Rollouts(_)
             | Self::Told(_)
             | Self::Trace(_) => Role::Inspect,
         }

@@ -61,9 +61,8 @@ impl Control {
     /// Answers whether this node is behind. What is being deployed here is not looked at: it is about to be decided.
     fn look_for_decisions(&self) -> bool {
         let mut behind = self.server.find_behind();
-        let now = self.server.node().runtime().now();
         let leases = self.leases.lock();
-        behind.retain(|bundle, _| !leases.is_claimed(bundle, now, |node| self.is_linked(node)));
+        behind.retain(|bundle, _| !leases.is_claimed(bundle, |node| self.is_linked(node)));
         drop(leases);
         let is_behind = !behind.is_empty();
         self.server.versions().set_behind(behind);

@@ -5,38 +5,17 @@ use std::sync::Arc;
 
 use super::Control;
 use crate::code::Mapped;
-use crate::committed::Standing;
 use crate::hash::CodeId;
-use crate::protocol::{HolderStatus, Release, VersionStatus};
+use crate::protocol::{HolderStatus, VersionStatus};
 use crate::versions::{Cause, Holder, Retired, Version};
 
 /// Holders of one version that are listed.
 const LISTED_MAX: usize = 16;
 
 impl Control {
-    /// A deployment is over.
-    pub(super) async fn release(&self, release: &Release) {
-        let Release { name, rollout, done, number } = release;
-        if !self.leases.lock().is_held_by(name, *rollout) {
-            return;
-        }
-        let decided = done.then(|| self.server.activated_by(name, *rollout)).flatten();
-        if let Some((version, address, policy)) = decided {
-            self.server.commit(name, Standing { number: *number, version, address, policy }).await;
-        }
-        if self.leases.lock().release(name, *rollout) {
-            self.server.settle(name, Some(*rollout), *done);
-        }
-        self.look_at_the_others();
-    }
-
-    /// Ends the deployments of which nobody says that they are over, and retires what nothing keeps.
+    /// Ends the probations whose time is over, and retires what nothing keeps.
     pub(super) fn let_go(&self) {
         let now = self.server.node().runtime().now();
-        let void = self.leases.lock().take_void(now);
-        for (name, rollout) in void {
-            self.server.settle(&name, Some(rollout), false);
-        }
         self.server.versions().look_at_probations(now);
         self.server.retire();
     }

@@ -5,6 +5,7 @@
 //! tasks chosen by the seed. Outside this crate nothing calls `tokio::spawn`, `sleep`,
 //! `Instant::now`, `SystemTime::now` or a random source (clippy's `disallowed-methods` holds it).
 
+mod ambient;
 mod files;
 mod instant;
 mod sim;
@@ -18,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use ambient::current;
 pub use files::{DiskFiles, Files, MemoryFiles};
 pub use instant::Instant;
 pub use sim::{SimRuntime, Stopped};

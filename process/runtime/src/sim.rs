@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use rand::{Rng, RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::ambient::Simulated;
 use crate::{BoxFuture, Files, Handle, Instant, MemoryFiles, Runtime};
 
 /// The simulator's runtime. Make it with [`SimRuntime::new`], run it with [`SimRuntime::run`].
@@ -116,6 +117,7 @@ impl SimRuntime {
         steps_max: u64,
         main: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Stopped> {
+        let _simulated = Simulated::begin(self.handle());
         let output = Arc::new(Mutex::new(None));
         let slot = output.clone();
         self.spawn_boxed("main", Box::pin(async move { *slot.lock() = Some(main.await) }));

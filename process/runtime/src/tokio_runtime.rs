@@ -1,7 +1,7 @@
 //! The real runtime.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that may call them")]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::{BoxFuture, DiskFiles, Files, Handle, Instant, Runtime};
@@ -22,6 +22,14 @@ impl TokioRuntime {
     #[must_use]
     pub fn current() -> Handle {
         Self::on(tokio::runtime::Handle::current())
+    }
+
+    /// That of the caller, on a clock that all such have in common.
+    pub(crate) fn ambient() -> Handle {
+        static BEGAN: OnceLock<std::time::Instant> = OnceLock::new();
+        let handle = tokio::runtime::Handle::current();
+        let files = Arc::new(DiskFiles::new(handle.clone()));
+        Arc::new(Self { handle, began: *BEGAN.get_or_init(std::time::Instant::now), files })
     }
 
     /// The tokio runtime of `handle`.

@@ -7,6 +7,7 @@ use midflight_dsu::history::Cause;
 use midflight_dsu::protocol::{
     CONTROL, Claim, Claimed, Deployed, Offer, Rollback, Stage, Vote, Wanted,
 };
+use midflight_dsu::rollout::ledger::Ticket;
 use midflight_process::message::Message;
 use midflight_tests::compiled_format::{bundle, key};
 use midflight_tests::steps::{push, push_and_deploy, push_and_deploy_file, run_version, start};
@@ -122,8 +123,8 @@ fn no_node_goes_back_to_what_was_never_current_there() {
         let control = server.node().whereis(CONTROL).unwrap();
         let voted = server.node().run("coordinator", move |cx| async move {
             assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
-            let (coordinator, name) = ("a".to_owned(), "counter".to_owned());
-            let claim = Claim { name, rollout: 1, coordinator };
+            let ticket = Ticket { bundle: "counter".into(), number: 2, token: 0, epoch: 1 };
+            let claim = Claim { ticket, by: "a".into() };
             let _: Claimed = cx.call(control, claim, MINUTE).await.unwrap();
             let stage = Stage { address, from: control, goes_back: true };
             cx.call::<_, Vote>(control, stage, MINUTE).await.unwrap()

@@ -10,6 +10,7 @@ mod identities;
 mod layers;
 mod real;
 mod relocation;
+mod rollouts;
 mod semantics;
 mod spoiled;
 mod spreading;

@@ -6,9 +6,10 @@ use midflight_dsu::code_server::CodeServer;
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::policy::Policy;
 use midflight_dsu::protocol::{
-    Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Release, Stage, Status,
-    StatusRequest, VersionStatus, Vote,
+    Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Release, Released,
+    Stage, Status, StatusRequest, VersionStatus, Vote,
 };
+use midflight_dsu::rollout::ledger::Ticket;
 use midflight_dsu::switch::{SwitchLimits, Switcher};
 use midflight_dsu::versions::{Cause, Holder};
 use midflight_process::message::Message;
@@ -133,9 +134,7 @@ fn with_erlang_nobody_is_ended_where_the_version_before_is_not_known() {
         let driven = server.node().run("coordinator", move |cx| async move {
             let again = Coordinator { cx, control, address, rollout: 1 };
             again.until_activated(Policy::Keep).await;
-            let back = Deactivate { address: address.to_string(), rollout: 1 };
-            let back: Deactivated = again.ask(back).await;
-            assert_eq!(back.objection, None);
+            again.back().await;
             again.release(false).await;
         });
         driven.await.unwrap();
@@ -241,22 +240,31 @@ impl Coordinator {
     }
 
     async fn until_activated(&self, policy: Policy) {
-        let (name, coordinator) = ("counter".to_owned(), "a".to_owned());
-        let (address, rollout) = (self.address.to_string(), self.rollout);
-        let claimed: Claimed = self.ask(Claim { name, rollout, coordinator }).await;
-        assert_eq!(claimed.held_by, None);
+        let (by, address) = ("a".to_owned(), self.address.to_string());
+        let claimed: Claimed = self.ask(Claim { ticket: self.ticket(), by }).await;
+        assert_eq!(claimed.no, None);
         // It may lead to what was current before.
         let (from, goes_back) = (self.control, true);
         let vote: Vote = self.ask(Stage { address: address.clone(), from, goes_back }).await;
         assert!(matches!(vote, Vote::Yes { .. }), "{vote:?}");
         let activated: Activated =
-            self.ask(Activate { address, rollout, policy, back: None }).await;
+            self.ask(Activate { address, ticket: self.ticket(), policy, back: None }).await;
         assert_eq!(activated.undone, None);
     }
 
     async fn release(&self, done: bool) {
-        let (name, rollout) = ("counter".to_owned(), self.rollout);
-        self.ask::<_, ()>(Release { name, rollout, done, number: 1 }).await;
+        let released: Released = self.ask(Release { ticket: self.ticket(), done }).await;
+        assert_eq!(released.no, None);
+    }
+
+    async fn back(&self) {
+        let back = Deactivate { address: self.address.to_string(), ticket: self.ticket() };
+        let back: Deactivated = self.ask(back).await;
+        assert_eq!(back.objection, None);
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket { bundle: "counter".into(), number: self.rollout, token: 0, epoch: 1 }
     }
 }
 
@@ -271,9 +279,7 @@ fn nobody_is_ended_for_a_deployment_that_is_taken_back_and_what_was_kept_is_kept
             let refused = Coordinator { cx, control, address, rollout: 1 };
             refused.until_activated(Policy::Erlang).await;
             assert_eq!(&*status(&watched, 2).await.state, "retiring");
-            let back = Deactivate { address: address.to_string(), rollout: 1 };
-            let back: Deactivated = refused.ask(back).await;
-            assert_eq!(back.objection, None);
+            refused.back().await;
             refused.release(false).await;
             assert_eq!(versions(&watched), [(1, 50), (2, 50)], "what was staged in vain is gone");
             assert_eq!(&*status(&watched, 1).await.state, "kept");
@@ -302,9 +308,7 @@ fn a_deployment_to_a_version_that_is_not_empty_is_taken_back_without_those_that_
             coordinator.until_activated(Policy::Migrate).await;
             assert_eq!(versions(&watched), [(1, 100), (2, 0)]);
             start(&watched, "counter", &());
-            let back = Deactivate { address: address.to_string(), rollout: 1 };
-            let back: Deactivated = coordinator.ask(back).await;
-            assert_eq!(back.objection, None);
+            coordinator.back().await;
         });
         driven.await.unwrap();
         assert_eq!(versions(&server), [(1, 50), (2, 51)]);
@@ -313,20 +317,22 @@ fn a_deployment_to_a_version_that_is_not_empty_is_taken_back_without_those_that_
     });
 }
 
+/// It waits for a decision; the log says that there never was such a rollout.
 #[test]
-fn a_deployment_of_which_nobody_says_that_it_is_over_keeps_its_way_back_for_a_while() {
+fn a_deployment_of_which_nobody_says_that_it_is_over_is_asked_about_and_taken_back() {
     simulate(3, |world| async move {
         let server = world.node("a", None).await;
         run_version(&world, &server, "counter-v1").await;
         let address = stage(&world, &server, "counter-v2").await;
         let control = server.node().whereis(CONTROL).unwrap();
+        let watched = server.clone();
         let driven = server.node().run("coordinator", move |cx| async move {
             Coordinator { cx, control, address, rollout: 1 }.until_activated(Policy::Migrate).await;
+            assert_eq!(holders(&status(&watched, 1).await), [(None, "undo")]);
         });
         driven.await.unwrap();
         world.runtime.sleep(MINUTE).await;
-        assert_eq!(holders(&status(&server, 1).await), [(None, "undo")]);
-        world.runtime.sleep(15 * MINUTE).await;
-        assert_eq!(&*status(&server, 1).await.state, "retired");
+        assert_eq!(versions(&server).first(), Some(&(1, 0)));
+        assert_eq!(&*status(&server, 1).await.state, "current");
     });
 }
