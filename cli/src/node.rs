@@ -155,6 +155,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
         }
         join(&node, seeds, &readiness).await?;
         catch_up(&runtime, &server).await?;
+        readiness.caught_up();
         until_stopped(&node, &mut signals, args.until_stdin_ends).await
     };
     let served = served.await;

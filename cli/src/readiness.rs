@@ -1,4 +1,5 @@
-//! Whether a node is ready: it is in its cluster, and not about to leave it. For whoever sends others to it.
+//! Whether a node is ready: it is in its cluster, runs what that runs, and is not about to leave it. For whoever sends
+//! others to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +18,14 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Readiness {
     node: Node,
     has_joined: AtomicBool,
+    has_caught_up: AtomicBool,
     ends: AtomicBool,
 }
 
 impl Readiness {
     pub(crate) fn new(node: Node) -> Self {
-        Self { node, has_joined: AtomicBool::new(false), ends: AtomicBool::new(false) }
+        let [has_joined, has_caught_up, ends] = [false; 3].map(AtomicBool::new);
+        Self { node, has_joined, has_caught_up, ends }
     }
 
     /// Finds out when the node has joined: it knows another member that is up, or each seed stands for this node
@@ -43,6 +46,11 @@ impl Readiness {
         });
     }
 
+    /// The node runs what it kept and what the others run, as far as it can.
+    pub(crate) fn caught_up(&self) {
+        self.has_caught_up.store(true, Ordering::Relaxed);
+    }
+
     /// The node is about to end.
     pub(crate) fn ends(&self) {
         self.ends.store(true, Ordering::Relaxed);
@@ -53,8 +61,11 @@ impl Readiness {
         if self.ends.load(Ordering::Relaxed) {
             return Some("the node is about to end");
         }
-        let has_joined = self.has_joined.load(Ordering::Relaxed);
-        (!has_joined).then_some("no other member was reached yet")
+        if !self.has_joined.load(Ordering::Relaxed) {
+            return Some("no other member was reached yet");
+        }
+        let has_caught_up = self.has_caught_up.load(Ordering::Relaxed);
+        (!has_caught_up).then_some("it is still fetching or loading what the cluster runs")
     }
 
     fn knows_another(&self) -> bool {

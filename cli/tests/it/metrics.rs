@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::tools::{NodeProcess, ask_http, run, until};
+use crate::tools::{NodeProcess, ask_http, bundle, run, until};
 
 /// Where a node's metrics are, as its log says.
 async fn place(node: &NodeProcess) -> String {
@@ -77,4 +77,20 @@ async fn a_node_is_ready_when_it_has_joined_and_until_it_is_asked_to_stop() {
     let alone = async || !node.status(&[]).await["peers"].as_array().unwrap().contains(&"b".into());
     until("the other one is gone", alone).await;
     assert!(ready().await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_node_that_is_ready_runs_what_the_cluster_runs() {
+    let first = NodeProcess::start("a", &[]).await;
+    let v1 = bundle("counter-v1").await;
+    let push = ["push", v1.to_str().unwrap(), "--wait", "--node", &first.address];
+    run(&push).await.expect(0, &[]);
+    let late = ["--metrics", "127.0.0.1:0", "--join", &first.address];
+    let late = NodeProcess::start("b", &late).await;
+    let place = place(&late).await;
+    let ready = async || ask_http(&place, b"GET /ready HTTP/1.1\r\n\r\n").await;
+    until("it is ready", async || ready().await.starts_with("HTTP/1.1 200")).await;
+    let status = late.status(&[]).await;
+    assert_eq!(status["versions"][0]["name"], "counter", "{status}");
+    assert_eq!(status["catching_up"].as_array().map(Vec::len), Some(0), "{status}");
 }
