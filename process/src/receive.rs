@@ -309,7 +309,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                 }
                 Taken::Unreadable(Letter { from, call, content, .. }, refusal, reader) => {
                     self.forget_lifted(lifted, number);
-                    let unread = Unread { from, call, content, reader: Some(reader) };
+                    let unread = Unread::new(from, call, content, Some(reader));
                     refuse(inner, self.context.place, unread, refusal);
                     return Tried::Next;
                 }
@@ -324,7 +324,7 @@ impl<'a, T, C: Clauses<T>> Receive<'a, T, C> {
                 }
                 Taken::Undecided(Letter { from, call, content, .. }, ty, reader) => {
                     self.forget_lifted(lifted, number);
-                    let unread = Unread { from, call, content, reader };
+                    let unread = Unread::new(from, call, content, reader);
                     refuse(inner, self.context.place, unread, schema_missing(inner, ty));
                     return Tried::Next;
                 }

@@ -124,7 +124,7 @@ impl<M: Message> Port<M> {
             }
             Read::Undecided(content, ty) => (content, schema_missing(&self.inner, ty)),
         };
-        let unread = Unread { from, call: None, content, reader: Some(M::VERSION) };
+        let unread = Unread::new(from, None, content, Some(M::VERSION));
         refuse(&self.inner, self.owner, unread, refusal);
         None
     }
@@ -195,7 +195,7 @@ impl<M> Drop for Port<M> {
 /// Refuses values that no port takes.
 pub(crate) fn refuse_strays(inner: &Arc<Inner>, owner: Place, strays: Vec<Stray>) {
     for Stray { from, port, content, .. } in strays {
-        let unread = Unread { from, call: None, content, reader: None };
+        let unread = Unread::new(from, None, content, None);
         contain(|| refuse(inner, owner, unread, Refusal::NoPort { port }));
     }
 }

@@ -14,12 +14,13 @@ use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::{Place, Signal};
 use crate::receive::{Unread, encoded};
+use crate::scheduler::turn::Caller;
 use crate::types::TypeNo;
 use crate::{LetterId, RefusalKind, Undelivered};
 
 /// Refuses a message of `me`'s mailbox. Its sender is told, unless it is a notice, which has none.
 pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Refusal) {
-    let Unread { from, call, content, reader } = unread;
+    let Unread { from, caller, content, reader } = unread;
     let content = match &content {
         Content::Value(value) => encoded(inner, &**value).unwrap_or(content),
         Content::Bytes { .. } => content,
@@ -30,12 +31,12 @@ pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Ref
     };
     if let Some(ty) = ty {
         let reader = reader.or_else(|| reader_version(inner, ty, &refusal));
-        inner.bury_letter(me, from, (ty, bytes), call.is_some(), (&refusal, reader));
+        inner.bury_letter(me, from, (ty, bytes), caller.is_some(), (&refusal, reader));
         if let Refusal::Incompatible(mismatch) = &refusal {
             remember(inner, me, from, ty, Known { mismatch: mismatch.clone(), reader });
         }
     }
-    if let Some(call) = call {
+    if let Some(Caller { from, call }) = caller {
         return inner.reply(me, from, call, Err(refusal));
     }
     if ty.is_some_and(|ty| is_notice(&inner.types.entry(ty).name)) {
@@ -79,7 +80,7 @@ impl Inner {
     pub(crate) fn take_refusal(self: &Arc<Self>, peer: &Arc<Peer>, signal: Signal) {
         match signal {
             // Only who was asked may answer, and only once.
-            Signal::Refuse { to, call, .. } if peer.pending.take_call(call) != Some(to) => {}
+            Signal::Refuse { to, call, .. } if !peer.pending.answers(call, to) => {}
             Signal::Refuse { to, from, call, refusal } => {
                 let parcel = Box::new(Parcel::Reply { call, result: Err(refusal) });
                 let entry = Envelope::Parcel { from: peer.sender(from), parcel };

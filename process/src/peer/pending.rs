@@ -103,6 +103,18 @@ impl Pending {
         self.waiting.lock().as_mut()?.calls.remove(&call)
     }
 
+    /// An answer to a call of `caller`'s has come: nobody waits for it any more. Answers false, and leaves everything as
+    /// it was, when that one waits for no such call: another's call must not end by what is none of its answers.
+    pub(crate) fn answers(&self, call: CallRef, caller: Place) -> bool {
+        let mut waiting = self.waiting.lock();
+        let Some(waiting) = &mut *waiting else { return false };
+        let is_its = waiting.calls.get(&call) == Some(&caller);
+        if is_its {
+            waiting.calls.remove(&call);
+        }
+        is_its
+    }
+
     /// Enters a monitor; false when the link is lost.
     pub(crate) fn add_monitor(&self, monitor: MonitorRef, remote: RemoteMonitor) -> bool {
         self.add(|waiting| {
@@ -271,6 +283,10 @@ mod tests {
     #[test]
     fn what_waits_is_taken_once_and_by_its_owner() {
         let pending = Pending::default();
+        assert!(pending.add_call(CallRef(5), PLACE));
+        assert!(!pending.answers(CallRef(5), Place { index: 2, generation: 0 }), "another's");
+        assert!(pending.answers(CallRef(5), PLACE), "it is waited for still");
+        assert!(!pending.answers(CallRef(5), PLACE));
         let target = Pid { node: midflight_message::NodeId(1), index: 2, generation: 3 };
         pending.add_monitor(MonitorRef(7), RemoteMonitor { watcher: PLACE, target, tell: None });
         assert!(pending.take_monitor(MonitorRef(7), Place::NOBODY).is_none());

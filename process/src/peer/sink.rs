@@ -197,9 +197,8 @@ impl Sink {
                 let Some((from, ty)) = self.known(from, ty) else { return };
                 let content = Content::Bytes { ty, bytes: keep(payload, large.as_ref()) };
                 self.end_run();
-                let caller = self.peer.as_ref().and_then(|peer| peer.pending.take_call(call));
                 // Only who was asked may answer, and only once.
-                if caller == Some(to) {
+                if self.peer.as_ref().is_some_and(|peer| peer.pending.answers(call, to)) {
                     self.parcel(to, from, Parcel::Reply { call, result: Ok(content) });
                 }
             }

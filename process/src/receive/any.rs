@@ -145,7 +145,7 @@ impl AnyMessage {
                     return Ok(Received { message, from, reply_to, again });
                 }
                 Read::Unreadable(content, refusal) => {
-                    let unread = Unread { from, call, content, reader: Some(M::VERSION) };
+                    let unread = Unread::new(from, call, content, Some(M::VERSION));
                     refuse(&self.inner, self.me, unread, refusal.clone());
                     return Err(ReadError::Unreadable(refusal));
                 }
@@ -156,7 +156,7 @@ impl AnyMessage {
                     if !inner.await_schema(ty, || inner.request_schema(from, ty)).await {
                         let refusal = schema_missing(&inner, ty);
                         let Letter { from, call, content, .. } = self.take();
-                        let unread = Unread { from, call, content, reader: Some(M::VERSION) };
+                        let unread = Unread::new(from, call, content, Some(M::VERSION));
                         refuse(&inner, self.me, unread, refusal.clone());
                         return Err(ReadError::Unreadable(refusal));
                     }
@@ -204,7 +204,7 @@ impl AnyMessage {
             Some(written) => Content::Bytes { ty: written.0, bytes: written.1 },
             None => content,
         };
-        let unread = Unread { from, call, content, reader: None };
+        let unread = Unread::new(from, call, content, None);
         refuse(&self.inner, self.me, unread, refusal);
     }
 }

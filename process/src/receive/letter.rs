@@ -14,6 +14,7 @@ use crate::mailbox::envelope::{
 use crate::mailbox::value::{Value, downcast, is};
 use crate::node::inner::Inner;
 use crate::receive::shelf::Arrival;
+use crate::scheduler::turn::Caller;
 use crate::types::{Reading, TypeNo};
 
 /// A message that was taken out of the inbox.
@@ -191,8 +192,21 @@ pub(crate) fn encoded(inner: &Inner, value: &dyn Value) -> Option<Content> {
 #[derive(Debug)]
 pub(crate) struct Unread {
     pub(crate) from: Sender,
-    pub(crate) call: Option<CallRef>,
+    /// Who wants a reply: not the sender, where a cell that a process has left has handed the call on.
+    pub(crate) caller: Option<Caller>,
     pub(crate) content: Content,
     /// The version of the type that the receiver has, where it has the type.
     pub(crate) reader: Option<u32>,
+}
+
+impl Unread {
+    /// What its sender itself has sent: a call's caller is nobody else.
+    pub(crate) fn new(
+        from: Sender,
+        call: Option<CallRef>,
+        content: Content,
+        reader: Option<u32>,
+    ) -> Self {
+        Self { from, caller: call.map(|call| Caller { from, call }), content, reader }
+    }
 }

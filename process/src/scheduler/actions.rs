@@ -183,8 +183,7 @@ impl Turn<'_> {
             View::Bytes(ty, bytes) => Content::Bytes { ty, bytes: Bytes::copy_from_slice(bytes) },
             View::Large(ty, bytes) => Content::Bytes { ty, bytes },
         };
-        let call = caller.map(|caller| caller.call);
-        let unread = Unread { from: origin.0, call, content, reader: None };
+        let unread = Unread { from: origin.0, caller, content, reader: None };
         refuse(&self.node.inner, self.place, unread, refusal);
     }
 
