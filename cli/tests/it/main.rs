@@ -23,4 +23,5 @@ mod tls;
 mod tools;
 mod top;
 mod traces;
+mod voters;
 mod watch;

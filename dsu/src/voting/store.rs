@@ -236,3 +236,27 @@ impl RaftLogStorage<Types> for LogStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::{CommittedLeaderId, EntryPayload};
+
+    use super::*;
+    use crate::rollout::ledger::Command;
+    use crate::sealed::HASH_BYTES;
+
+    /// Voters that were stopped have such files.
+    #[test]
+    fn golden() {
+        let log_id = LogId::new(CommittedLeaderId::new(2, 1), 3);
+        let look = Command::Look { bundle: "x".into(), number: 4 };
+        let entry = Entry::<Types> { log_id, payload: EntryPayload::Normal(look) };
+        let bytes = |file: Vec<u8>| hex::encode(&file[9..file.len() - HASH_BYTES]);
+        assert_eq!(bytes(seal(ENTRY, &entry)), "02010301".to_owned() + "05" + "0178" + "04");
+        assert_eq!(bytes(seal(PURGED, &log_id)), "020103");
+        assert_eq!(bytes(seal(VOTE, &Vote::new_committed(2, 1_u64))), "020101");
+        let read: Entry<Types> = open(ENTRY, &seal(ENTRY, &entry)).unwrap();
+        assert_eq!(read, entry);
+        assert!(open::<LogId<u64>>(PURGED, &seal(VOTE, &log_id)).is_err(), "of another kind");
+    }
+}
