@@ -164,6 +164,14 @@ pub enum TestError {
     /// The code fails.
     #[error(transparent)]
     Code(CodeError),
+    /// The code cannot save a state that it has come to: a node could not switch the process then.
+    #[error("after {inputs} inputs its state cannot be saved: {source}")]
+    Save {
+        /// After how many inputs.
+        inputs: usize,
+        /// What the code says.
+        source: CodeError,
+    },
     /// It goes on for ever by itself.
     #[error("it does not come to rest: it has gone on {steps} times without an input")]
     Restless {

@@ -107,7 +107,7 @@ impl UpdateTest {
                 handled.insert(index, process.give(input)?);
             }
         }
-        Ok(Cold { handled, state: process.state().ok() })
+        Ok(Cold { handled, state: process.last_state()? })
     }
 
     /// What is wrong with the update at that point.
@@ -141,8 +141,18 @@ impl UpdateTest {
     }
 
     fn in_the_end(&self, process: &TestProcess, cold: &Cold) -> Result<Option<Failure>, TestError> {
-        // Where both are lost, both were lost at the same input.
-        let (Some(expected), Ok(found)) = (&cold.state, process.state()) else { return Ok(None) };
+        let lost = |why: &str| Ok(Some(Failure::Lost(why.to_owned())));
+        let found = match process.last_state() {
+            Ok(found) => found,
+            Err(error) => return lost(&error.to_string()),
+        };
+        let (expected, found) = match (&cold.state, found) {
+            (Some(expected), Some(found)) => (expected, found),
+            // Both were lost, at the same input, or there would be a difference before.
+            (None, None) => return Ok(None),
+            (Some(_), None) => return lost("its state is lost, and should not be"),
+            (None, Some(_)) => return lost("its state is there, and should be lost"),
+        };
         let expected = (&expected.form, &*expected.bytes);
         let differences = of_values(Difference::STATE, expected, (&found.form, &*found.bytes));
         let differences = unallowed(differences.map_err(TestError::Unreadable)?, &self.allowed);
@@ -161,10 +171,10 @@ impl Points {
         self.points.iter().filter(|point| point.failure.is_some())
     }
 
-    /// Whether nothing was wrong anywhere.
+    /// Whether there was a point at least, and nothing was wrong at any.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.failures().next().is_none()
+        !self.points.is_empty() && self.failures().next().is_none()
     }
 }
 
@@ -173,6 +183,12 @@ impl fmt::Display for Points {
         let (old, new) = self.versions;
         let (all, failed) = (self.points.len(), self.failures().count());
         writeln!(f, "{} {old} -> {new}: {all} points, {failed} failures", self.behaviour)?;
+        if all == 0 {
+            return writeln!(
+                f,
+                "  FAILS: nothing was tried, for it was never where it could be switched"
+            );
+        }
         writeln!(f, "  inputs before  last of them              update")?;
         for point in &self.points {
             let Point { inputs, after, failure } = point;

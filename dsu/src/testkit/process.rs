@@ -132,7 +132,7 @@ impl TestProcess {
                     self.receive(index, &bytes, *is_call).and_then(|()| self.pass_time())
                 }
                 Err(why) => {
-                    self.note_rest();
+                    self.note_rest()?;
                     return Ok(Handled::Refused(why));
                 }
             },
@@ -145,7 +145,7 @@ impl TestProcess {
     }
 
     /// Its state, as its own version.
-    pub(super) fn state(&self) -> Result<SavedState, CodeError> {
+    fn state(&self) -> Result<SavedState, CodeError> {
         let form = self.description().state.clone();
         let instance = self.instance.as_ref().ok_or(CodeError::Lost)?;
         Ok(SavedState { bytes: instance.save(form.version())?, form })
@@ -271,7 +271,7 @@ impl TestProcess {
     /// Ends what it waits for until it waits for an input.
     fn run_on(&mut self) -> Result<(), TestError> {
         for _ in 0..STEPS_MAX {
-            self.note_rest();
+            self.note_rest()?;
             if !self.waits.is_suspended || self.outside.has_exited {
                 return Ok(());
             }
@@ -359,24 +359,45 @@ impl TestProcess {
     }
 
     /// Where it is, if that is a point at which it can be switched.
-    pub(super) fn rest(&self) -> Option<Rest> {
-        if !self.waits.rests() || self.outside.has_exited {
-            return None;
+    ///
+    /// # Errors
+    /// [`TestError::Save`]: a node would come to switch it here, and could not.
+    pub(super) fn rest(&self) -> Result<Option<Rest>, TestError> {
+        if !self.waits.rests() || self.outside.has_exited || self.instance.is_none() {
+            return Ok(None);
         }
+        let state = self.state().map_err(|source| self.not_saved(source))?;
         let (inputs, outside) = (self.inputs, self.outside.clone());
-        Some(Rest { inputs, state: self.state().ok()?, outside })
+        Ok(Some(Rest { inputs, state, outside }))
     }
 
-    fn note_rest(&mut self) {
-        if self.rests.is_none() {
-            return;
+    /// The state that it has when a script is at its end; none where it was lost on the way, which its inputs have told.
+    ///
+    /// # Errors
+    /// [`TestError::Save`].
+    pub(super) fn last_state(&self) -> Result<Option<SavedState>, TestError> {
+        match self.state() {
+            Ok(state) => Ok(Some(state)),
+            Err(CodeError::Lost) if self.instance.is_none() => Ok(None),
+            Err(source) => Err(self.not_saved(source)),
         }
-        let Some(rest) = self.rest() else { return };
+    }
+
+    const fn not_saved(&self, source: CodeError) -> TestError {
+        TestError::Save { inputs: self.inputs, source }
+    }
+
+    fn note_rest(&mut self) -> Result<(), TestError> {
+        if self.rests.is_none() {
+            return Ok(());
+        }
+        let Some(rest) = self.rest()? else { return Ok(()) };
         if let Some(rests) = &mut self.rests
             && rests.last().is_none_or(|last| !last.is_as(&rest))
         {
             rests.push(rest);
         }
+        Ok(())
     }
 }
 

@@ -129,10 +129,10 @@ impl UpdateTest {
 }
 
 impl RoundTrip {
-    /// Whether nothing was lost but what is declared.
+    /// Whether there was a state at least, and nothing of any was lost but what is declared.
     #[must_use]
     pub const fn is_ok(&self) -> bool {
-        self.violation.is_none()
+        self.states > 0 && self.violation.is_none()
     }
 }
 
@@ -144,6 +144,8 @@ impl fmt::Display for RoundTrip {
         }
         if let Some(Violation { state, why }) = &self.violation {
             writeln!(f, "  FAILS: {why}\n  at {state}")?;
+        } else if self.states == 0 {
+            writeln!(f, "  FAILS: nothing was tried")?;
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ impl UpdateTest {
     /// [`TestError`]: the old version cannot run it, or its state there cannot be converted.
     pub fn shadow(&self, script: &Script) -> Result<Shadow<'_>, TestError> {
         let old = self.run(&self.old, script, false)?.process;
-        let rest = old.rest().ok_or(TestError::NoPoint)?;
+        let rest = old.rest()?.ok_or(TestError::NoPoint)?;
         let mut new =
             TestProcess::switched(&self.old, &self.new, &self.behaviour, &rest, &self.answers)?;
         new.go_on()?;

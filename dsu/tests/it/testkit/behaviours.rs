@@ -1,7 +1,8 @@
 //! A scale that adds up, and successors of it that are wrong, each in one way.
 
 use midflight_abi::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(name = "scale.Put", version = 1)]
@@ -130,3 +131,85 @@ successor!(
     from: |old| FailsLate { grams: old.grams, puts: old.puts },
     to: |new| Scale { grams: new.grams, puts: new.puts, note: String::new() }
 );
+
+/// A number that cannot be written where it is 13.
+#[derive(Debug, Clone, Deserialize, Schema)]
+pub(super) struct Unlucky(u32);
+
+impl Serialize for Unlucky {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            13 => Err(S::Error::custom("13 is not written")),
+            number => serializer.serialize_newtype_struct("Unlucky", &number),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(name = "jar.Fill", version = 1)]
+pub(super) struct Fill {
+    pub(super) number: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, State)]
+#[state(version = 1)]
+pub(super) struct Jar {
+    number: Unlucky,
+}
+
+#[behaviour(name = "jar", version = 1)]
+impl Jar {
+    fn init(_cx: &mut Context<Self>) -> Self {
+        Jar { number: Unlucky(0) }
+    }
+
+    #[handle]
+    fn fill(&mut self, _cx: &mut Context<Self>, msg: Fill) {
+        self.number.0 = msg.number;
+    }
+}
+
+/// Takes seven of the old form for thirteen.
+#[derive(Debug, Serialize, Deserialize, State)]
+#[state(version = 2)]
+pub(super) struct Unsavable {
+    number: Unlucky,
+}
+
+#[behaviour(name = "jar", version = 2)]
+impl Unsavable {
+    fn init(_cx: &mut Context<Self>) -> Self {
+        Unsavable { number: Unlucky(0) }
+    }
+
+    #[handle]
+    fn fill(&mut self, _cx: &mut Context<Self>, msg: Fill) {
+        self.number.0 = msg.number;
+    }
+
+    #[convert_from(1)]
+    fn from_v1(old: Jar) -> Self {
+        Unsavable { number: if old.number.0 == 7 { Unlucky(13) } else { old.number } }
+    }
+
+    #[convert_to(1)]
+    fn to_v1(&self) -> Jar {
+        Jar { number: self.number.clone() }
+    }
+}
+
+/// Ends as soon as it begins.
+#[derive(Debug, Clone, Serialize, Deserialize, State)]
+#[state(version = 1)]
+pub(super) struct Brief {}
+
+#[behaviour(name = "brief", version = 1)]
+impl Brief {
+    fn init(cx: &mut Context<Self>) -> Self {
+        cx.exit("normal");
+        Brief {}
+    }
+
+    #[handle]
+    fn fill(&mut self, _cx: &mut Context<Self>, _msg: Fill) {}
+}

@@ -8,7 +8,7 @@ use midflight_dsu::testkit::{Answered, Failure, Point, Points, Script, TestError
 use midflight_message::{NodeId, Pid};
 use spoiler::{Become, How};
 
-use super::behaviours::{Forgets, Good, Put, Scale};
+use super::behaviours::{Brief, Fill, Forgets, Good, Jar, Put, Scale, Unsavable};
 use super::{bundled, update};
 
 fn counting() -> Script {
@@ -148,6 +148,43 @@ fn a_loop_is_tried_at_each_of_its_update_points() {
     };
     let points = test.allowing(move |it| is_meant(&it.field)).at_every_point(&script).unwrap();
     assert!(points.is_ok(), "{points}");
+}
+
+fn filled(numbers: &[u32]) -> Script {
+    numbers.iter().fold(Script::new(&()), |script, number| script.cast(&Fill { number: *number }))
+}
+
+/// Nothing that it does differs, as its state is only looked at in the end.
+#[test]
+fn a_new_version_that_cannot_save_its_state_is_no_success() {
+    let test = update::<(Jar,), (Unsavable,)>("jar");
+    let points = test.at_every_point(&filled(&[5, 7])).unwrap();
+    assert_eq!(inputs_of(&points, |point| point.failure.is_some()), [2], "{points}");
+    let Some(Failure::Lost(why)) = &points.points[2].failure else { panic!("{points}") };
+    assert!(why.contains("after 2 inputs its state cannot be saved"), "{why}");
+    assert!(test.at_every_point(&filled(&[5])).unwrap().is_ok());
+}
+
+#[test]
+fn a_point_at_which_the_old_version_cannot_save_its_state_does_not_vanish() {
+    let test = update::<(Jar,), (Unsavable,)>("jar");
+    let script = filled(&[13, 1]);
+    for error in [test.at_every_point(&script).unwrap_err(), test.recorded(&script).unwrap_err()] {
+        assert!(matches!(error, TestError::Save { inputs: 1, .. }), "{error}");
+    }
+    let error = test.shadow(&filled(&[13])).unwrap_err();
+    assert!(matches!(error, TestError::Save { inputs: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_report_of_nothing_is_no_success() {
+    let test = update::<(Brief,), (Brief,)>("brief");
+    let script = Script::new(&());
+    let points = test.at_every_point(&script).unwrap();
+    assert_eq!(points.points, []);
+    assert!(!points.is_ok() && points.to_string().contains("nothing was tried"), "{points}");
+    let trip = test.round_trip_of(test.recorded(&script).unwrap());
+    assert!(!trip.is_ok() && trip.to_string().contains("nothing was tried"), "{trip}");
 }
 
 #[test]
