@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
-use midflight_dsu::protocol::{CONTROL, Deployed, Status, StatusRequest};
+use midflight_dsu::policy::Policy;
+use midflight_dsu::protocol::{
+    Activate, Activated, CONTROL, Claim, Claimed, Deployed, Stage, Status, StatusRequest, Vote,
+    Wanted,
+};
+use midflight_dsu::rollout::ledger::Ticket;
 use midflight_process::Pid;
-use midflight_tests::steps::{push_and_deploy, start};
+use midflight_tests::compiled_format::bundle;
+use midflight_tests::steps::{push, push_and_deploy, start};
 use midflight_tests::world::{World, simulate};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -56,19 +62,40 @@ fn a_node_begins_again_with_what_was_committed() {
     });
 }
 
+/// The version runs, with new processes, and the node ends before it has heard how the rollout ended.
 #[test]
 fn what_was_not_committed_is_not_begun_with() {
     simulate(5, |world| async move {
-        let a = world.node("a", None).await;
-        let b = world.node("b", Some("a")).await;
-        have_met(&world, &[&a, &b]).await;
-        deploy(&a, "counter-v1", &world).await;
-        let refused = push_and_deploy(&a, "counter-v3", &world).await;
-        assert!(matches!(refused, Deployed::Refused(_)), "{refused:?}");
+        let b = world.node("b", None).await;
+        deploy(&b, "counter-v1", &world).await;
+        let (v2, file) = bundle("counter-v2", &world.key);
+        let address = v2.address().to_string();
+        let control = b.node().whereis(CONTROL).unwrap();
+        let activated = b.node().run("coordinator", move |cx| async move {
+            assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
+            let ticket = Ticket { bundle: "counter".into(), number: 2, token: 0, epoch: 1 };
+            let claim = Claim { ticket: ticket.clone(), by: "b".into() };
+            let claimed: Claimed = cx.call(control, claim, MINUTE).await.unwrap();
+            assert_eq!(claimed.no, None);
+            let stage = Stage { address: address.clone(), from: control, goes_back: false };
+            let vote: Vote = cx.call(control, stage, MINUTE).await.unwrap();
+            assert!(matches!(vote, Vote::Yes { .. }), "{vote:?}");
+            let activate = Activate { address, ticket, policy: Policy::default(), back: None };
+            cx.call::<_, Activated>(control, activate, MINUTE).await.unwrap()
+        });
+        assert_eq!(activated.await.unwrap().undone, None);
+        assert_eq!(current(&b), Some(2), "it ran");
         b.node().shutdown().await;
+
         let b = world.node("b", None).await;
         b.caught_up().await.unwrap();
         assert_eq!(current(&b), Some(1));
+        let counter = start(&b, "counter", &());
+        let total = b.node().run("client", move |cx| async move {
+            let add = counter_v1::Add { seq: 1, amount: 3 };
+            cx.call::<_, counter_v1::Total>(counter, add, MINUTE).await.unwrap()
+        });
+        assert_eq!(total.await.unwrap().total, 3);
     });
 }
 
