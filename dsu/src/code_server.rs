@@ -36,7 +36,7 @@ use crate::store::{Store, StoreError, StoredLibrary};
 use crate::switch::{SwitchLimits, Switcher};
 use crate::versions::{Cause, Version, Versions};
 use activate::Activation;
-pub(crate) use activate::{GoingBack, Order};
+pub(crate) use activate::{Follows, GoingBack, Order};
 pub use committing::RestoreError;
 pub(crate) use committing::Whole;
 pub(crate) use error::DeactivateError;
@@ -207,6 +207,15 @@ impl CodeServer {
     /// # Errors
     /// [`StageError`]; the node is as it was.
     pub async fn stage(&self, address: ContentAddress) -> Result<StageTimes, StageError> {
+        self.stage_where(address, false).await
+    }
+
+    /// As [`CodeServer::stage`]; `follows` says that it is what was decided.
+    async fn stage_where(
+        &self,
+        address: ContentAddress,
+        follows: bool,
+    ) -> Result<StageTimes, StageError> {
         let inner = &*self.inner;
         let now = || inner.node.runtime().now();
         let began = now();
@@ -215,7 +224,7 @@ impl CodeServer {
         let busy = || StageError::Busy(manifest.name.clone());
         let _busy = Busy::at(inner, &manifest.name).ok_or_else(busy)?;
         let checked = check(&bundle, &inner.trusted, self.unix_time(), &*inner.format)?;
-        let running = inner.versions.current(&manifest.name);
+        let running = self.to_replace(&manifest.name, follows);
         refuse_conflicts(running.as_deref(), &manifest.description())?;
         let library = inner.store.put_library(checked.library).await?;
         let checked_at = now();
@@ -301,9 +310,6 @@ impl CodeServer {
     /// # Errors
     /// [`StartError`].
     pub fn start(&self, behaviour: &str, start: &[u8]) -> Result<Pid, StartError> {
-        if let Some(bundle) = self.inner.versions.fenced(behaviour) {
-            return Err(StartError::CatchingUp(bundle));
-        }
         hosted::start(&self.inner.node, &self.inner.versions, behaviour, start)
     }
 }

@@ -2,7 +2,8 @@
 //! was decided goes in, bytes come out.
 //!
 //! Each decision about a bundle's name has a number, and a later one a higher: who knows of a higher number knows
-//! better, whatever any clock says.
+//! better, whatever any clock says. Two halves of a cluster that decide apart may take the same number: then the
+//! higher version counts, and of two builds of one version the higher address, so that all agree once they meet.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ pub(crate) const FILE_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
 /// What was decided about one bundle's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// The number of the decision: higher than that of any before, whoever took it.
+    /// The number of the decision: higher than that of any before, whoever took it. Halves of a cluster that cannot
+    /// see each other may take the same.
     pub number: u64,
     /// The version that runs.
     pub version: u32,
@@ -29,6 +31,13 @@ pub struct Standing {
     pub address: ContentAddress,
     /// What became of the processes of other versions.
     pub policy: Policy,
+}
+
+impl Standing {
+    /// Of two decisions about a name the one with the higher rank counts.
+    pub(crate) const fn rank(&self) -> (u64, u32, &ContentAddress) {
+        (self.number, self.version, &self.address)
+    }
 }
 
 /// What was decided, by the bundles' names.
@@ -40,7 +49,8 @@ pub struct Committed {
 impl Committed {
     /// Takes a decision in. Answers whether it is news; an older one, or the same again, changes nothing.
     pub(crate) fn commit(&mut self, bundle: &str, standing: Standing) -> bool {
-        if self.number(bundle) >= standing.number {
+        let is_known = self.of(bundle).is_some_and(|own| own.rank() >= standing.rank());
+        if is_known || standing.number == 0 {
             return false;
         }
         self.names.insert(bundle.to_owned(), standing);
@@ -122,11 +132,26 @@ mod tests {
         let mut committed = Committed::default();
         assert_eq!(committed.number("a"), 0);
         assert!(committed.commit("a", standing(2, 1)));
-        assert!(!committed.commit("a", standing(2, 9)), "it was decided");
+        assert!(!committed.commit("a", standing(2, 1)), "it was decided");
         assert!(!committed.commit("a", standing(1, 9)), "it is old");
         assert!(committed.commit("a", standing(5, 3)));
         assert_eq!(committed.of("a"), Some(&standing(5, 3)));
         assert_eq!(committed.number("b"), 0);
+        assert!(!committed.commit("b", standing(0, 1)), "no decision has this number");
+    }
+
+    #[test]
+    fn of_two_with_the_same_number_all_take_the_same() {
+        let [low, high] = [standing(2, 1), standing(2, 9)];
+        let built_again = Standing { address: ContentAddress::from([10; 32]), ..high };
+        for order in [[low, high, built_again], [built_again, high, low], [high, built_again, low]]
+        {
+            let mut committed = Committed::default();
+            for standing in order {
+                committed.commit("a", standing);
+            }
+            assert_eq!(committed.of("a"), Some(&built_again));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use midflight_message::{Message, Schema, decode, encode};
+use midflight_process::Role;
 use midflight_runtime::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -102,23 +103,38 @@ impl CodeServer {
     }
 
     /// The decisions that nodes this one has a link to know of, and this one does not follow, by the
-    /// bundles' names; of several the last.
+    /// bundles' names; of several the last. To say what was decided is to have code run: who may not do that here
+    /// is not believed.
     pub(crate) fn find_behind(&self) -> BTreeMap<String, Behind> {
         let here = self.versions().committed();
         let mut found = BTreeMap::<String, Behind>::new();
         for peer in self.node().peers_code() {
+            if self.node().may(peer.id, Role::Deploy).is_err() {
+                continue;
+            }
             for (bundle, standing) in committed(&peer.details.unwrap_or_default()) {
-                let known = found.get(&bundle).map_or(0, |it| it.standing.number);
-                let own = here.number(&bundle);
-                // What was committed here and could not be begun with again may run with another's copy.
-                let lacks = standing.number == own && self.current(&bundle).is_none();
-                if standing.number > known && (standing.number > own || lacks) {
+                let known = found.get(&bundle);
+                let is_last = known.is_none_or(|it| standing.rank() > it.standing.rank());
+                if is_last && self.is_behind(&bundle, here.of(&bundle), &standing) {
                     let (at, at_name) = (peer.id, peer.name.clone());
                     found.insert(bundle, Behind { standing, at, at_name, why: None });
                 }
             }
         }
         found
+    }
+
+    /// Whether `standing` is to be followed by a node that knows of `own`.
+    pub(crate) fn is_behind(
+        &self,
+        bundle: &str,
+        own: Option<&Standing>,
+        standing: &Standing,
+    ) -> bool {
+        let Some(own) = own else { return standing.number > 0 };
+        // What was committed here and could not be begun with again may run with another's copy.
+        let lacks = own.rank() == standing.rank() && self.current(bundle).is_none();
+        standing.rank() > own.rank() || lacks
     }
 }
 

@@ -21,6 +21,8 @@ use crate::teller::Teller;
 
 /// The target of compiled-in code.
 pub const TARGET: &str = "compiled-in";
+/// The end of a library that ends its probe.
+const FAILS: &str = "and fails its probe";
 
 /// The code with this name; `counter-v2 as 3` is that of `counter-v2`, which then says it is version 3.
 ///
@@ -83,6 +85,15 @@ pub fn bundle_of_size(
     bundle_with(name, library, key)
 }
 
+/// As [`bundle`], of a library that ends its probe.
+///
+/// # Panics
+/// When the bundle is not one: a mistake in a test.
+#[must_use]
+pub fn bundle_that_fails_its_probe(name: &str, key: &SigningKey) -> (Bundle, Vec<u8>) {
+    bundle_with(name, format!("{name}\n{FAILS}").into_bytes(), key)
+}
+
 fn bundle_with(name: &str, library: Vec<u8>, key: &SigningKey) -> (Bundle, Vec<u8>) {
     let description = code(name).description().clone();
     let first = &description.behaviours[0];
@@ -121,9 +132,13 @@ pub struct CompiledFormat {
 }
 
 impl CompiledFormat {
-    async fn named(&self, library: &StoredLibrary) -> Arc<dyn Code> {
+    async fn bytes(&self, library: &StoredLibrary) -> Vec<u8> {
         let read = self.files.read(library.path.clone(), LIBRARY_BYTES_MAX).await;
-        let bytes = read.expect("it is stored");
+        read.expect("it is stored")
+    }
+
+    async fn named(&self, library: &StoredLibrary) -> Arc<dyn Code> {
+        let bytes = self.bytes(library).await;
         let name = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         code(std::str::from_utf8(name).expect("a name"))
     }
@@ -149,6 +164,9 @@ impl CodeFormat for CompiledFormat {
         library: &StoredLibrary,
         request: &ProbeRequest,
     ) -> Result<ProbeReport, ProbeError> {
+        if self.bytes(library).await.ends_with(FAILS.as_bytes()) {
+            return Err(ProbeError::Signal { signal: 6, complaint: FAILS.into(), state: None });
+        }
         let code = self.named(library).await;
         let verdict = |state: &midflight_dsu::probe::ProbeState| {
             midflight_dsu::probe::try_state(&*code, state, request.state_bytes_max)

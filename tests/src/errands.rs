@@ -60,6 +60,8 @@ pub enum Errand {
     Watch(Pid),
     /// See above.
     Unwatch(Pid),
+    /// Start another of its kind.
+    Spawn,
     /// Watch a node, or no longer.
     WatchNode(NodeId),
     /// See above.
@@ -94,7 +96,7 @@ macro_rules! version {
                 timer: Option<Timer>,
             }
 
-            #[behaviour(name = "errands", version = $version, sends(News), calls(Question -> News))]
+            #[behaviour(name = "errands", version = $version, sends(Begin, News), calls(Question -> News))]
             impl Errands {
                 fn init(_cx: &mut Context<Self>, start: Begin) -> Self {
                     Errands { owner: start.owner, timer: None }
@@ -110,6 +112,9 @@ macro_rules! version {
                         }
                         Errand::Watch(target) => cx.monitor(target),
                         Errand::Unwatch(target) => cx.demonitor(target),
+                        Errand::Spawn => {
+                            cx.spawn("errands", &Begin { owner: self.owner }).expect("there is room");
+                        }
                         Errand::WatchNode(node) => cx.monitor_node(node),
                         Errand::UnwatchNode(node) => cx.demonitor_node(node),
                         Errand::Link(target) => cx.link(target),

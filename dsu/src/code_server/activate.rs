@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::error::{NotBack, with_sources};
 use super::{ActivateError, Busy, CodeServer, DeactivateError, refuse_conflicts};
+use crate::committed::Standing;
 use crate::hash::ContentAddress;
 use crate::history::{Cause, Change};
 use crate::policy::Policy;
@@ -51,13 +52,25 @@ pub(crate) struct GoingBack {
     pub(crate) why: String,
 }
 
+/// That an activation follows what was decided while this node was away or not yet there. The others have tried the
+/// version: it is on no probation here, where it could fail by what is this node's alone.
+pub(crate) struct Follows {
+    pub(crate) standing: Standing,
+    /// What was current one after the other at a node that was there, up to the version itself: as if this one had
+    /// been there, too, so that it can go back with the others.
+    pub(crate) missed: Vec<Change>,
+    /// Whether a deployment has claimed the bundle's name here.
+    pub(crate) is_claimed: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
 /// How a version is activated.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Order {
     pub(crate) policy: Policy,
     /// The deployment it is part of.
     pub(crate) rollout: Option<u64>,
     pub(crate) back: Option<GoingBack>,
+    pub(crate) follows: Option<Follows>,
 }
 
 impl Order {
@@ -181,10 +194,15 @@ impl CodeServer {
         if order.refuse_replaced(running.as_deref(), address)? {
             return Ok(new.process_count());
         }
-        refuse_conflicts(running.as_deref(), new.code.description())?;
+        if let Some(follows) = &order.follows {
+            self.refuse_overtaken(&new.name, follows)?;
+        }
+        let replaced = self.to_replace(&new.name, order.follows.is_some());
+        refuse_conflicts(replaced.as_deref(), new.code.description())?;
         let residents = new.residents();
         let before = inner.versions.make_current(&new);
         if order.back.is_none()
+            && order.follows.is_none()
             && let Some(before) = before.as_ref().filter(|before| before.address != address)
         {
             let now = inner.node.runtime().now();
@@ -250,7 +268,7 @@ impl CodeServer {
         before: Option<ContentAddress>,
         undo: Undo,
     ) -> usize {
-        let Order { policy, rollout, back } = order;
+        let Order { policy, rollout, back, follows } = order;
         let (address, processes) = (new.address, new.process_count());
         tracing::info!(bundle = %new.name, version = new.version, %policy, processes, "activated");
         new.mark(versions::Cause::Staged, false);
@@ -277,6 +295,9 @@ impl CodeServer {
         let activation = Activation { address, rollout, policy, before, undo };
         activations.insert(new.name.clone(), activation);
         drop(activations);
+        for missed in follows.into_iter().flat_map(|follows| follows.missed) {
+            self.inner.history.lock().record(&new.name, missed);
+        }
         let cause = if back.is_some() { Cause::WentBack } else { Cause::Activated };
         self.record(&new.name, cause, back.map(|back| back.why));
         if rollout.is_none() {

@@ -1,16 +1,19 @@
 //! Keeping what is committed, and beginning with it again (R4).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{CodeServer, with_sources};
+use super::activate::Follows;
+use super::{ActivateError, CodeServer, with_sources};
 use crate::committed::{self, Standing};
 use crate::hash::ContentAddress;
 use crate::policy::Policy;
 use crate::sealed::SealError;
 use crate::store::StoreError;
+use crate::versions::Version;
 
 /// How far a node is with what it kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,14 +131,44 @@ impl CodeServer {
         Some((version, last.address, last.policy))
     }
 
-    /// As [`CodeServer::stage`], to follow what was decided. Where nothing runs in the bundle's versions, there is nothing
-    /// that what comes must be able to take the place of: the node is as one that never had it.
-    pub(crate) async fn stage_to_follow(&self, address: ContentAddress) -> Result<(), String> {
+    /// As [`CodeServer::stage`], to follow what was decided about `bundle`. What was current here stays so until the new
+    /// version can take its place.
+    ///
+    /// An older release than one that has run here is no more taken than from a deployment: it must have been current here.
+    pub(crate) async fn stage_to_follow(
+        &self,
+        bundle: &str,
+        address: ContentAddress,
+    ) -> Result<(), String> {
         let name = self.name_of(address).await.ok_or("the bundle is not here")?;
-        if self.inner.versions.of(&name).iter().all(|version| version.process_count() == 0) {
-            self.inner.versions.clear_current(&name);
+        if name != bundle {
+            return Err(format!("what was decided for `{bundle}` is a bundle called `{name}`"));
         }
-        self.stage(address).await.map(drop).map_err(|error| with_sources(&error))
+        self.refuse_older(address, true).await.map_err(|error| with_sources(&error))?;
+        self.stage_where(address, true).await.map(drop).map_err(|error| with_sources(&error))
+    }
+
+    /// The version that a new one of the bundle must be able to take the place of. To follow what was decided that is none
+    /// where nothing runs in any version: the node is as one that never had the bundle.
+    pub(super) fn to_replace(&self, bundle: &str, follows: bool) -> Option<Arc<Version>> {
+        let versions = &self.inner.versions;
+        let is_empty = || versions.of(bundle).iter().all(|version| version.process_count() == 0);
+        if follows && is_empty() { None } else { versions.current(bundle) }
+    }
+
+    /// That a decision is still to be followed: no deployment has claimed the bundle's name since, and none has decided
+    /// otherwise. Asked while nobody else can activate anything of the name.
+    pub(super) fn refuse_overtaken(
+        &self,
+        bundle: &str,
+        follows: &Follows,
+    ) -> Result<(), ActivateError> {
+        let committed = self.inner.versions.committed();
+        let is_behind = self.is_behind(bundle, committed.of(bundle), &follows.standing);
+        if is_behind && !(follows.is_claimed)() {
+            return Ok(());
+        }
+        Err(ActivateError::Overtaken(bundle.to_owned()))
     }
 
     /// Writes down what is committed. Where that does not work, the node goes on, and says so.

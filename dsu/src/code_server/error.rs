@@ -111,6 +111,9 @@ pub enum ActivateError {
     /// It is the way back from a version that is not current any more.
     #[error("another version of `{0}` has taken the place of the one to go back from")]
     Replaced(String),
+    /// It was to follow an earlier decision, and a deployment has claimed the name or decided otherwise since.
+    #[error("another update of `{0}` is under way, or was decided since")]
+    Overtaken(String),
     /// Processes could not be switched; those that had been were switched back.
     #[error("{} processes could not be switched, the first: {}{}", .failed.len(), first(.failed), and_not_back(.not_back))]
     Switch {

@@ -1,6 +1,7 @@
 //! A node that has joined late, slept, or was cut off learns from the others what was decided, fetches it and
 //! switches to it before it takes part again (R4).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,8 +9,11 @@ use std::time::Duration;
 use midflight_process::{Context, Pid};
 
 use super::Control;
-use crate::code_server::{CodeServer, Whole, with_sources};
+use super::history::change;
+use crate::code_server::{CodeServer, Follows, Order, Whole, with_sources};
+use crate::committed::Standing;
 use crate::hash::ContentAddress;
+use crate::history::Change;
 use crate::protocol::{CONTROL, Changes, HistoryRequest};
 use crate::versions::Behind;
 
@@ -58,22 +62,28 @@ impl Control {
         }
     }
 
-    /// Answers whether this node is behind. What is being deployed here is not looked at: it is about to be decided.
+    /// Looks where this node is behind. Answers whether there is something to follow.
     fn look_for_decisions(&self) -> bool {
-        let mut behind = self.server.find_behind();
-        let leases = self.leases.lock();
-        behind.retain(|bundle, _| !leases.is_claimed(bundle, |node| self.is_linked(node)));
-        drop(leases);
-        let is_behind = !behind.is_empty();
-        self.server.versions().set_behind(behind);
-        is_behind
+        self.server.versions().set_behind(self.server.find_behind());
+        !self.to_follow().is_empty()
+    }
+
+    /// Where this node is behind and may do something about it. What is being deployed here is about to be decided anew.
+    fn to_follow(&self) -> BTreeMap<String, Behind> {
+        let mut behind = self.server.versions().behind();
+        behind.retain(|bundle, _| !self.is_claimed(bundle));
+        behind
+    }
+
+    fn is_claimed(&self, bundle: &str) -> bool {
+        self.leases.lock().is_claimed(bundle, |node| self.is_linked(node))
     }
 
     async fn catch_up(&self, cx: &Context) {
         let (mut pause, longest) = PAUSES;
         while self.look_for_decisions() {
             let mut all_well = true;
-            for (bundle, behind) in self.server.versions().behind() {
+            for (bundle, behind) in self.to_follow() {
                 let Behind { standing, at_name, .. } = &behind;
                 match self.follow(cx, &bundle, &behind).await {
                     Ok(()) => {
@@ -96,56 +106,83 @@ impl Control {
 
     /// Does what was decided about one bundle.
     async fn follow(&self, cx: &Context, bundle: &str, behind: &Behind) -> Result<(), String> {
-        let Behind { standing, at, .. } = behind;
-        let found = cx.node().whereis_on(*at, CONTROL).await.map_err(|e| e.to_string())?;
-        let from = found.ok_or("the node has no control process")?;
-        if self.server.current(bundle) != Some(standing.address)
-            && let Err(why) = self.step_to(cx, from, standing.address, behind).await
-        {
-            let went = self.step_by_step(cx, from, bundle, behind).await;
-            went.map_err(|no| no.unwrap_or(why))?;
+        let Behind { standing, at, .. } = *behind;
+        if self.server.current(bundle) != Some(standing.address) {
+            let found = cx.node().whereis_on(at, CONTROL).await.map_err(|e| e.to_string())?;
+            let from = found.ok_or("the node has no control process")?;
+            let past = past(cx, from, bundle).await?;
+            let lead = Lead { cx, from, bundle, standing, past };
+            if let Err(why) = self.step_to(&lead, standing.address).await {
+                let went = self.step_by_step(&lead).await;
+                went.map_err(|no| no.unwrap_or(why))?;
+            }
         }
-        self.server.commit(bundle, *standing).await;
+        self.server.commit(bundle, standing).await;
         Ok(())
     }
 
-    async fn step_to(
-        &self,
-        cx: &Context,
-        from: Pid,
-        address: ContentAddress,
-        behind: &Behind,
-    ) -> Result<(), String> {
+    async fn step_to(&self, lead: &Lead<'_>, address: ContentAddress) -> Result<(), String> {
+        let &Lead { cx, from, bundle, standing, ref past } = lead;
         if let Some(file) = self.fetch(cx, address, from).await? {
             self.accept(address, &file).await.map_err(|error| with_sources(&error))?;
         }
-        self.server.stage_to_follow(address).await?;
-        let activated = self.server.activate_by(address, behind.standing.policy).await;
+        self.server.stage_to_follow(bundle, address).await?;
+        let own = self.server.history(Some(bundle));
+        let own = own.last().and_then(|(_, change)| change.current);
+        let missed = missed(past, own.map(|(_, own)| own), address);
+        let control = self.clone();
+        let name = bundle.to_owned();
+        let is_claimed = Box::new(move || control.is_claimed(&name));
+        let follows = Some(Follows { standing, missed, is_claimed });
+        let order = Order { policy: standing.policy, follows, ..Order::default() };
+        let activated = self.server.activate_in(address, order).await;
         activated.map(drop).map_err(|error| with_sources(&error))
     }
 
     /// What was decided cannot take the place of what runs here, but it took the place of what ran there: goes the way
     /// that the other node went. `None`: there is no such way.
-    async fn step_by_step(
-        &self,
-        cx: &Context,
-        from: Pid,
-        bundle: &str,
-        behind: &Behind,
-    ) -> Result<(), Option<String>> {
+    async fn step_by_step(&self, lead: &Lead<'_>) -> Result<(), Option<String>> {
+        let Lead { bundle, standing, past, .. } = lead;
         let here = self.server.current(bundle).ok_or(None)?;
-        let request = HistoryRequest { name: Some(bundle.to_owned()) };
-        let past: Changes =
-            cx.call(from, request, HISTORY_TIMEOUT).await.map_err(|e| Some(e.to_string()))?;
-        let addresses = past.changes.into_iter().filter_map(|change| change.address?.parse().ok());
-        for next in
-            way(&addresses.collect::<Vec<_>>(), here, behind.standing.address).ok_or(None)?
-        {
+        let addresses: Vec<_> = past.iter().filter_map(address).collect();
+        for next in way(&addresses, here, standing.address).ok_or(None)? {
             tracing::info!(bundle, address = %next, "catching up, one version after the other");
-            self.step_to(cx, from, next, behind).await.map_err(Some)?;
+            self.step_to(lead, next).await.map_err(Some)?;
         }
         Ok(())
     }
+}
+
+/// Whom a node follows, and where to.
+struct Lead<'a> {
+    cx: &'a Context,
+    /// The control process of the other node.
+    from: Pid,
+    bundle: &'a str,
+    standing: Standing,
+    /// What was current there.
+    past: Vec<Change>,
+}
+
+/// What was current of a bundle at another node.
+async fn past(cx: &Context, from: Pid, bundle: &str) -> Result<Vec<Change>, String> {
+    let request = HistoryRequest { name: Some(bundle.to_owned()) };
+    let past: Result<Changes, _> = cx.call(from, request, HISTORY_TIMEOUT).await;
+    let of_it = past.map_err(|error| error.to_string())?.changes.into_iter();
+    Ok(of_it.filter(|status| status.name == bundle).filter_map(change).collect())
+}
+
+fn address(change: &Change) -> Option<ContentAddress> {
+    change.current.map(|(_, address)| address)
+}
+
+/// What was current elsewhere since it was `own`, up to `there`; from the beginning where it never was. Nothing where
+/// that is not known.
+fn missed(past: &[Change], own: Option<ContentAddress>, there: ContentAddress) -> Vec<Change> {
+    let end = past.iter().rposition(|change| address(change) == Some(there));
+    let Some(end) = end.filter(|_| own != Some(there)) else { return Vec::new() };
+    let begin = past[..end].iter().rposition(|change| own.is_some() && address(change) == own);
+    past[begin.map_or(0, |begin| begin + 1)..=end].to_vec()
 }
 
 /// What was current one after the other from `here` to `there`, without `here`; `None` where that is not known, or is
@@ -195,6 +232,7 @@ impl CodeServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Cause;
 
     fn addresses(bytes: &[u8]) -> Vec<ContentAddress> {
         bytes.iter().map(|byte| ContentAddress::from([*byte; 32])).collect()
@@ -213,5 +251,27 @@ mod tests {
         assert_eq!(ways(&[2, 3], 1, 3), None, "it was never there");
         assert_eq!(ways(&[1, 2], 1, 3), None);
         assert_eq!(ways(&[], 1, 3), None);
+    }
+
+    #[test]
+    fn what_was_missed_begins_where_this_node_left_off() {
+        let missed = |past: &[u8], own: Option<u8>, there: u8| {
+            let change = |address: ContentAddress| Change {
+                current: Some((1, address)),
+                at: Duration::ZERO,
+                cause: Cause::Activated,
+                why: None,
+            };
+            let past: Vec<_> = addresses(past).into_iter().map(change).collect();
+            let [own, there] = [own, Some(there)].map(|it| Some(addresses(&[it?])[0]));
+            let missed = missed(&past, own, there.unwrap());
+            missed.iter().map(|change| address(change).unwrap().as_bytes()[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(missed(&[1, 2, 3], None, 3), [1, 2, 3], "it was never there");
+        assert_eq!(missed(&[1, 2, 3, 4], Some(2), 4), [3, 4]);
+        assert_eq!(missed(&[1, 2, 3, 4], Some(2), 3), [3], "what is not decided is left out");
+        assert_eq!(missed(&[1, 2, 3], Some(9), 3), [1, 2, 3]);
+        assert_eq!(missed(&[1, 2, 3], Some(3), 3), [0; 0]);
+        assert_eq!(missed(&[1, 2], Some(1), 3), [0; 0], "it does not say");
     }
 }

@@ -87,7 +87,8 @@ impl Control {
             };
             let highest = driving.highest;
             deployed = self.outcome(&plan, driving);
-            if highest <= after {
+            // Upon the highest number there is none can come: whoever says it does not spoil the log.
+            if highest <= after || highest == u64::MAX {
                 break;
             }
             after = highest;

@@ -1,5 +1,7 @@
 //! A bundle's past, and going back to it.
 
+use std::time::Duration;
+
 use midflight_process::Context;
 
 use super::Control;
@@ -7,6 +9,9 @@ use super::deploy::Bring;
 use crate::history::{Cause, Change};
 use crate::policy::Policy;
 use crate::protocol::{ChangeStatus, Changes, Deployed, HistoryRequest, Rollback};
+
+/// The longest reason that is kept of another node's change, in characters.
+const WHY_CHARS_MAX: usize = 1_024;
 
 impl Control {
     /// What was current here.
@@ -36,6 +41,19 @@ impl Control {
         let how = Bring { watcher, policy: Policy::Migrate, back: None, is_rollback: true };
         self.bring(cx, address, how).await
     }
+}
+
+/// What another node says was current there; `None`: it does not read.
+pub(super) fn change(status: ChangeStatus) -> Option<Change> {
+    let address = status.address.map(|address| address.parse()).transpose().ok()?;
+    let cause = match &*status.cause {
+        "taken back" => Cause::TakenBack,
+        "went back" => Cause::WentBack,
+        _ => Cause::Activated,
+    };
+    let why = status.why.map(|why| why.chars().take(WHY_CHARS_MAX).collect());
+    let at = Duration::from_millis(status.unix_millis);
+    Some(Change { current: status.version.zip(address), at, cause, why })
 }
 
 fn status((name, change): (String, Change)) -> ChangeStatus {

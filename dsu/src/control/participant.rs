@@ -67,7 +67,11 @@ impl Control {
         }
         let fetched = now().since(began);
         if let Err(error) = self.server.refuse_older(address, stage.goes_back).await {
-            return no("release", with_sources(&error));
+            // One that is catching up has yet to learn what was current before.
+            let name = self.server.name_of(address).await;
+            let behind = self.server.versions().behind();
+            let passes = name.is_some_and(|name| behind.contains_key(&name));
+            return no(if passes { "busy" } else { "release" }, with_sources(&error));
         }
         match self.server.stage(address).await {
             Ok(times) => {
@@ -105,7 +109,7 @@ impl Control {
             Ok(parsed) => parsed,
             Err(error) => return not_activated(self.objection("switch", error.to_string())),
         };
-        let order = Order { policy: *policy, rollout: Some(ticket.number), back };
+        let order = Order { policy: *policy, rollout: Some(ticket.number), back, follows: None };
         let activated = self.server.activate_in(address, order).await;
         let millis = millis(self.server.node().runtime().now().since(began));
         match activated {

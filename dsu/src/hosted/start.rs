@@ -91,6 +91,9 @@ fn begin(
     start: (Option<&TypeInfo>, &[u8]),
     pid: Pid,
 ) -> Result<Hosted, StartError> {
+    if let Some(bundle) = versions.fenced(behaviour) {
+        return Err(StartError::CatchingUp(bundle));
+    }
     let unknown = || StartError::UnknownBehaviour(behaviour.to_owned());
     let version = versions.current_of_behaviour(behaviour).ok_or_else(unknown)?;
     let (index, _) = version.behaviour(behaviour).ok_or_else(unknown)?;

@@ -10,7 +10,7 @@ use crate::code_server::with_sources;
 use crate::control::Control;
 use crate::convert::{ConvertError, Reading, Reads, bounded, restore};
 use crate::hash::ContentAddress;
-use crate::hosted::{Hosted, SavedState};
+use crate::hosted::{Hosted, SavedState, StartError};
 use crate::protocol::{Answer, Came, Come, MayCome, Stays};
 use crate::versions::Version;
 
@@ -59,6 +59,10 @@ impl Control {
     ) -> Result<Arc<Version>, String> {
         if let Some(file) = self.fetch(cx, address, from).await? {
             self.accept(address, &file).await.map_err(|error| with_sources(&error))?;
+        }
+        let name = self.server.name_of(address).await.ok_or("the bundle is not here any more")?;
+        if self.server.versions().behind().contains_key(&name) {
+            return Err(StartError::CatchingUp(name).to_string());
         }
         self.server.stage(address).await.map_err(|error| with_sources(&error))?;
         self.server.activate(address).await.map_err(|error| with_sources(&error))?;

@@ -44,13 +44,16 @@ impl Versions {
         }
     }
 
-    /// The bundle whose decision this node has yet to follow before it may start processes of a behaviour.
+    /// The bundle whose decision this node has yet to follow before it may start processes of a behaviour. What runs
+    /// already and is only not known to be decided keeps nothing.
     pub(crate) fn fenced(&self, behaviour: &str) -> Option<String> {
         let inner = self.inner.lock();
-        let fenced = inner.behind.keys().find(|bundle| {
+        let fenced = inner.behind.iter().find(|(bundle, behind)| {
             let current = inner.current.get(*bundle).and_then(|at| inner.loaded.get(at));
-            current.is_some_and(|version| version.behaviour(behaviour).is_some())
+            current.is_some_and(|version| {
+                version.address != behind.standing.address && version.behaviour(behaviour).is_some()
+            })
         });
-        fenced.cloned()
+        fenced.map(|(bundle, _)| bundle.clone())
     }
 }
