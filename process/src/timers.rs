@@ -52,11 +52,15 @@ struct Shard {
 
 pub(crate) struct State {
     pub(crate) wheel: Wheel<Entry>,
-    /// Where the timers that processes have set are, by their numbers.
-    timers: FxHashMap<u64, Key>,
+    /// Where the timers that processes have set are. A number alone names none: processes that have moved here
+    /// bring theirs along, which other nodes have chosen.
+    timers: FxHashMap<TimerId, Key>,
     /// When the task looks next, as far as it knows.
     looks_at: Instant,
 }
+
+/// Who has set a timer, and under which number.
+type TimerId = (Place, u64);
 
 /// What is to happen.
 pub(crate) enum Entry {

@@ -229,8 +229,9 @@ impl Turn<'_> {
         (ty, payload): (TypeNo, &[u8]),
     ) -> Result<(), TimerError> {
         let inner = &self.node.inner;
-        let number = number.map_or_else(|| inner.next(), NonZeroU64::get);
-        let timer = TimerRef::new(self.me(), number);
+        let me = self.me();
+        let timer =
+            number.map_or_else(|| inner.new_timer(me), |number| TimerRef::new(me, number.get()));
         if inner.read_timer(timer).is_some() {
             return Err(TimerError::InUse);
         }

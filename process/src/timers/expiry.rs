@@ -89,7 +89,7 @@ impl State {
             Entry::Wake(waker) => Due::Wake(waker),
             Entry::Look(shared, process) => Due::Look(shared, process),
             Entry::Timer(timer) => {
-                self.timers.remove(&timer.ticket.number);
+                self.timers.remove(&timer.ticket.id());
                 Due::Timer(timer)
             }
         })

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
+use midflight_message::Pid;
+use rustc_hash::FxHashSet;
 
-use super::Entry;
 use super::expiry::{Timer, What};
 use super::timer::{TimerError, TimerRef};
+use super::{Entry, TimerId};
 use crate::destination::OwnedAddress;
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
@@ -23,13 +24,19 @@ pub(crate) struct Ticket {
     other: Option<Place>,
 }
 
+impl Ticket {
+    pub(super) const fn id(self) -> TimerId {
+        (self.set_by, self.number)
+    }
+}
+
 /// A process's timers, in its cell.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// How many it has set that have not expired.
     pub(crate) set: usize,
-    /// Those that end with it, with who set them.
-    ending: FxHashMap<u64, Place>,
+    /// Those that end with it.
+    ending: FxHashSet<TimerId>,
 }
 
 impl Inner {
@@ -41,9 +48,19 @@ impl Inner {
         to: OwnedAddress,
         what: impl FnOnce(TimerRef) -> What,
     ) -> Result<TimerRef, TimerError> {
-        let timer = TimerRef { set_by: self.local_pid(set_by), number: self.next() };
+        let timer = self.new_timer(self.local_pid(set_by));
         self.set_named_timer(timer, delay, to, what(timer))?;
         Ok(timer)
+    }
+
+    /// A name for a timer that none has which the process has set here, or has brought along.
+    pub(crate) fn new_timer(&self, set_by: Pid) -> TimerRef {
+        loop {
+            let timer = TimerRef { set_by, number: self.next() };
+            if self.read_timer(timer).is_none() {
+                return timer;
+            }
+        }
     }
 
     /// Sets a timer under a name that nothing has had.
@@ -79,7 +96,7 @@ impl Inner {
         let ticket = Ticket { number, set_by, other: target.filter(|target| *target != set_by) };
         self.hold(ticket, ends)?;
         if let Some(other) = ticket.other
-            && self.held(other, |held| held.ending.insert(number, set_by)).is_none()
+            && self.held(other, |held| held.ending.insert(ticket.id())).is_none()
         {
             // As one that has ended with its process.
             self.let_go(ticket);
@@ -88,7 +105,7 @@ impl Inner {
         let set = Entry::Timer(Box::new(Timer { ticket, to, what }));
         self.timers.change(set_by, at, |state| {
             let key = state.wheel.insert(at, set);
-            state.timers.insert(number, key);
+            state.timers.insert(ticket.id(), key);
             Some(())
         });
         Ok(())
@@ -101,7 +118,7 @@ impl Inner {
     fn cancel_timer_at(&self, set_by: Place, number: u64) -> Option<Duration> {
         let (at, set) = {
             let mut state = self.timers.shard(set_by.index).state.lock();
-            let key = state.timers.remove(&number)?;
+            let key = state.timers.remove(&(set_by, number))?;
             state.wheel.remove(key)?
         };
         if let Entry::Timer(set) = &set {
@@ -113,7 +130,7 @@ impl Inner {
     pub(crate) fn read_timer(&self, timer: TimerRef) -> Option<Duration> {
         let set_by = self.local_place(timer.set_by)?;
         let state = self.timers.shard(set_by.index).state.lock();
-        let (at, _) = state.wheel.get(*state.timers.get(&timer.number)?)?;
+        let (at, _) = state.wheel.get(*state.timers.get(&(set_by, timer.number))?)?;
         Some(at.since(self.runtime.now()))
     }
 
@@ -121,7 +138,7 @@ impl Inner {
         let Some(set_by) = self.local_place(timer.set_by) else { return false };
         let at = self.runtime.now() + delay;
         let reset = self.timers.change(set_by, at, |state| {
-            let key = *state.timers.get(&timer.number)?;
+            let key = *state.timers.get(&(set_by, timer.number))?;
             state.wheel.set(key, at).then_some(())
         });
         reset.is_some()
@@ -129,14 +146,14 @@ impl Inner {
 
     /// A process has ended, and with it the timers that end with it.
     pub(crate) fn end_timers(&self, held: Held) {
-        for (number, set_by) in held.ending {
+        for (set_by, number) in held.ending {
             self.cancel_timer_at(set_by, number);
         }
     }
 
     /// Counts a timer for its process and the node.
     fn hold(&self, ticket: Ticket, ends: bool) -> Result<(), TimerError> {
-        let Ticket { number, set_by, .. } = ticket;
+        let set_by = ticket.set_by;
         let limits = &self.limits;
         if self.timers.count.fetch_add(1, Ordering::Relaxed) >= limits.timers {
             self.timers.count.fetch_sub(1, Ordering::Relaxed);
@@ -148,7 +165,7 @@ impl Inner {
             }
             held.set += 1;
             if ends {
-                held.ending.insert(number, set_by);
+                held.ending.insert(ticket.id());
             }
             Ok(())
         });
@@ -161,14 +178,14 @@ impl Inner {
 
     /// A timer is no more.
     pub(super) fn let_go(&self, ticket: Ticket) {
-        let Ticket { number, set_by, other } = ticket;
+        let Ticket { set_by, other, .. } = ticket;
         self.timers.count.fetch_sub(1, Ordering::Relaxed);
         self.held(set_by, |held| {
             held.set = held.set.saturating_sub(1);
-            held.ending.remove(&number);
+            held.ending.remove(&ticket.id());
         });
         if let Some(other) = other {
-            self.held(other, |held| held.ending.remove(&number));
+            self.held(other, |held| held.ending.remove(&ticket.id()));
         }
     }
 

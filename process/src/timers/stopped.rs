@@ -32,11 +32,11 @@ impl Inner {
                 |entry: &Entry| matches!(entry, Entry::Timer(t) if t.ticket.set_by == place);
             let mut its: Vec<_> = (state.timers.iter())
                 .filter(|(_, key)| state.wheel.get(**key).is_some_and(|(_, it)| is_its(it)))
-                .map(|(number, key)| (*number, *key))
+                .map(|(id, key)| (*id, *key))
                 .collect();
-            its.sort_unstable_by_key(|(number, _)| *number);
-            for (number, key) in its {
-                state.timers.remove(&number);
+            its.sort_unstable_by_key(|(id, _)| *id);
+            for (id, key) in its {
+                state.timers.remove(&id);
                 if let Some((at, Entry::Timer(timer))) = state.wheel.remove(key) {
                     stopped.push((at, timer));
                 }
@@ -49,10 +49,10 @@ impl Inner {
     /// Puts timers back: their process goes on where it is.
     pub(crate) fn resume_timers(&self, place: Place, Stopped(stopped): Stopped) {
         for (at, timer) in stopped {
-            let number = timer.ticket.number;
+            let id = timer.ticket.id();
             self.timers.change(place, at, |state| {
                 let key = state.wheel.insert(at, Entry::Timer(timer));
-                state.timers.insert(number, key);
+                state.timers.insert(id, key);
                 Some(())
             });
         }
@@ -66,6 +66,14 @@ impl Inner {
         }
     }
 
+    /// Whom a timer that has come is for: a name of this node's is found here.
+    fn come_home(&self, to: OwnedAddress) -> OwnedAddress {
+        match to {
+            OwnedAddress::NameOn(name, node) if node == self.id => OwnedAddress::Name(name),
+            to => to,
+        }
+    }
+
     /// Sets what a process that has come had set for later where it was.
     pub(crate) fn set_packed_timers(self: &Arc<Self>, place: Place, timers: Vec<baggage::Timer>) {
         for timer in timers {
@@ -76,7 +84,7 @@ impl Inner {
             };
             let what = What::Send(Content::Bytes { ty, bytes: bytes.into() });
             let after = std::time::Duration::from_nanos(left);
-            let to = OwnedAddress::from(to);
+            let to = self.come_home(to.into());
             if let Err(why) = self.set_timer_at(place, number, after, to, what) {
                 tracing::warn!(%why, "a timer that has moved is lost");
             }
@@ -95,6 +103,14 @@ impl Stopped {
     }
 }
 
+/// Whom a timer's message is for, wherever it is set: a name is one of this node's, also when its process has gone.
+fn addressed(inner: &Inner, to: &OwnedAddress) -> baggage::To {
+    match to {
+        OwnedAddress::Name(name) => baggage::To::NameOn(name.clone(), inner.id),
+        other => other.into(),
+    }
+}
+
 fn pack(inner: &Inner, left: u128, timer: &Timer) -> Result<baggage::Timer, NotPacked> {
     let What::Send(content) = &timer.what else { return Err(NotPacked::Timer) };
     let ty = inner.type_of(content).ok_or(NotPacked::Timer)?;
@@ -107,7 +123,7 @@ fn pack(inner: &Inner, left: u128, timer: &Timer) -> Result<baggage::Timer, NotP
     Ok(baggage::Timer {
         number: timer.ticket.number,
         left: u64::try_from(left).unwrap_or(u64::MAX),
-        to: (&timer.to).into(),
+        to: addressed(inner, &timer.to),
         name: entry.name.to_string(),
         version: entry.version,
         fingerprint: entry.fingerprint,

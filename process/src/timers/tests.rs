@@ -7,9 +7,10 @@ use midflight_runtime::{Instant, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
 
-use super::expiry::Interval;
+use super::expiry::{Interval, What};
+use crate::destination::OwnedAddress;
 use crate::mailbox::envelope::Content;
-use crate::{Context, Node};
+use crate::{Context, Down, Node, TimerRef};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SECOND: Duration = Duration::from_secs(1);
@@ -98,5 +99,35 @@ fn parts_of_a_process_wait_each_for_its_own_and_leave_nothing() {
         };
         node.run("parts", parts).await.unwrap();
         assert_eq!(node.waits(), before);
+    });
+}
+
+/// A process that has moved brings along timers whose numbers another node has chosen.
+#[test]
+fn timers_of_two_processes_under_one_number_have_nothing_to_do_with_each_other() {
+    on_a_node(|node| async move {
+        let idle = |_| node.spawn("idle", |cx: Context| async move { cx.sleep(HOUR).await });
+        let idle: Vec<_> = (0..16).map(|n| idle(n).unwrap()).collect();
+        let timers = idle.iter().map(|pid| {
+            let what = What::Send(Content::Value(Box::new(0_u64)));
+            let timer = TimerRef::new(*pid, 5);
+            node.inner.set_named_timer(timer, SECOND, OwnedAddress::Pid(*pid), what).unwrap();
+            timer
+        });
+        let timers: Vec<_> = timers.collect();
+        assert!(node.inner.cancel_timer(timers[0]).is_some());
+        assert!(node.inner.cancel_timer(timers[0]).is_none());
+        let ended = idle[1];
+        let kills = move |cx: Context| async move {
+            cx.monitor(ended).await;
+            cx.kill(ended, "it ends with its timers").await;
+            cx.expect::<Down>().await;
+        };
+        node.run("kills", kills).await.unwrap();
+        assert!(node.inner.read_timer(timers[1]).is_none());
+        for timer in &timers[2..] {
+            assert!(node.inner.read_timer(*timer).is_some(), "another's is set still");
+            assert!(node.inner.cancel_timer(*timer).is_some());
+        }
     });
 }
