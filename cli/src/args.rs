@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, cluster, completions, dead_letters, demo, history, inspect, new, node, ps,
-    push, relocate, rollback, rollout, sign, start, status, top, trace, watch,
+    build, certs, check, cluster, completions, dead_letters, demo, drain, history, inspect, new,
+    node, ps, push, relocate, rollback, rollout, sign, start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     /// Moves a process to another node
     Relocate(relocate::Args),
+    /// Moves the processes of a node to the others
+    Drain(drain::Args),
     /// Shows what was current on a node, and since when
     History(history::Args),
     /// Starts processes of a behaviour on a node

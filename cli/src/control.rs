@@ -20,6 +20,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How long a process may take to move: its target may have to fetch and try its code.
 pub(crate) const MOVED_WITHIN: Duration = Duration::from_secs(240);
 
+/// How long the processes of a node may take to move.
+pub(crate) const DRAINED_WITHIN: Duration = Duration::from_secs(1_830);
+
 /// A node's control process, and the node through which it is reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {

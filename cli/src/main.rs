@@ -17,6 +17,7 @@ mod control;
 mod dead_letters;
 mod demo;
 mod deployment;
+mod drain;
 mod error;
 mod history;
 mod host;
@@ -99,6 +100,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Push(args) => push::run(runtime, args).await,
         Command::Watch(args) => watch::run(runtime, args).await,
         Command::Rollback(args) => rollback::run(runtime, args).await,
+        Command::Drain(args) => drain::run(runtime, args).await,
         Command::Relocate(args) => relocate::run(runtime, args).await,
         Command::Rollout(args) => rollout::run(runtime, args).await,
         Command::History(args) => history::run(runtime, args).await,

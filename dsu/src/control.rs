@@ -9,6 +9,7 @@ mod answers;
 mod back;
 mod catch_up;
 mod deploy;
+mod drain;
 mod drive;
 mod fetch;
 mod history;
@@ -39,7 +40,7 @@ use crate::code_server::{AcceptError, CodeServer, with_sources};
 use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
-    Activate, CONTROL, Chunk, Claim, Come, Deactivate, Deploy, Fetch, HistoryRequest,
+    Activate, CONTROL, Chunk, Claim, Come, Deactivate, Deploy, Drain, Fetch, HistoryRequest,
     LettersRequest, MayCome, NumbersRequest, Offer, ProcessesRequest, Propose, Release, Relocate,
     Rollback, RolloutsRequest, Stage, Start, StatusRequest, Stays, TraceRequest, VoterCall, Wanted,
     Wish,
@@ -90,6 +91,7 @@ enum Request {
     MayCome(Received<MayCome>),
     Come(Received<Come>),
     Stays(Received<Stays>),
+    Drain(Received<Drain>),
 }
 
 /// What the control process and its helpers share.
@@ -205,6 +207,7 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::MayCome)
         .on(Request::Come)
         .on(Request::Stays)
+        .on(Request::Drain)
         .timeout(LOOK_EVERY)
         .await
 }

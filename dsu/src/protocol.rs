@@ -20,7 +20,9 @@ use crate::rollout::ledger::Ticket;
 pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
-pub use relocation::{Answer, Came, Come, MayCome, Relocate, Relocated, Stays};
+pub use relocation::{
+    Answer, Came, Come, Drain, Drained, Left, MayCome, Relocate, Relocated, Stays,
+};
 pub use rollouts::{
     Driven, Propose, Proposed, Rollouts, RolloutsRequest, Voted, VoterCall, VoterSays, Wanting,
     Wish, Wished,

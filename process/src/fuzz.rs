@@ -11,6 +11,7 @@ use crate::mailbox::envelope::{CallRef, Refusal};
 use crate::membership::{Action, Card, Input, Kernel};
 use crate::peer::ask::{Answer, Question};
 use crate::peer::wire::{self, Frame, Hello, PROTOCOL, Place, Signal, WireError};
+use crate::relocation::directory::Location;
 use crate::relocation::word::{Notice, Word};
 use crate::send::account::Window;
 use crate::{ExitReason, Limits, MonitorRef};
@@ -175,6 +176,13 @@ fn moves() -> Vec<Named> {
     vec![
         ("begin", relocated(Word::Begin { process, epoch: 3 })),
         ("begun", relocated(Word::Begun { epoch: 3 })),
+        (
+            "lives",
+            relocated(Word::Lives {
+                process,
+                at: Location { node: NodeId(4), place: from, epoch: 3 },
+            }),
+        ),
         ("end-moved", relocated(Word::End { reason: ExitReason::Normal })),
         ("told-moved", relocated(Word::Told { notice: Notice::Down(down) })),
     ]

@@ -6,7 +6,6 @@
 //! [`moving`] is the move itself, [`guests`] who of elsewhere is here, [`directory`] where those are that are not.
 
 pub(crate) mod baggage;
-#[cfg_attr(not(test), expect(dead_code, reason = "senders learn places here"))]
 pub(crate) mod directory;
 mod forward;
 pub(crate) mod forwarder;
@@ -15,18 +14,29 @@ pub(crate) mod moving;
 pub(crate) mod signals;
 pub(crate) mod word;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_channel::oneshot;
 use midflight_message::{NodeId, Pid};
+use midflight_runtime::spawn;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::mailbox::envelope::Sender;
+use crate::node::Node;
 use crate::node::inner::Inner;
-use crate::peer::wire::Place;
-use directory::Location;
+use crate::peer::wire::{Place, Signal};
+use crate::send::{Route, local};
+use directory::{Directory, Heard, KNOWN_MAX, Location};
 use guests::Guests;
+use word::Word;
+
+/// The news that `process` lives there.
+fn lives(process: Pid, at: Location) -> Signal {
+    let word = Word::Lives { process, at };
+    Signal::Relocated { to: Place::NOBODY, from: Place::NOBODY, word }
+}
 
 /// A cell whose process has left.
 #[derive(Debug)]
@@ -44,6 +54,10 @@ pub(crate) struct Relocation {
     guests: RwLock<Guests>,
     /// Cells that processes have left, with where these have gone.
     left: RwLock<FxHashMap<Place, Left>>,
+    /// Where processes are that are elsewhere.
+    directory: RwLock<Directory>,
+    /// By which cell this node sends to processes whose home is out of reach.
+    ways: RwLock<FxHashMap<Pid, Location>>,
 }
 
 impl Relocation {
@@ -88,11 +102,29 @@ impl Relocation {
 
     /// The process in this cell leaves for another. The answer comes when it has begun there, and is canceled
     /// when it is lost on its way.
-    fn leaves(&self, place: Place, to: Location) -> oneshot::Receiver<()> {
+    fn leaves(&self, pid: Pid, place: Place, to: Location) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
         self.left.write().insert(place, Left { to, begun: Some(tell) });
+        self.directory.write().know(pid, to);
         self.any.store(true, Ordering::Release);
         told
+    }
+
+    /// A peer says where a process lives.
+    fn hear(&self, pid: Pid, from: NodeId, at: Location) {
+        let heard = self.directory.write().hear(pid, from, at);
+        if heard == Heard::Ignored {
+            tracing::debug!(%pid, %from, ?at, "news of a process that is not believed");
+        }
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// The process that has, or had, a cell of another node, and is of a third.
+    pub(crate) fn known_at(&self, node: NodeId, place: Place) -> Option<Pid> {
+        if !self.has_any() {
+            return None;
+        }
+        self.directory.read().at(node, place)
     }
 
     /// The process that had this cell has begun in another, as `holder` says.
@@ -109,6 +141,66 @@ impl Relocation {
 }
 
 impl Inner {
+    /// The way to a process that neither lives here nor has lived here. Everything from this node goes by one
+    /// cell, the one at home first, for as long as the link to there lives: so it keeps its order. Only when that is
+    /// lost, which all who sent on it are told, another one is taken, where the directory knows the process to be.
+    #[inline]
+    pub(crate) fn route_away(&self, pid: Pid) -> Route {
+        if self.relocation.has_any()
+            && let Some(route) = self.route_past_home(pid)
+        {
+            return route;
+        }
+        self.route_to_peer(pid.node, Place::of(pid))
+    }
+
+    /// As [`Inner::route_away`], of one whose home is not the way. `None`: it is.
+    fn route_past_home(&self, pid: Pid) -> Option<Route> {
+        let taken = self.relocation.ways.read().get(&pid).copied();
+        if let Some(way) = taken
+            && let Some(peer) = self.peer(way.node)
+        {
+            return Some(Route::Remote(peer, way.place));
+        }
+        if taken.is_none() && self.peer(pid.node).is_some() {
+            return None;
+        }
+        let at = self.relocation.directory.read().find(pid)?;
+        if at.node == self.id {
+            return None;
+        }
+        let Some(peer) = self.peer(at.node) else { return Some(Route::NotConnected(at.node)) };
+        let mut ways = self.relocation.ways.write();
+        if ways.len() >= KNOWN_MAX && !ways.contains_key(&pid) {
+            return None;
+        }
+        ways.insert(pid, at);
+        drop(ways);
+        Some(Route::Remote(peer, at.place))
+    }
+
+    /// Tells all nodes that this one has a link to where a process lives that it has given up; its home in any case.
+    fn tell_where(self: &Arc<Self>, process: Pid, at: Location) {
+        let mut peers: Vec<_> = self.peers.read().values().cloned().collect();
+        peers.sort_unstable_by_key(|peer| peer.id);
+        for peer in peers.iter().filter(|peer| peer.id != at.node) {
+            self.signal(peer, &lives(process, at));
+        }
+        let home = process.node;
+        if home == self.id || home == at.node || peers.iter().any(|peer| peer.id == home) {
+            return;
+        }
+        let node = Node { inner: self.clone() };
+        spawn(&self.runtime, "tell a home", async move {
+            // Its home may be gone; then nobody asks there.
+            if node.connect_node(home).await.is_ok()
+                && let Some(peer) = node.inner.peer(home)
+            {
+                node.inner.signal(&peer, &lives(process, at));
+            }
+        });
+    }
+
     /// The cell of this node to which a message for `pid` goes, if it lives here or has lived here.
     #[inline]
     pub(crate) fn cell_for(&self, pid: Pid) -> Option<Place> {
@@ -119,6 +211,21 @@ impl Inner {
             return None;
         }
         self.relocation.guests.read().place(pid)
+    }
+
+    /// The cells of a process with which one of this node may be linked: the one here, the one at home, and the one
+    /// where it is known to live.
+    pub(crate) fn cells_of(&self, pid: Pid) -> [Option<Sender>; 3] {
+        let at = |node, place: Place| {
+            let Place { index, generation } = place;
+            self.numbers.number(node).map(|node| Sender { node, index, generation })
+        };
+        let known = match self.relocation.has_any() {
+            true => self.relocation.directory.read().find(pid),
+            false => None,
+        };
+        let known = known.and_then(|known| at(known.node, known.place));
+        [self.cell_for(pid).map(local), at(pid.node, Place::of(pid)), known]
     }
 
     /// The cell in which `pid` lives, if it lives here, or was the last to live here.

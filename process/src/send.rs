@@ -96,11 +96,11 @@ impl Inner {
     pub(crate) fn route(&self, pid: Pid) -> Route {
         match self.cell_for(pid) {
             Some(place) => Route::Local(place),
-            None => self.route_to_peer(pid.node, Place::of(pid)),
+            None => self.route_away(pid),
         }
     }
 
-    fn route_to_peer(&self, node: NodeId, place: Place) -> Route {
+    pub(crate) fn route_to_peer(&self, node: NodeId, place: Place) -> Route {
         match self.peer(node) {
             Some(peer) => Route::Remote(peer, place),
             None => Route::NotConnected(node),

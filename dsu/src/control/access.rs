@@ -60,6 +60,7 @@ macro_rules! of_each {
             Request::MayCome($received) => $answer,
             Request::Come($received) => $answer,
             Request::Stays($received) => $answer,
+            Request::Drain($received) => $answer,
         }
     };
 }
@@ -83,6 +84,7 @@ impl Request {
             | Self::Propose(_)
             | Self::Voter(_)
             | Self::Wish(_)
+            | Self::Drain(_)
             | Self::Start(_) => Role::Deploy,
             Self::Fetch(_)
             | Self::Status(_)

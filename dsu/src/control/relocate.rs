@@ -35,6 +35,11 @@ impl Control {
                     control.come(message, from).await
                 });
             }
+            Request::Drain(Received { message, reply_to, .. }) => {
+                self.apart("midflight.drain", reply_to, |control, cx| async move {
+                    control.drain(&cx, message).await
+                });
+            }
             Request::Stays(Received { message, from, reply_to, .. }) => {
                 self.stays(&message, from);
                 reply(reply_to, ());

@@ -1,6 +1,6 @@
 //! Processes that move: what operators ask for, and what the two nodes of a move say to each other.
 
-use midflight_message::{Message, NodeId, Pid};
+use midflight_message::{Message, NodeId, Pid, Schema};
 use midflight_process::Moved;
 use serde::{Deserialize, Serialize};
 
@@ -101,4 +101,40 @@ pub enum Came {
 pub struct Stays {
     /// The move that does not happen.
     pub moved: Moved,
+}
+
+/// Asks a node to move every process of a behaviour that it has to other members. The reply is [`Drained`].
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Drain", version = 1)]
+pub struct Drain {
+    /// The node: its name, or its id as text.
+    pub node: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(name = "midflight.control.Drained", version = 1)]
+pub enum Drained {
+    /// All that can move has moved.
+    Done {
+        /// How many have moved, by the node that has them now.
+        moved: Vec<(String, u64)>,
+        /// The first of those that stay.
+        left: Vec<Left>,
+        /// How many stay.
+        stay: u64,
+    },
+    /// Nothing was done, with the reason.
+    Refused(String),
+}
+
+/// A process that stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Left {
+    /// The process.
+    pub pid: Pid,
+    /// What it runs.
+    pub name: String,
+    /// Why it stays.
+    pub why: String,
 }

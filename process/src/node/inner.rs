@@ -172,7 +172,10 @@ impl Inner {
 
     fn remote_pid(&self, sender: Sender) -> Option<Pid> {
         let Sender { node, index, generation } = sender;
-        let pid = Pid { node: self.numbers.node(node)?, index, generation };
+        let node = self.numbers.node(node)?;
+        // One that has moved is known by the pid it has kept.
+        let known = self.relocation.known_at(node, sender.place());
+        let pid = known.unwrap_or(Pid { node, index, generation });
         (pid.index != Place::NOBODY.index).then_some(pid)
     }
 

@@ -123,28 +123,27 @@ impl Inner {
 
     /// Ends the link of `me` and `target`, and whatever it would still do to `me`.
     pub(crate) fn unlink(self: &Arc<Self>, me: Place, target: Pid) {
-        let place = Place::of(target);
         trace::note(self, me, || Traced::Unlinked { from: target });
         // Its exit signal may have come in this very turn.
         self.table.visit(me.index, me.generation, |slot| {
             slot.mailbox.forget_link_exits(target);
             None
         });
-        let Some(node) = self.numbers.number(target.node) else { return };
-        let other = Sender { node, index: place.index, generation: place.generation };
         let number = self.next();
-        match self.relations_of(me, |relations| relations.unlink(other, number)).flatten() {
-            None => {}
-            Some(HERE) => {
-                self.unlink_came(place, local(me));
-                self.unlink_acknowledged(me, other, number);
-            }
-            Some(via) => {
-                if let Some(peer) = self.peer_numbered(node).filter(|peer| peer.unique == via) {
-                    let signal = Signal::Unlink { to: place, from: me, number };
-                    self.signal_pair(&peer, me, place, signal);
-                }
-            }
+        let unlink = |other: &Sender| {
+            self.relations_of(me, |relations| relations.unlink(*other, number)).flatten()
+        };
+        let linked = self.cells_of(target).into_iter().flatten();
+        let Some((other, via)) = linked.into_iter().find_map(|it| Some((it, unlink(&it)?))) else {
+            return;
+        };
+        let place = other.place();
+        if via == HERE {
+            self.unlink_came(place, local(me));
+            self.unlink_acknowledged(me, other, number);
+        } else if let Some(peer) = self.peer_numbered(other.node).filter(|it| it.unique == via) {
+            let signal = Signal::Unlink { to: place, from: me, number };
+            self.signal_pair(&peer, me, place, signal);
         }
     }
 

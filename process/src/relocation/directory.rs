@@ -18,6 +18,12 @@ use crate::peer::wire::Place;
 /// of news travel is asked for at home.
 const EARLY_MAX: usize = 4;
 
+/// Processes that a node knows to be elsewhere, at the most.
+pub(super) const KNOWN_MAX: usize = 100_000;
+
+/// Cells of one process that are remembered: what it has sent from there may still lie in a mailbox.
+const CELLS_MAX: usize = 8;
+
 /// Where a process lives, and since which move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Location {
@@ -51,6 +57,8 @@ struct Entry {
     known: Location,
     /// What has come too early, with who said so.
     early: Vec<(NodeId, Location)>,
+    /// The cells it is known to have lived in away from home, the latest last.
+    cells: Vec<(NodeId, Place)>,
     /// When it was learned last, in the directory's own count.
     learned: u64,
 }
@@ -60,6 +68,7 @@ struct Entry {
 pub(crate) struct Directory {
     entries: FxHashMap<Pid, Entry>,
     by_age: BTreeMap<u64, Pid>,
+    by_cell: FxHashMap<(NodeId, Place), Pid>,
     count: u64,
     max: usize,
 }
@@ -67,7 +76,8 @@ pub(crate) struct Directory {
 impl Directory {
     /// One that knows so many processes at the most; of more it forgets the one it heard of the longest ago.
     pub(crate) fn new(max: usize) -> Self {
-        Self { entries: FxHashMap::default(), by_age: BTreeMap::new(), count: 0, max: max.max(1) }
+        let (entries, by_age, by_cell) = Default::default();
+        Self { entries, by_age, by_cell, count: 0, max: max.max(1) }
     }
 
     /// Where `pid` is; `None`: nothing is known but its home.
@@ -75,9 +85,18 @@ impl Directory {
         self.entries.get(&pid).map(|entry| entry.known).filter(|known| known.epoch > 0)
     }
 
-    /// How many processes it knows to be elsewhere.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// The process that lives, or has lived, in a cell of another node, and is of a third.
+    pub(crate) fn at(&self, node: NodeId, place: Place) -> Option<Pid> {
+        self.by_cell.get(&(node, place)).copied()
+    }
+
+    /// What this node knows of its own doing: it has given the process up, or has it.
+    pub(crate) fn know(&mut self, pid: Pid, at: Location) {
+        if at.epoch > self.known(pid).epoch {
+            let known = self.known(pid);
+            self.enter(pid, known);
+            self.set(pid, at);
+        }
     }
 
     /// `from`, proven by its link, says where `pid` lives.
@@ -90,18 +109,29 @@ impl Directory {
         if !next && from != pid.node {
             return self.keep(pid, from, news);
         }
-        let entry = self.enter(pid, known);
-        entry.known = news;
-        while let Some(next) = entry.take_next() {
-            entry.known = next;
+        self.enter(pid, known);
+        self.set(pid, news);
+        while let Some(next) = self.entries.get_mut(&pid).and_then(Entry::take_next) {
+            self.set(pid, next);
         }
-        Heard::Believed(entry.known)
+        Heard::Believed(self.known(pid))
     }
 
-    /// The process has ended, or nothing more is to be believed of it.
-    pub(crate) fn forget(&mut self, pid: Pid) {
-        if let Some(entry) = self.entries.remove(&pid) {
-            self.by_age.remove(&entry.learned);
+    fn set(&mut self, pid: Pid, at: Location) {
+        let Some(entry) = self.entries.get_mut(&pid) else { return };
+        entry.known = at;
+        entry.cells.push((at.node, at.place));
+        self.by_cell.insert((at.node, at.place), pid);
+        if entry.cells.len() > CELLS_MAX {
+            self.by_cell.remove(&entry.cells.remove(0));
+        }
+    }
+
+    fn remove(&mut self, pid: Pid) {
+        let Some(entry) = self.entries.remove(&pid) else { return };
+        self.by_age.remove(&entry.learned);
+        for cell in entry.cells {
+            self.by_cell.remove(&cell);
         }
     }
 
@@ -110,6 +140,10 @@ impl Directory {
     }
 
     fn keep(&mut self, pid: Pid, from: NodeId, news: Location) -> Heard {
+        // What nobody with a say has said drives nothing out that somebody has.
+        if self.entries.len() >= self.max && !self.entries.contains_key(&pid) {
+            return Heard::Ignored;
+        }
         let known = self.known(pid);
         let entry = self.enter(pid, known);
         if entry.early.len() >= EARLY_MAX || entry.early.contains(&(from, news)) {
@@ -123,7 +157,12 @@ impl Directory {
         self.forget_oldest(pid);
         self.count += 1;
         let learned = self.count;
-        let entry = self.entries.entry(pid).or_insert(Entry { known, early: Vec::new(), learned });
+        let entry = self.entries.entry(pid).or_insert(Entry {
+            known,
+            early: Vec::new(),
+            cells: Vec::new(),
+            learned,
+        });
         self.by_age.remove(&entry.learned);
         entry.learned = learned;
         self.by_age.insert(learned, pid);
@@ -135,8 +174,14 @@ impl Directory {
             && !self.entries.contains_key(&but)
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
-            self.entries.remove(&oldest);
+            self.remove(oldest);
         }
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new(KNOWN_MAX)
     }
 }
 
@@ -202,20 +247,34 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_known_by_who_has_lived_there_lately() {
+        let mut directory = directory();
+        for epoch in 1..=20 {
+            directory.hear(PID, HOME, at(2, epoch));
+        }
+        let known = |epoch| directory.at(NodeId(2), at(2, epoch).place);
+        assert_eq!((known(20), known(13), known(12)), (Some(PID), Some(PID), None));
+        directory.know(PID, at(3, 21));
+        directory.know(PID, at(4, 20));
+        assert_eq!(directory.find(PID), Some(at(3, 21)), "its own doing, and none of before");
+    }
+
+    #[test]
     fn what_is_known_and_what_comes_too_early_is_bounded() {
         let mut directory = directory();
         let pid = |index| Pid { index, ..PID };
         for index in 0..100 {
             directory.hear(pid(index), HOME, at(2, 1));
         }
-        assert_eq!((directory.len(), directory.by_age.len()), (10, 10));
+        assert_eq!((directory.entries.len(), directory.by_age.len()), (10, 10));
+        assert_eq!(directory.by_cell.len(), 1, "they all say the same cell");
         assert_eq!(directory.find(pid(99)), Some(at(2, 1)));
         assert_eq!(directory.find(pid(0)), None, "the oldest is looked for at home again");
+        assert_eq!(directory.hear(PID, NodeId(8), at(9, 5)), Heard::Ignored, "nobody's word");
+        directory.hear(PID, HOME, at(2, 1));
         let early = |epoch| (epoch, directory.clone().hear(PID, NodeId(8), at(9, epoch)));
-        assert!((2..10).map(early).all(|(_, heard)| heard == Heard::Early));
-        let kept = (2..100).filter(|e| directory.hear(PID, NodeId(8), at(9, *e)) == Heard::Early);
+        assert!((3..10).map(early).all(|(_, heard)| heard == Heard::Early));
+        let kept = (3..100).filter(|e| directory.hear(PID, NodeId(8), at(9, *e)) == Heard::Early);
         assert_eq!(kept.count(), EARLY_MAX);
-        directory.forget(PID);
-        assert_eq!((directory.len(), directory.by_age.len()), (9, 9));
     }
 }

@@ -81,6 +81,7 @@ impl Forwarder {
     fn begin(&mut self, turn: &mut Turn<'_>) {
         let word = Word::Begin { process: self.process, epoch: self.to.epoch };
         self.say(turn, word);
+        turn.node.inner.tell_where(self.process, self.to);
         self.watch = Some(turn.node.inner.monitor(turn.place, self.cell(), None));
     }
 
@@ -102,7 +103,7 @@ impl Forwarder {
             }
             let Some(entry) = batch.came.pop() else { return Flow::Wait };
             batch.handled.add(entry.from(), entry.weight());
-            if let Some(reason) = self.process_ended(&entry) {
+            if let Some(reason) = self.process_ended(&entry).or_else(|| leaves(turn, &entry)) {
                 return Flow::Exit(reason);
             }
             match sorted(turn, entry, &batch.came) {
@@ -198,6 +199,26 @@ impl Forwarder {
         }
         sent
     }
+}
+
+/// Why this cell ends, where what came is this node's own end: that is no end of the process.
+fn leaves(turn: &Turn<'_>, entry: &Envelope) -> Option<ExitReason> {
+    if !turn.node.inner.is_leaving() {
+        return None;
+    }
+    let reason = match entry {
+        Envelope::Parcel { parcel, .. } => match &**parcel {
+            Parcel::Exit { reason, .. } => reason,
+            _ => return None,
+        },
+        Envelope::Told { value, .. } => {
+            let any: &dyn Any = &**value;
+            &any.downcast_ref::<Exited>()?.reason
+        }
+        _ => return None,
+    };
+    let why = "the node was shut down by way of which it was reached; it lives on";
+    (*reason == ExitReason::Shutdown).then(|| ExitReason::NoConnection(why.into()))
 }
 
 /// What an entry is to a cell that hands on.

@@ -138,7 +138,7 @@ impl Packed {
         let place = Place::of(lodged);
         let location = Location { node: to, place, epoch: self.moved.epoch };
         self.inner.let_go_of_timers(std::mem::take(&mut self.stopped));
-        let begun = self.inner.relocation.leaves(self.place, location);
+        let begun = self.inner.relocation.leaves(self.moved.pid, self.place, location);
         let forwarder = Forwarder::new(self.moved.pid, location);
         drop(frozen.and_then(|frozen| frozen.thaw(Box::new(forwarder))));
         async move { begun.await.map_err(|_canceled| Lost) }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use midflight_message::{NodeId, Pid};
 
+use super::directory::Location;
 use super::word::{Behalf, Notice, Word};
 use crate::mailbox::envelope::{Envelope, Sender};
 use crate::mailbox::value::Value;
@@ -34,6 +35,7 @@ impl Inner {
                     );
                 }
             }
+            Word::Lives { process, at } => self.relocation.hear(process, peer.id, at),
             Word::Begun { epoch } => self.relocation.has_begun(to, peer.id, epoch),
             Word::End { reason } if self.has_lived_on(to, peer.id) => {
                 self.end_process(to, peer.sender(from), reason);
@@ -65,6 +67,8 @@ impl Inner {
             tracing::warn!(%pid, epoch, "a process was given up that is not expected here");
             return false;
         };
+        let here = Location { node: self.id, place, epoch };
+        self.relocation.directory.write().know(pid, here);
         self.set_packed_timers(place, timers);
         let queued = {
             let Some(slot) = self.table.slot(place.index) else { return false };

@@ -4,6 +4,7 @@ use midflight_message::{NodeId, Pid};
 use midflight_transport_api::frame;
 use serde::{Deserialize, Serialize};
 
+use super::directory::Location;
 use crate::{Disconnected, Down, ExitReason, Exited, NodeDown, Undelivered};
 
 /// How often a message is handed on: a process that moves faster than what is sent to it is not followed for
@@ -17,6 +18,8 @@ pub(crate) enum Word {
     Begin { process: Pid, epoch: u64 },
     /// The process that the receiver has given up has begun in this epoch.
     Begun { epoch: u64 },
+    /// The process lives there, says who has given it up.
+    Lives { process: Pid, at: Location },
     /// Somebody has ended the process.
     End { reason: ExitReason },
     /// What the node tells the process.

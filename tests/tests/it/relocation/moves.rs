@@ -2,7 +2,7 @@
 
 use futures_util::join;
 use midflight_dsu::relocation::RelocateError;
-use midflight_process::{Down, ExitReason, Exited};
+use midflight_process::{Down, ExitReason, Exited, NodeDown};
 use midflight_tests::steps::{run_version, start};
 use midflight_tests::world::simulate;
 use waiter::{Asked, Begin, Nap, Question, Remind};
@@ -123,5 +123,89 @@ fn what_cannot_move_stays_and_says_why() {
         a.relocate(waiter, to).await.unwrap();
         let refused = a.relocate(waiter, to).await.unwrap_err();
         assert!(matches!(refused, RelocateError::Elsewhere { node, .. } if node == to));
+    });
+}
+
+#[test]
+fn a_target_with_another_version_converts_and_one_that_cannot_says_no_before_it_is_frozen() {
+    simulate(10, |world| async move {
+        let [a, b, c] = nodes(&world).await;
+        run_version(&world, &a, "counter-v1").await;
+        let v2 = run_version(&world, &b, "counter-v2").await;
+        run_version(&world, &c, "counter-v3").await;
+        let counter = start(&a, "counter", &());
+        let node = a.node().clone();
+        let client = node.run("client", move |cx| async move {
+            for seq in 1..=5 {
+                assert_eq!(add(&cx, counter, seq).await.code_version, 1);
+            }
+            let refused = a.relocate(counter, c.node().id()).await.unwrap_err();
+            assert!(matches!(refused, RelocateError::Refused { .. }), "{refused}");
+            assert!(refused.to_string().contains("does not read a state"), "{refused}");
+            assert!(a.node().holds(counter) && !c.node().holds(counter));
+            assert_eq!(add(&cx, counter, 6).await.total, 6, "it was not touched");
+            a.relocate(counter, b.node().id()).await.unwrap();
+            assert_eq!(b.versions().get(v2).unwrap().processes(), [counter]);
+            let total = add(&cx, counter, 7).await;
+            assert_eq!((total.total, total.handled, total.code_version), (7, 7, 2));
+            // And back, in the form that the newer one brings for the older.
+            b.relocate(counter, a.node().id()).await.unwrap();
+            let total = add(&cx, counter, 8).await;
+            assert_eq!((total.total, total.handled, total.code_version), (8, 8, 1));
+        });
+        client.await.unwrap();
+    });
+}
+
+#[test]
+fn who_it_is_stays_wherever_it_sends_from() {
+    simulate(20, |world| async move {
+        let [a, b, c] = nodes(&world).await;
+        run_version(&world, &a, "waiter-v1").await;
+        let waiter = start(&a, "waiter", &Begin::default());
+        for server in [&a, &b, &c] {
+            let node = server.node().clone();
+            let (asked, _) = (a.clone(), ());
+            let (to, move_it) = (b.node().id(), asked.node().holds(waiter));
+            let client = node.run("client", move |cx| async move {
+                if move_it {
+                    asked.relocate(waiter, to).await.unwrap();
+                }
+                // The news of the move has come by then.
+                cx.sleep(SECOND).await;
+                let tell = waiter::Tell { to: cx.me() };
+                let _: Asked = cx.call(waiter, tell, MINUTE).await.unwrap();
+                assert_eq!(cx.receive_one::<Question>().await.from, Some(waiter));
+            });
+            client.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_death_of_its_home_neither_ends_it_nor_hides_it() {
+    simulate(20, |world| async move {
+        let [a, b, c] = nodes(&world).await;
+        run_version(&world, &a, "counter-v1").await;
+        let counter = start(&a, "counter", &());
+        a.relocate(counter, b.node().id()).await.unwrap();
+        let node = c.node().clone();
+        let home = a.node().clone();
+        let client = node.run("client", move |cx| async move {
+            assert_eq!(add(&cx, counter, 1).await.total, 1);
+            let monitor = cx.monitor(counter).await;
+            cx.monitor_node(home.id()).await;
+            home.shutdown().await;
+            // It was watched by way of its home, which says no more about it.
+            assert_eq!(cx.expect::<Down>().await.monitor, monitor);
+            cx.expect::<NodeDown>().await;
+            assert!(b.node().holds(counter));
+            assert_eq!(add(&cx, counter, 2).await.total, 2);
+            // Also as it goes on from there.
+            b.relocate(counter, c.node().id()).await.unwrap();
+            assert_eq!(add(&cx, counter, 3).await.total, 3);
+            assert!(c.node().holds(counter) && !b.node().holds(counter));
+        });
+        client.await.unwrap();
     });
 }

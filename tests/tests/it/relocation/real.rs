@@ -30,6 +30,13 @@ async fn a_bundles_process_moves_to_a_node_that_has_to_fetch_the_bundle() {
         assert!(far.holds(counter) && !a.node().holds(counter));
         assert_eq!(b.current("counter"), Some(address), "it was fetched");
         assert_eq!(add(2).await.total, 2);
+        // To a node that runs another version of it.
+        let v2 = bundle(far.runtime(), "examples/counter-v2").await;
+        let other = stage(&a, &v2).await;
+        a.activate(other).await.unwrap();
+        b.relocate(counter, a.node().id()).await.unwrap();
+        assert_eq!(a.versions().get(other).unwrap().processes(), [counter]);
+        assert_eq!(add(3).await.total, 3);
     });
     client.await.unwrap();
 }
