@@ -9,7 +9,7 @@ mod answers;
 mod back;
 mod catch_up;
 mod deploy;
-mod drain;
+pub(crate) mod drain;
 mod drive;
 mod fetch;
 mod history;
@@ -27,6 +27,7 @@ mod watchman;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::{Either, select};
 use midflight_process::message::Message;
@@ -103,6 +104,8 @@ pub(crate) struct Control {
     catching_up: catch_up::CatchingUp,
     drivers: drive::Drivers,
     voting: Voting,
+    /// See [`drain`]: whether nothing is to come or start here any more.
+    drained: Arc<AtomicBool>,
 }
 
 impl CodeServer {
@@ -128,6 +131,7 @@ impl CodeServer {
             catching_up: <_>::default(),
             drivers: <_>::default(),
             voting: Voting::new(self.node(), voters),
+            drained: Arc::default(),
         };
         let verdicts = self.versions().verdicts();
         let pid = self.node().spawn(CONTROL, move |cx| async move {

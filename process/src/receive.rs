@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use midflight_message::{Message, Pid};
+use midflight_message::{Message, NodeId, Pid};
 
 pub use any::{AnyMessage, ReadError};
 use clause::any::{OnAny, OnDecided};
@@ -48,8 +48,12 @@ use crate::types::TypeNo;
 pub struct Received<M> {
     /// The message.
     pub message: M,
-    /// Who sent it; `None` when it came from outside any process.
+    /// Who sent it; `None` when it came from outside any process. One that has moved is called by the pid that it
+    /// has kept, whose node is then not the one that it sent from: rights go by [`Received::node`].
     pub from: Option<Pid>,
+    /// The node that it came from: the one at the other end of its link, as that has proven, or this one. `None`
+    /// where `from` is.
+    pub node: Option<NodeId>,
     /// Who wants a reply, when it is a call.
     pub reply_to: Option<ReplyTo>,
     /// The dead letter that an operator has sent again, when it is one; then it has no sender.

@@ -26,6 +26,7 @@ use rustc_hash::FxHashMap;
 use crate::mailbox::envelope::Sender;
 use crate::node::Node;
 use crate::node::inner::Inner;
+use crate::peer::Peer;
 use crate::peer::wire::{Place, Signal};
 use crate::send::{Route, local};
 use directory::{Directory, Heard, KNOWN_MAX, Location};
@@ -119,6 +120,13 @@ impl Relocation {
         self.any.store(true, Ordering::Release);
     }
 
+    /// The link to `node` is lost: all who have sent by way of it are told, and may go another way.
+    pub(crate) fn forget_ways(&self, node: NodeId) {
+        if self.has_any() {
+            self.ways.write().retain(|_, way| way.node != node);
+        }
+    }
+
     /// The process that has, or had, a cell of another node, and is of a third.
     pub(crate) fn known_at(&self, node: NodeId, place: Place) -> Option<Pid> {
         if !self.has_any() {
@@ -179,13 +187,19 @@ impl Inner {
         Some(Route::Remote(peer, at.place))
     }
 
-    /// Tells all nodes that this one has a link to where a process lives that it has given up; its home in any case.
-    fn tell_where(self: &Arc<Self>, process: Pid, at: Location) {
+    /// Tells all nodes that this one has a link to where a process lives, but that one.
+    fn tell_peers(self: &Arc<Self>, process: Pid, at: Location) -> Vec<Arc<Peer>> {
         let mut peers: Vec<_> = self.peers.read().values().cloned().collect();
         peers.sort_unstable_by_key(|peer| peer.id);
         for peer in peers.iter().filter(|peer| peer.id != at.node) {
             self.signal(peer, &lives(process, at));
         }
+        peers
+    }
+
+    /// Tells all nodes that this one has a link to where a process lives that it has given up; its home in any case.
+    fn tell_where(self: &Arc<Self>, process: Pid, at: Location) {
+        let peers = self.tell_peers(process, at);
         let home = process.node;
         if home == self.id || home == at.node || peers.iter().any(|peer| peer.id == home) {
             return;

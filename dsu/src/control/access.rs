@@ -1,6 +1,6 @@
 //! Who may ask the control process for what (P9).
 
-use midflight_process::{NotAllowed, Pid, Received, ReplyTo, Role};
+use midflight_process::{NodeId, NotAllowed, Received, ReplyTo, Role};
 
 use super::{Control, Request};
 
@@ -11,10 +11,10 @@ impl Control {
             return None;
         }
         let role = request.role();
-        match self.may(request.from(), role) {
+        match self.may(request.node(), role) {
             Ok(()) => Some(request),
             Err(no) => {
-                tracing::warn!(from = ?request.from(), %role, "not allowed");
+                tracing::warn!(node = ?request.node(), %role, "not allowed");
                 if let Some(reply_to) = request.into_reply_to() {
                     reply_to.not_allowed(no);
                 }
@@ -23,10 +23,12 @@ impl Control {
         }
     }
 
-    /// Whoever asks from outside any process cannot be told apart from others, and may nothing.
-    fn may(&self, from: Option<Pid>, role: Role) -> Result<(), NotAllowed> {
-        let from = from.ok_or(NotAllowed { role, link: false })?;
-        self.server.node().may(from.node, role)
+    /// Rights are those of the node that has proven itself on the link, never of the pid's: a process that has moved
+    /// there is called by the pid of another. Whoever asks from outside any process cannot be told apart from others, and
+    /// may nothing.
+    fn may(&self, node: Option<NodeId>, role: Role) -> Result<(), NotAllowed> {
+        let node = node.ok_or(NotAllowed { role, link: false })?;
+        self.server.node().may(node, role)
     }
 }
 
@@ -103,8 +105,8 @@ impl Request {
         matches!(self, Self::Told(_))
     }
 
-    const fn from(&self) -> Option<Pid> {
-        of_each!(self, Received { from, .. } => *from)
+    const fn node(&self) -> Option<NodeId> {
+        of_each!(self, Received { node, .. } => *node)
     }
 
     fn into_reply_to(self) -> Option<ReplyTo> {

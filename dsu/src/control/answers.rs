@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Control;
+use super::drain::DRAINED;
 use crate::code_server::with_sources;
 use crate::protocol::{CatchingUp, Start, Started, Status};
 use crate::versions::Behind;
@@ -13,6 +14,9 @@ pub(super) const AT_ONCE_MAX: u32 = 100_000;
 impl Control {
     pub(super) fn start(&self, request: &Start) -> Started {
         let mut pids = Vec::new();
+        if self.is_drained() {
+            return Started { pids, refused: Some(DRAINED.into()) };
+        }
         if request.count > AT_ONCE_MAX {
             let refused = format!("one request starts at most {AT_ONCE_MAX} processes");
             return Started { pids, refused: Some(refused) };

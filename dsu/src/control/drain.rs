@@ -1,6 +1,7 @@
 //! Draining a node: all that can move goes to the other members.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -25,7 +26,16 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1_800);
 /// What Midflight's own processes are called: they belong to their node.
 const OWN: &str = "midflight.";
 
+/// What a drained node says to what would come to it or start on it.
+pub(crate) const DRAINED: &str =
+    "the node has been drained: it takes nothing new until it is started again";
+
 impl Control {
+    /// Whether this node has been drained, or is being.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire)
+    }
+
     /// Drains a node: this one, or by asking the one that is meant.
     pub(super) async fn drain(&self, cx: &Context, request: Drain) -> Drained {
         let node = self.server.node();
@@ -51,25 +61,43 @@ impl Control {
         if targets.is_empty() {
             return Drained::Refused("there is no other living member to move processes to".into());
         }
-        let (movable, mut left) = self.to_be_moved();
-        let moving = movable.into_iter().enumerate().map(|(nth, (pid, name))| {
-            let targets = &targets;
-            async move { (pid, name, self.move_to_any(pid, nth, targets).await) }
-        });
-        let mut done = iter(moving).buffer_unordered(AT_ONCE);
-        let mut moved = BTreeMap::<String, u64>::new();
-        while let Some((pid, name, outcome)) = done.next().await {
-            match outcome {
-                Ok(Some(to)) => *moved.entry(to.to_owned()).or_default() += 1,
-                Ok(None) => {}
-                Err(why) => left.push(Left { pid, name, why }),
-            }
+        // From here on nothing comes, so that two nodes that are drained do not send each other what they have.
+        self.drained.store(true, Ordering::Release);
+        let mut moved = BTreeMap::new();
+        let mut left = BTreeMap::new();
+        // Once more for what has come or started just before, and for what the first have started meanwhile.
+        for _ in 0..2 {
+            self.move_all(&targets, &mut moved, &mut left).await;
         }
         let stay = left.len() as u64;
+        let mut left: Vec<_> = left.into_values().collect();
         left.sort_by_key(|left| (left.pid.index, left.pid.generation));
         left.truncate(LEFT_MAX);
         tracing::info!(?moved, stay, "drained");
         Drained::Done { moved: moved.into_iter().collect(), left, stay }
+    }
+
+    /// Moves all that can move and is not among `left` yet; counts what has moved, by its new node.
+    async fn move_all(
+        &self,
+        targets: &[(NodeId, String)],
+        moved: &mut BTreeMap<String, u64>,
+        left: &mut BTreeMap<Pid, Left>,
+    ) {
+        let (mut movable, stays) = self.to_be_moved();
+        movable.retain(|(pid, _)| !left.contains_key(pid));
+        left.extend(stays.into_iter().map(|stays| (stays.pid, stays)));
+        let moving = movable.into_iter().enumerate().map(|(nth, (pid, name))| async move {
+            (pid, name, self.move_to_any(pid, nth, targets).await)
+        });
+        let mut done = iter(moving).buffer_unordered(AT_ONCE);
+        while let Some((pid, name, outcome)) = done.next().await {
+            match outcome {
+                Ok(Some(to)) => *moved.entry(to.to_owned()).or_default() += 1,
+                Ok(None) => {}
+                Err(why) => drop(left.insert(pid, Left { pid, name, why })),
+            }
+        }
     }
 
     /// The other living members, by name.

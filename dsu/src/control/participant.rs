@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midflight_process::{Context, NodeId, Pid};
+use midflight_process::{Context, NodeId};
 
 use super::Control;
 use super::lease::NotNow;
@@ -20,9 +20,9 @@ use crate::switch::SwitchError;
 
 impl Control {
     /// Claims a bundle's name for a rollout that another node, or this one, drives.
-    pub(super) fn claim(&self, claim: Claim, from: Option<Pid>) -> Claimed {
+    pub(super) fn claim(&self, claim: Claim, from: Option<NodeId>) -> Claimed {
         let node = self.server.node();
-        let id = from.map_or_else(|| node.id(), |pid| pid.node);
+        let id = from.unwrap_or_else(|| node.id());
         let Claim { ticket, by } = claim;
         let committed = self.server.versions().committed().number(&ticket.bundle);
         let mut leases = self.leases.lock();

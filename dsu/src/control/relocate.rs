@@ -30,9 +30,9 @@ impl Control {
                     control.may_come(&cx, message).await
                 });
             }
-            Request::Come(Received { message, from, reply_to, .. }) => {
+            Request::Come(Received { message, node, reply_to, .. }) => {
                 self.apart("midflight.come", reply_to, move |control, _cx| async move {
-                    control.come(message, from).await
+                    control.come(message, node).await
                 });
             }
             Request::Drain(Received { message, reply_to, .. }) => {
@@ -40,8 +40,8 @@ impl Control {
                     control.drain(&cx, message).await
                 });
             }
-            Request::Stays(Received { message, from, reply_to, .. }) => {
-                self.stays(&message, from);
+            Request::Stays(Received { message, node, reply_to, .. }) => {
+                self.stays(&message, node);
                 reply(reply_to, ());
             }
             // What another node has told is looked at by who waits for it.

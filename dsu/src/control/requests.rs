@@ -9,8 +9,8 @@ impl Control {
     /// Whatever may make the node wait for others is done apart; what settles an order is done here, as it comes.
     pub(super) fn take_of_a_rollout(&self, request: Request) {
         match request {
-            Request::Claim(Received { message, from, reply_to, .. }) => {
-                reply(reply_to, self.claim(message, from));
+            Request::Claim(Received { message, node, reply_to, .. }) => {
+                reply(reply_to, self.claim(message, node));
             }
             Request::Release(Received { message, reply_to, .. }) => {
                 self.apart("midflight.release", reply_to, |control, _cx| async move {
@@ -22,8 +22,8 @@ impl Control {
                     control.voting.proposed(message).await
                 });
             }
-            Request::Voter(Received { message, from, reply_to, .. }) => {
-                let from = from.and_then(|from| self.name_of(from.node));
+            Request::Voter(Received { message, node, reply_to, .. }) => {
+                let from = node.and_then(|node| self.name_of(node));
                 self.apart("midflight.vote", reply_to, |control, _cx| async move {
                     control.voting.voter_says(from.as_deref(), message).await
                 });

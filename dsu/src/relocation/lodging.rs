@@ -8,6 +8,7 @@ use midflight_process::{Baggage, Context};
 use super::STATE_MAX;
 use crate::code_server::with_sources;
 use crate::control::Control;
+use crate::control::drain::DRAINED;
 use crate::convert::{ConvertError, Reading, Reads, bounded, restore};
 use crate::hash::ContentAddress;
 use crate::hosted::{Hosted, SavedState, StartError};
@@ -20,6 +21,9 @@ const FORMS_MAX: usize = 64;
 impl Control {
     /// Whether a process may come. The code that it runs in is fetched where this node has none of the bundle.
     pub(crate) async fn may_come(&self, cx: &Context, request: MayCome) -> Answer {
+        if self.is_drained() {
+            return Answer::No(DRAINED.into());
+        }
         let Ok(address) = request.address.parse::<ContentAddress>() else {
             return Answer::No(format!("`{}` is no content address", request.address));
         };
@@ -70,10 +74,13 @@ impl Control {
         loaded.ok_or_else(|| "the bundle is not loaded any more".into())
     }
 
-    /// Has a process that `holder` may give up.
-    pub(crate) async fn come(&self, come: Come, holder: Option<Pid>) -> Came {
+    /// Has a process that `holder`, proven by its link, may give up.
+    pub(crate) async fn come(&self, come: Come, holder: Option<NodeId>) -> Came {
+        if self.is_drained() {
+            return Came::No(DRAINED.into());
+        }
         // Who asks from outside any process was refused before.
-        let Some(holder) = holder.map(|holder| holder.node) else {
+        let Some(holder) = holder else {
             return Came::No("nobody holds it".into());
         };
         match self.lodge(come, holder).await {
@@ -114,9 +121,9 @@ impl Control {
     }
 
     /// A process does not come after all.
-    pub(crate) fn stays(&self, stays: &Stays, holder: Option<Pid>) {
+    pub(crate) fn stays(&self, stays: &Stays, holder: Option<NodeId>) {
         if let Some(holder) = holder {
-            self.server.node().unlodge(&stays.moved, holder.node);
+            self.server.node().unlodge(&stays.moved, holder);
         }
     }
 }

@@ -179,6 +179,19 @@ impl Inner {
         (pid.index != Place::NOBODY.index).then_some(pid)
     }
 
+    /// Whose rights a sender has: those of the node at the other end of its link, whatever pid it is known by. `None` for one
+    /// outside any process, and where nobody knows any more which node it was.
+    #[inline]
+    pub(crate) fn asker(&self, sender: Sender) -> Option<NodeId> {
+        if sender.index == Place::NOBODY.index {
+            return None;
+        }
+        match sender.is_remote() {
+            false => Some(self.id),
+            true => self.numbers.node(sender.node),
+        }
+    }
+
     /// The node of a sender, which is this one for who is outside any process.
     pub(crate) fn pid_node(&self, sender: Sender) -> NodeId {
         match sender.is_remote() {

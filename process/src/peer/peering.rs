@@ -90,6 +90,7 @@ impl Inner {
         peer.number.unhandled().set_linked(false);
         self.groups_link_down(peer);
         self.forget_dormant(peer.id);
+        self.relocation.forget_ways(peer.id);
         self.end_waiting(peer, loss);
         if !by_agreement {
             self.look_after(peer, loss);

@@ -141,8 +141,9 @@ impl AnyMessage {
             match read_written::<M>(&self.inner, content, written) {
                 Read::Message(message) => {
                     let reply_to = call.map(|call| ReplyTo::new(cx, from, call));
-                    let (from, again) = (self.inner.pid(from), from.letter());
-                    return Ok(Received { message, from, reply_to, again });
+                    let inner = &self.inner;
+                    let (from, node, again) = (inner.pid(from), inner.asker(from), from.letter());
+                    return Ok(Received { message, from, node, reply_to, again });
                 }
                 Read::Unreadable(content, refusal) => {
                     let unread = Unread::new(from, call, content, Some(M::VERSION));

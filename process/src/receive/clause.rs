@@ -311,8 +311,9 @@ fn hand<T, M: Message>(
     match read_written::<M>(&context.node.inner, content, written) {
         Read::Message(message) => {
             let reply_to = call.map(|call| ReplyTo::new(context, from, call));
-            let (from, again) = (context.node.inner.pid(from), from.letter());
-            Taken::Received(then(Received { message, from, reply_to, again }))
+            let inner = &context.node.inner;
+            let (from, node, again) = (inner.pid(from), inner.asker(from), from.letter());
+            Taken::Received(then(Received { message, from, node, reply_to, again }))
         }
         Read::Unreadable(content, refusal) => Taken::Unreadable(back(content), refusal, M::VERSION),
         Read::Undecided(content, ty) => Taken::Undecided(back(content), ty, Some(M::VERSION)),
@@ -339,8 +340,9 @@ impl<T, M: Message, F: FnMut(Received<M>) -> T> Clause<T> for On<M, F> {
     fn glance(&mut self, context: &Context, from: Sender, value: Box<dyn Value>) -> Glance<T> {
         match downcast::<M>(value) {
             Ok(message) => {
-                let (from, again) = (context.node.inner.pid(from), from.letter());
-                let received = Received { message: *message, from, reply_to: None, again };
+                let inner = &context.node.inner;
+                let (from, node, again) = (inner.pid(from), inner.asker(from), from.letter());
+                let received = Received { message: *message, from, node, reply_to: None, again };
                 Glance::Received((self.then)(received))
             }
             Err(value) if value.type_info().name() == M::NAME => Glance::Unsure(value),
@@ -360,8 +362,8 @@ impl<T, M: Message, F: FnMut(Received<M>) -> T> Clause<T> for On<M, F> {
         }
         // What does not decode is read again, for the reason.
         let message = decode::<M>(bytes).ok()?;
-        let (from, again) = (inner.pid(from), from.letter());
-        Some((self.then)(Received { message, from, reply_to: None, again }))
+        let (from, node, again) = (inner.pid(from), inner.asker(from), from.letter());
+        Some((self.then)(Received { message, from, node, reply_to: None, again }))
     }
 }
 

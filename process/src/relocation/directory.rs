@@ -57,7 +57,7 @@ struct Entry {
     known: Location,
     /// What has come too early, with who said so.
     early: Vec<(NodeId, Location)>,
-    /// The cells it is known to have lived in away from home, the latest last.
+    /// The cells it is known to have lived in away from home, as their nodes say, the latest last.
     cells: Vec<(NodeId, Place)>,
     /// When it was learned last, in the directory's own count.
     learned: u64,
@@ -85,7 +85,8 @@ impl Directory {
         self.entries.get(&pid).map(|entry| entry.known).filter(|known| known.epoch > 0)
     }
 
-    /// The process that lives, or has lived, in a cell of another node, and is of a third.
+    /// The process that lives, or has lived, in a cell of another node, as that node has said itself: nobody
+    /// else says who sends from there.
     pub(crate) fn at(&self, node: NodeId, place: Place) -> Option<Pid> {
         self.by_cell.get(&(node, place)).copied()
     }
@@ -96,6 +97,8 @@ impl Directory {
             let known = self.known(pid);
             self.enter(pid, known);
             self.set(pid, at);
+            // Whoever it was given up for has said in which cell.
+            self.names_cell(pid, at);
         }
     }
 
@@ -103,6 +106,9 @@ impl Directory {
     pub(crate) fn hear(&mut self, pid: Pid, from: NodeId, news: Location) -> Heard {
         let known = self.known(pid);
         if news.epoch <= known.epoch {
+            if news == known && from == news.node {
+                self.names_cell(pid, news);
+            }
             return Heard::Ignored;
         }
         let next = from == known.node && news.epoch == known.epoch + 1;
@@ -111,6 +117,9 @@ impl Directory {
         }
         self.enter(pid, known);
         self.set(pid, news);
+        if from == news.node {
+            self.names_cell(pid, news);
+        }
         while let Some(next) = self.entries.get_mut(&pid).and_then(Entry::take_next) {
             self.set(pid, next);
         }
@@ -120,8 +129,20 @@ impl Directory {
     fn set(&mut self, pid: Pid, at: Location) {
         let Some(entry) = self.entries.get_mut(&pid) else { return };
         entry.known = at;
-        entry.cells.push((at.node, at.place));
-        self.by_cell.insert((at.node, at.place), pid);
+        // What it has said of itself may have come first.
+        if entry.early.contains(&(at.node, at)) {
+            self.names_cell(pid, at);
+        }
+    }
+
+    /// The node of a cell has said that `pid` lives there. Whose it is known to be does not change.
+    fn names_cell(&mut self, pid: Pid, at: Location) {
+        let cell = (at.node, at.place);
+        let Some(entry) = self.entries.get_mut(&pid) else { return };
+        if *self.by_cell.entry(cell).or_insert(pid) != pid || entry.cells.contains(&cell) {
+            return;
+        }
+        entry.cells.push(cell);
         if entry.cells.len() > CELLS_MAX {
             self.by_cell.remove(&entry.cells.remove(0));
         }
@@ -251,12 +272,34 @@ mod tests {
         let mut directory = directory();
         for epoch in 1..=20 {
             directory.hear(PID, HOME, at(2, epoch));
+            directory.hear(PID, NodeId(2), at(2, epoch));
         }
         let known = |epoch| directory.at(NodeId(2), at(2, epoch).place);
         assert_eq!((known(20), known(13), known(12)), (Some(PID), Some(PID), None));
         directory.know(PID, at(3, 21));
         directory.know(PID, at(4, 20));
         assert_eq!(directory.find(PID), Some(at(3, 21)), "its own doing, and none of before");
+    }
+
+    #[test]
+    fn only_a_cells_own_node_says_who_lives_there_and_that_does_not_change() {
+        let mut directory = directory();
+        let lives_there = |directory: &Directory| directory.at(NodeId(2), at(2, 1).place);
+        directory.hear(PID, HOME, at(2, 1));
+        assert_eq!(lives_there(&directory), None, "the home says so of another's cell");
+        directory.hear(PID, NodeId(2), at(2, 1));
+        assert_eq!(lives_there(&directory), Some(PID));
+        let other = Pid { index: 9, ..PID };
+        for from in [HOME, NodeId(2)] {
+            directory.hear(other, from, at(2, 1));
+        }
+        assert_eq!(lives_there(&directory), Some(PID), "it is taken");
+        directory.remove(other);
+        assert_eq!(lives_there(&directory), Some(PID), "by that one still");
+        // Its own word may come before the word of who has a say.
+        assert_eq!(directory.hear(PID, NodeId(3), at(3, 2)), Heard::Early);
+        assert_eq!(directory.hear(PID, NodeId(2), at(3, 2)), Heard::Believed(at(3, 2)));
+        assert_eq!(directory.at(NodeId(3), at(3, 2).place), Some(PID));
     }
 
     #[test]
@@ -267,7 +310,6 @@ mod tests {
             directory.hear(pid(index), HOME, at(2, 1));
         }
         assert_eq!((directory.entries.len(), directory.by_age.len()), (10, 10));
-        assert_eq!(directory.by_cell.len(), 1, "they all say the same cell");
         assert_eq!(directory.find(pid(99)), Some(at(2, 1)));
         assert_eq!(directory.find(pid(0)), None, "the oldest is looked for at home again");
         assert_eq!(directory.hear(PID, NodeId(8), at(9, 5)), Heard::Ignored, "nobody's word");

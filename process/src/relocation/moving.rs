@@ -12,6 +12,7 @@ use super::baggage::{BYTES_MAX, Baggage};
 use super::directory::Location;
 use super::forwarder::Forwarder;
 use super::guests::{Dormant, Guest};
+use super::word::HOPS_MAX;
 use crate::SpawnError;
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -53,6 +54,9 @@ pub enum NotPacked {
     /// It has set something for later that cannot travel.
     #[error("it has set a timer that cannot travel: one that is no message")]
     Timer,
+    /// It has moved as often as a message is handed on.
+    #[error("it has moved {HOPS_MAX} times, and a message to it is not handed on more often")]
+    Moves,
     /// Its timers hold too much.
     #[error("the messages of its timers take more than {BYTES_MAX} bytes")]
     TooLarge,
@@ -71,13 +75,16 @@ impl Frozen {
     /// [`NotPacked`]; it goes on as it was.
     pub fn pack(self) -> Result<Packed, NotPacked> {
         let (inner, place) = (self.inner.clone(), self.place);
+        let moved = inner.next_move(self.pid(), place);
+        if moved.epoch > u64::from(HOPS_MAX) {
+            return Err(NotPacked::Moves);
+        }
         let stopped = inner.stop_timers(place);
         let now = inner.runtime.now();
         let packed = stopped.pack(&inner, now);
         let (traps_exits, accepts) = inner
             .relations_of(place, |relations| (relations.traps_exits, relations.losses.policy()))
             .unwrap_or_default();
-        let moved = inner.next_move(self.pid(), place);
         let mut packed_up = Packed {
             frozen: Some(self),
             inner,

@@ -69,6 +69,8 @@ impl Inner {
         };
         let here = Location { node: self.id, place, epoch };
         self.relocation.directory.write().know(pid, here);
+        // Only the cell's own node is believed about who sends from it.
+        self.tell_peers(pid, here);
         self.set_packed_timers(place, timers);
         let queued = {
             let Some(slot) = self.table.slot(place.index) else { return false };

@@ -54,7 +54,8 @@ impl ReplyTo {
     /// # Errors
     /// [`NotAllowed`], to be told with [`ReplyTo::not_allowed`].
     pub fn may(&self, role: Role) -> Result<(), NotAllowed> {
-        self.inner.may(self.inner.pid_node(self.caller), role)
+        let asker = self.inner.asker(self.caller).ok_or(NotAllowed { role, link: false })?;
+        self.inner.may(asker, role)
     }
 
     /// Tells the caller that its node may not have this done here.

@@ -3,6 +3,7 @@
 mod handed_on;
 mod moves;
 mod real;
+mod rights;
 mod storm;
 
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! In the simulator: what a process has stays, and who talks to it notices nothing.
 
 use futures_util::join;
+use midflight_dsu::protocol::{CONTROL, Drain, Drained, Start, Started};
 use midflight_dsu::relocation::RelocateError;
-use midflight_process::{Down, ExitReason, Exited, NodeDown};
+use midflight_process::{Down, ExitReason, Exited, NodeDown, NotPacked};
 use midflight_tests::steps::{run_version, start};
 use midflight_tests::world::simulate;
 use waiter::{Asked, Begin, Nap, Question, Remind};
@@ -205,6 +206,56 @@ fn the_death_of_its_home_neither_ends_it_nor_hides_it() {
             b.relocate(counter, c.node().id()).await.unwrap();
             assert_eq!(add(&cx, counter, 3).await.total, 3);
             assert!(c.node().holds(counter) && !b.node().holds(counter));
+        });
+        client.await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_moves_no_more_often_than_a_message_to_it_is_handed_on() {
+    simulate(5, |world| async move {
+        let [a, b, c] = nodes(&world).await;
+        run_version(&world, &a, "counter-v1").await;
+        let counter = start(&a, "counter", &());
+        for _ in 0..8 {
+            a.relocate(counter, b.node().id()).await.unwrap();
+            b.relocate(counter, a.node().id()).await.unwrap();
+        }
+        let refused = a.relocate(counter, b.node().id()).await.unwrap_err();
+        assert!(
+            matches!(refused, RelocateError::Pack { source: NotPacked::Moves, .. }),
+            "{refused:?}"
+        );
+        assert!(a.node().holds(counter));
+        let client = c.node().run("client", move |cx| async move { add(&cx, counter, 1).await });
+        assert_eq!(client.await.unwrap().total, 1, "by all the cells that it has lived in");
+    });
+}
+
+#[test]
+fn a_drained_node_takes_nothing_new() {
+    simulate(10, |world| async move {
+        let [a, b] = nodes(&world).await;
+        run_version(&world, &a, "counter-v1").await;
+        let counter = start(&a, "counter", &());
+        let [at_a, at_b] = [&a, &b].map(|it| it.node().whereis(CONTROL).unwrap());
+        let node = a.node().clone();
+        let client = node.run("client", move |cx| async move {
+            let drain = |node: &str| Drain { node: node.to_owned() };
+            let drained = cx.call::<_, Drained>(at_a, drain("n0"), MINUTE).await.unwrap();
+            let Drained::Done { moved, .. } = drained else { panic!("{drained:?}") };
+            assert_eq!(moved, [("n1".to_owned(), 1)]);
+            assert!(b.node().holds(counter));
+            let request = Start { behaviour: "counter".into(), count: 1, start: Vec::new() };
+            let started: Started = cx.call(at_a, request, MINUTE).await.unwrap();
+            assert!(started.refused.unwrap().contains("drained"));
+            let refused = b.relocate(counter, a.node().id()).await.unwrap_err();
+            assert!(refused.to_string().contains("drained"), "{refused}");
+            // Two that are drained send each other nothing.
+            let drained = cx.call::<_, Drained>(at_b, drain("n1"), MINUTE).await.unwrap();
+            let Drained::Done { moved, stay, .. } = drained else { panic!("{drained:?}") };
+            assert_eq!((moved, stay), (vec![], 1));
+            assert!(b.node().holds(counter));
         });
         client.await.unwrap();
     });
