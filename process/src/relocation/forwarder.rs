@@ -161,13 +161,13 @@ impl Forwarder {
                     Ok(()) => Ok(()),
                     Err(NotSent::Full(content)) => Err(Item { from, behalf, kind, content }),
                     Err(why) => {
-                        refused(turn, format!("{why:?}"));
+                        refused(turn, reason(&why));
                         Ok(())
                     }
                 }
             }
             Err(why) => {
-                refused(turn, format!("{why:?}"));
+                refused(turn, reason(&why));
                 Ok(())
             }
         }
@@ -333,3 +333,17 @@ impl Body for Forwarder {
 
 /// What runs in a cell that a process has left, for people.
 pub(crate) const FORWARDER: &str = "midflight.forwarder";
+
+/// Why a message was not handed on, without anything of what is in it.
+fn reason(why: &NotSent) -> String {
+    match why {
+        NotSent::Full(_) => "there is no room where the process has gone".to_owned(),
+        NotSent::NotConnected(..) => "there is no link to where the process has gone".to_owned(),
+        NotSent::Disconnected(_) => "the link to where the process has gone was lost".to_owned(),
+        NotSent::Closed(_) => "there is no such port where the process has gone".to_owned(),
+        NotSent::TooLarge { max } => format!("it is larger than {max} bytes"),
+        NotSent::Encode(error) => error.to_string(),
+        NotSent::TooManyTypes => "too many types were announced on that link".to_owned(),
+        NotSent::Incompatible(mismatch) => mismatch.to_string(),
+    }
+}
