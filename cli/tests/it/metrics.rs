@@ -25,9 +25,10 @@ async fn prometheus_is_told_what_a_node_does() {
     run(&["status", "--node", &node.address]).await.expect(0, &[]);
     let page = ask_http(&place, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("# EOF\n"), "{page}");
+    // Two processes: the control process and the one that watches over rollouts.
     for line in [
         "# TYPE midflight_processes gauge",
-        "midflight_processes 1",
+        "midflight_processes 2",
         "# TYPE midflight_spawned counter",
         "midflight_ended_total{how=\"badly\"} 0",
         "midflight_links_made_total 2",

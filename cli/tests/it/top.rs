@@ -45,7 +45,7 @@ async fn top_shows_rates_peers_and_mailboxes() {
     let node = NodeProcess::start_with("a", &[]).await;
     let shown = ["top", "--once", "--every", "0.1", "--node", &node.address];
     let value = run(&[&shown[..], &["--json"]].concat()).await.expect(0, &[]).json();
-    assert_eq!((&value["node"], &value["processes"]), (&"a".into(), &1.into()));
+    assert_eq!((&value["node"], &value["processes"]), (&"a".into(), &2.into()));
     // The program that asks is a peer, and its questions are messages.
     let peer = &value["peers"][0];
     assert!(peer["received"]["messages_per_s"].as_u64().unwrap() > 0, "{value:#}");
