@@ -283,7 +283,7 @@ fn code_that_breaks_its_contract_leaves_no_caller_and_no_pid_behind() {
             assert!(aborted(&asked), "{asked:?}");
         });
         client.await.unwrap();
-        assert_eq!(node.process_count(), 1, "the control process");
+        assert_eq!(node.process_count(), 2, "the control process and the watchman");
     });
 }
 
