@@ -2,8 +2,8 @@
 //! anything to be decided (R4). A cluster that declares none has a log for each node that drives rollouts: that node is its
 //! one voter.
 //!
-//! The consensus is `openraft`'s. Here is what it leaves to its user: files ([`store`]), the state that the log is about
-//! ([`machine`]), calls between voters ([`network`]), and tasks, time and chance ([`runtime`]).
+//! The consensus is `openraft`'s. Here is what it leaves to its user: files (`store`), the state that the log is about
+//! (`machine`), calls between voters (`network`), and tasks, time and chance (`runtime`).
 
 mod machine;
 mod network;
