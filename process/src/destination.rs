@@ -1,12 +1,13 @@
 //! Finding the process that a [`Destination`](midflight_message::Destination) means.
 
 use midflight_message::{Address, NodeId, Pid};
+use serde::{Deserialize, Serialize};
 
 use crate::error::SendError;
 use crate::node::Node;
 
-/// An [`Address`] that is kept.
-#[derive(Debug, Clone)]
+/// An [`Address`] that is kept, and may travel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OwnedAddress {
     Pid(Pid),
     Name(String),

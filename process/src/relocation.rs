@@ -65,7 +65,7 @@ impl Relocation {
     /// The process of another node that lives, or has lived, in this cell.
     #[inline]
     pub(crate) fn guest_at(&self, place: Place) -> Option<Pid> {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.has_any() {
             return None;
         }
         self.guests.read().get(place).map(|guest| guest.pid)

@@ -20,7 +20,9 @@ use parking_lot::Mutex;
 
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::node::inner::Inner;
-use crate::peer::wire::{CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal};
+use crate::peer::wire::{
+    CALL_HEAD, MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port,
+};
 use crate::peer::{Peer, WriteOutcome};
 use crate::table::{NotDelivered, Room};
 use crate::trace::{self, TraceContext};
@@ -70,6 +72,15 @@ impl Kind {
             Self::Message => MESSAGE_HEAD,
             Self::Call(_) => CALL_HEAD,
             Self::Port(_) => PORT_HEAD,
+        }
+    }
+
+    /// Appends that head. `ty` is the type's number on this node.
+    pub(crate) fn put(self, buffer: &mut Vec<u8>, to: Place, from: Place, ty: u32) {
+        match self {
+            Self::Message => put_message(buffer, to, from, ty),
+            Self::Call(call) => put_call(buffer, to, from, ty, call),
+            Self::Port(port) => put_port(buffer, to, from, ty, port),
         }
     }
 }

@@ -81,6 +81,9 @@ impl Inner {
     /// A peer has said what code it has.
     pub(crate) fn code_told(&self, peer: &Peer, details: Option<Vec<u8>>) {
         *peer.code.lock() = details.filter(|details| details.len() <= DETAILS_MAX);
-        self.event(EventKinds::CODE, || Happened::CodeTold { node: peer.id });
+        // Of one that only dials, as operators do, there is nothing to tell.
+        if peer.address.is_some() {
+            self.event(EventKinds::CODE, || Happened::CodeTold { node: peer.id });
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! of others' ends. What others have tied to it, such as monitors, links and names, stays with the cell that it
 //! leaves, which stands in for it.
 
-use midflight_message::{Fingerprint, NodeId, Pid};
+use midflight_message::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use crate::ReconnectPolicy;
@@ -26,20 +26,13 @@ pub(crate) struct Timer {
     pub(crate) number: u64,
     /// What was left of its time when it was stopped, in nanoseconds.
     pub(crate) left: u64,
-    pub(crate) to: To,
+    /// Whom its message is for.
+    pub(crate) to: OwnedAddress,
     /// The message's type, as its own node knows it.
     pub(crate) name: String,
     pub(crate) version: u32,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) bytes: Vec<u8>,
-}
-
-/// Whom a timer's message is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum To {
-    Pid(Pid),
-    Name(String),
-    NameOn(String, NodeId),
 }
 
 /// Baggage that came from another node is not what it should be.
@@ -76,26 +69,6 @@ impl Baggage {
     }
 }
 
-impl From<&OwnedAddress> for To {
-    fn from(address: &OwnedAddress) -> Self {
-        match address {
-            OwnedAddress::Pid(pid) => Self::Pid(*pid),
-            OwnedAddress::Name(name) => Self::Name(name.clone()),
-            OwnedAddress::NameOn(name, node) => Self::NameOn(name.clone(), *node),
-        }
-    }
-}
-
-impl From<To> for OwnedAddress {
-    fn from(to: To) -> Self {
-        match to {
-            To::Pid(pid) => Self::Pid(pid),
-            To::Name(name) => Self::Name(name),
-            To::NameOn(name, node) => Self::NameOn(name, node),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +78,7 @@ mod tests {
         let timer = Timer {
             number: 7,
             left: 8,
-            to: To::Name("x".into()),
+            to: OwnedAddress::Name("x".into()),
             name: "m".into(),
             version: 2,
             fingerprint: Fingerprint([3; 16]),

@@ -9,9 +9,9 @@ use super::word::Behalf;
 use crate::mailbox::envelope::Content;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
-use crate::peer::wire::{Place, put_call, put_message, put_port};
+use crate::peer::wire::Place;
 use crate::send::remote::{encode_small, large_of};
-use crate::send::stage::{Charge, NotStaged, Request, stage};
+use crate::send::stage::{Charge, Request, stage};
 use crate::send::{Kind, NotSent};
 
 impl Inner {
@@ -28,12 +28,7 @@ impl Inner {
         let Some(ty) = self.type_of(&content) else { return Err(NotSent::TooManyTypes) };
         let large: Option<Bytes> = large_of(&content);
         let mut head = |into: &mut Encoding| {
-            let buffer = into.buffer();
-            match kind {
-                Kind::Message => put_message(buffer, to, from, ty.0),
-                Kind::Call(call) => put_call(buffer, to, from, ty.0, call),
-                Kind::Port(port) => put_port(buffer, to, from, ty.0, port),
-            }
+            kind.put(into.buffer(), to, from, ty.0);
             encode_small(&content, into)
         };
         let request = Request {
@@ -45,10 +40,6 @@ impl Inner {
             behalf: Some(behalf),
             head: &mut head,
         };
-        stage(self, peer, request).map_err(|error| match error {
-            NotStaged::Full => NotSent::Full(content),
-            NotStaged::TooLarge { max } => NotSent::TooLarge { max },
-            NotStaged::Encode(error) => NotSent::Encode(error),
-        })
+        stage(self, peer, request).map_err(|error| error.not_sent(content))
     }
 }

@@ -152,20 +152,15 @@ impl Forwarder {
             refused(turn, format!("it was handed on {HOPS_MAX} times"));
             return Ok(());
         }
-        match self.try_hand_on(turn, behalf, (from, kind), content) {
+        let mut handed = self.try_hand_on(turn, behalf, (from, kind), content);
+        if let Err(NotSent::Full(content)) = handed {
+            turn.wait_for_room(self.cell());
+            // Room made in between is not missed.
+            handed = self.try_hand_on(turn, behalf, (from, kind), content);
+        }
+        match handed {
             Ok(()) => Ok(()),
-            Err(NotSent::Full(content)) => {
-                turn.wait_for_room(self.cell());
-                // Room made in between is not missed.
-                match self.try_hand_on(turn, behalf, (from, kind), content) {
-                    Ok(()) => Ok(()),
-                    Err(NotSent::Full(content)) => Err(Item { from, behalf, kind, content }),
-                    Err(why) => {
-                        refused(turn, reason(&why));
-                        Ok(())
-                    }
-                }
-            }
+            Err(NotSent::Full(content)) => Err(Item { from, behalf, kind, content }),
             Err(why) => {
                 refused(turn, reason(&why));
                 Ok(())

@@ -278,19 +278,14 @@ impl Node {
     /// A process that was lodged here for this move does not come after all: `holder` keeps it. Nothing happens to
     /// one that has begun.
     pub fn unlodge(&self, moved: &Moved, holder: NodeId) {
-        let dormant = self.inner.relocation.guests.read().dormant_of(holder);
-        for place in dormant {
-            let is_it = self
-                .inner
-                .relocation
-                .guests
-                .read()
-                .get(place)
-                .is_some_and(|guest| (guest.pid, guest.epoch) == (moved.pid, moved.epoch));
-            if is_it {
-                self.inner.unlodge(place);
-            }
-        }
+        let guests = self.inner.relocation.guests.read();
+        let is_it = |place: &Place| {
+            let guest = guests.get(*place);
+            guest.is_some_and(|guest| (guest.pid, guest.epoch) == (moved.pid, moved.epoch))
+        };
+        let its: Vec<_> = guests.dormant_of(holder).into_iter().filter(is_it).collect();
+        drop(guests);
+        its.into_iter().for_each(|place| self.inner.unlodge(place));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::mailbox::envelope::Content;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::{
-    MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_call, put_message, put_port, put_signal,
+    MESSAGE_HEAD, PORT_HEAD, Place, Signal, put_message, put_port, put_signal,
 };
 use crate::reconnect::MayNot;
 use crate::send::stage::{Charge, NotStaged, Request, stage};
@@ -52,12 +52,7 @@ impl Inner {
         let lane = peer.lane(from, to);
         let large = large_of(&content);
         let mut head = |into: &mut Encoding| {
-            let buffer = into.buffer();
-            match kind {
-                Kind::Message => put_message(buffer, to, from, ty.0),
-                Kind::Call(call) => put_call(buffer, to, from, ty.0, call),
-                Kind::Port(port) => put_port(buffer, to, from, ty.0, port),
-            }
+            kind.put(into.buffer(), to, from, ty.0);
             encode_small(&content, into)
         };
         let credit = Some(Charge { process: to, head: kind.head() });
@@ -72,11 +67,7 @@ impl Inner {
         if context.is_some() && staged.is_ok() {
             trace::sent(self, context, peer.pid(to), trace::name_of(self, &content));
         }
-        staged.map_err(|error| match error {
-            NotStaged::Full => NotSent::Full(content),
-            NotStaged::TooLarge { max } => NotSent::TooLarge { max },
-            NotStaged::Encode(error) => NotSent::Encode(error),
-        })
+        staged.map_err(|error| error.not_sent(content))
     }
 
     /// As [`Inner::try_send`] to a remote process, for a message that has not been boxed.

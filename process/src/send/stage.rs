@@ -9,11 +9,12 @@ use bytes::Bytes;
 use midflight_message::{EncodeError, Encoding, NodeId};
 use midflight_transport_api::Room;
 
-use crate::mailbox::envelope::encoded_weight;
+use crate::mailbox::envelope::{Content, encoded_weight};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::peer::{Lane, Peer, Staged, WriteOutcome};
 use crate::relocation::word::Behalf;
+use crate::send::NotSent;
 use crate::send::account::Account;
 use crate::send::parts::{by_reference, len_of};
 use crate::trace::TraceContext;
@@ -89,6 +90,17 @@ pub(crate) enum NotStaged {
         max: usize,
     },
     Encode(EncodeError),
+}
+
+impl NotStaged {
+    /// As why `content` was not sent.
+    pub(crate) fn not_sent(self, content: Content) -> NotSent {
+        match self {
+            Self::Full => NotSent::Full(content),
+            Self::TooLarge { max } => NotSent::TooLarge { max },
+            Self::Encode(error) => NotSent::Encode(error),
+        }
+    }
 }
 
 impl Stage {

@@ -84,7 +84,7 @@ impl Inner {
             };
             let what = What::Send(Content::Bytes { ty, bytes: bytes.into() });
             let after = std::time::Duration::from_nanos(left);
-            let to = self.come_home(to.into());
+            let to = self.come_home(to);
             if let Err(why) = self.set_timer_at(place, number, after, to, what) {
                 tracing::warn!(%why, "a timer that has moved is lost");
             }
@@ -104,10 +104,10 @@ impl Stopped {
 }
 
 /// Whom a timer's message is for, wherever it is set: a name is one of this node's, also when its process has gone.
-fn addressed(inner: &Inner, to: &OwnedAddress) -> baggage::To {
+fn addressed(inner: &Inner, to: &OwnedAddress) -> OwnedAddress {
     match to {
-        OwnedAddress::Name(name) => baggage::To::NameOn(name.clone(), inner.id),
-        other => other.into(),
+        OwnedAddress::Name(name) => OwnedAddress::NameOn(name.clone(), inner.id),
+        other => other.clone(),
     }
 }
 
