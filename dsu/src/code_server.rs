@@ -15,7 +15,6 @@ mod retire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -134,9 +133,13 @@ impl CodeServer {
         self.inner.switcher.limits()
     }
 
-    /// How many threads that called into code have not ended.
-    pub(crate) fn abandoned(&self) -> &Arc<AtomicUsize> {
-        self.inner.switcher.abandoned_count()
+    /// What `work`, which calls into code, answers from a thread apart, if it ends within the limit for conversions.
+    pub(crate) async fn on_a_thread<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.inner.switcher.on_a_thread_apart(name, work).await.well()
     }
 
     /// The versions of code the node has.

@@ -14,7 +14,9 @@ use crate::history::{Change, History};
 use crate::policy::Policy;
 use crate::sealed::{SealError, open, seal};
 
-/// What the file is for, and its form.
+/// The file's name.
+pub(crate) const FILE: &str = "committed";
+/// What it is for, and its form.
 const KIND: &[u8; 9] = b"MFCOMMIT\x01";
 /// A file that is longer is none of ours, in bytes: 64 changes of a thousand bundles have a tenth of it.
 pub(crate) const FILE_BYTES_MAX: u64 = 64 * 1_024 * 1_024;

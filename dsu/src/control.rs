@@ -16,6 +16,7 @@ mod history;
 pub(crate) mod lease;
 mod letters;
 mod numbers;
+pub(crate) mod others;
 mod participant;
 mod relocate;
 mod requests;
@@ -248,7 +249,6 @@ impl Control {
                     control.letters(message).await
                 });
             }
-            Request::Told(_) => {}
             Request::History(Received { message, reply_to, .. }) => {
                 reply(reply_to, self.history(&message));
             }

@@ -11,6 +11,8 @@ mod rollouts;
 mod trace;
 mod versions;
 
+use std::time::Duration;
+
 use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,11 @@ pub const CHUNK_BYTES: usize = 64 * 1_024;
 
 /// A bundle's content address, in hexadecimal.
 pub type Address = String;
+
+/// A duration as messages say it, in milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Announces a bundle that the sender is going to send in chunks. The reply is [`Wanted`].
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::ContentAddress;
+use crate::sealed::{SealError, open, seal};
 use crate::signature::PublicKey;
 
-/// The form of the file.
-const FORM: u32 = 1;
+/// The file's name.
+pub(crate) const FILE: &str = "releases";
+/// What it is for, and its form.
+const KIND: &[u8; 9] = b"MFRELEAS\x01";
 /// The most pairs of a name and a key that are kept.
 const PAIRS_MAX: usize = 4_096;
 /// A file that is longer is none of ours, in bytes: each pair takes less than 300.
 pub(crate) const FILE_BYTES_MAX: u64 = 2 << 20;
-/// A hash and a line's end stand before the rest.
-const HEAD_BYTES: usize = 65;
 
 /// The highest release for each bundle's name and each key that has signed it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,45 +86,31 @@ impl Releases {
 
     /// The file.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let releases = self.highest.iter().map(|((bundle, key), highest)| Line {
+        let record = self.highest.iter().map(|((bundle, key), highest)| Line {
             bundle: bundle.clone(),
             key: key.to_string(),
             highest: *highest,
         });
-        let file = File { format: FORM, releases: releases.collect() };
-        let body = serde_json::to_string_pretty(&file).expect("names and numbers are JSON");
-        let hash = ContentAddress::of(body.as_bytes());
-        format!("{hash}\n{body}").into_bytes()
+        seal(KIND, &record.collect::<Vec<_>>())
     }
 
     /// What such a file says.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (head, body) = bytes.split_at_checked(HEAD_BYTES).ok_or(RecordError::Damaged)?;
-        if head != format!("{}\n", ContentAddress::of(body)).as_bytes() {
-            return Err(RecordError::Damaged);
-        }
-        let file: File = serde_json::from_slice(body).map_err(|_form| RecordError::Foreign)?;
-        if file.format != FORM || file.releases.len() > PAIRS_MAX {
-            return Err(RecordError::Foreign);
+    pub(crate) fn read(file: &[u8]) -> Result<Self, SealError> {
+        let record: Vec<Line> = open(KIND, file)?;
+        if record.len() > PAIRS_MAX {
+            return Err(SealError::Foreign);
         }
         let pair = |Line { bundle, key, highest }: Line| {
-            let key = key.parse().map_err(|_no_key| RecordError::Foreign)?;
+            let key = key.parse().map_err(|_no_key| SealError::Foreign)?;
             Ok(((bundle, key), highest))
         };
-        let highest = file.releases.into_iter().map(pair).collect::<Result<_, _>>()?;
+        let highest = record.into_iter().map(pair).collect::<Result<_, _>>()?;
         Ok(Self { highest })
     }
 }
 
+/// What is in the file of a name and a key.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    format: u32,
-    releases: Vec<Line>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Line {
     bundle: String,
     key: String,
@@ -136,21 +122,10 @@ struct Line {
 #[error("releases of {PAIRS_MAX} bundles and keys are remembered, which is as many as may be")]
 pub struct NoRoom;
 
-/// The file is not one of ours, or not whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// It has another form than this program writes.
-    #[error("it is no record of releases that this program can read")]
-    Foreign,
-    /// Its content is not what its hash says.
-    #[error("it is damaged")]
-    Damaged,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sealed::HASH_BYTES;
     use crate::signature::SigningKey;
 
     fn key(byte: u8) -> PublicKey {
@@ -207,19 +182,16 @@ mod tests {
             garbled[at] ^= 1;
             assert!(Releases::read(&garbled).is_err(), "garbled at {at}");
         }
-        assert_eq!(Releases::read(b""), Err(RecordError::Damaged));
+        assert_eq!(Releases::read(b""), Err(SealError::Foreign));
     }
 
     /// Nodes that were stopped have such files.
     #[test]
     fn golden() {
-        let file = String::from_utf8(ran(&[("a", &[1], 5)]).write()).unwrap();
-        let body = format!(
-            "{{\n  \"format\": 1,\n  \"releases\": [\n    {{\n      \"bundle\": \"a\",\n      \"key\": \"{}\",\n      \
-             \"highest\": 5\n    }}\n  ]\n}}",
-            key(1)
-        );
-        assert_eq!(&file[HEAD_BYTES..], body);
+        let file = ran(&[("a", &[1], 5)]).write();
+        let golden =
+            format!("{}010161{}{}05", hex::encode(KIND), "40", hex::encode(key(1).to_string()));
+        assert_eq!(hex::encode(&file[..file.len() - HASH_BYTES]), golden);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! and not before, the process is given up, which is one step on this node. Whatever fails before, or takes too
 //! long, leaves it where it is.
 
-pub(crate) mod apart;
 mod error;
 pub(crate) mod lodging;
 
@@ -18,6 +17,7 @@ use midflight_process::{Frozen, Lost, Moved, Node, Packed};
 use midflight_runtime::timeout;
 
 use crate::code_server::CodeServer;
+use crate::control::others::control_of;
 use crate::hosted::{Hosted, SavedState};
 use crate::protocol::{Answer, CONTROL, Came, Come, MayCome, Stays};
 use crate::versions::Version;
@@ -162,9 +162,7 @@ struct Target<'n> {
 impl<'n> Target<'n> {
     async fn reach(node: &'n Node, to: NodeId) -> Result<Self, RelocateError> {
         let unreachable = |why: String| RelocateError::Unreachable { node: to, why };
-        let found = node.whereis_on(to, CONTROL).await;
-        let found = found.map_err(|error| unreachable(error.to_string()))?;
-        let control = found.ok_or_else(|| unreachable("it has no control process".into()))?;
+        let control = control_of(node, to).await.map_err(unreachable)?;
         Ok(Self { node, to, control })
     }
 

@@ -1,8 +1,8 @@
 //! What a node keeps: bundles and libraries in its data folder, under their hashes.
 //!
 //! `<data>/bundles/<content address>.mfb` and `<data>/code/<hash>.so`. A file under a hash is never
-//! replaced by other content, so that what is loaded from it stays as it was. Beside them lies `<data>/committed`, what
-//! is to run.
+//! replaced by other content, so that what is loaded from it stays as it was. Beside them lie the files that the
+//! node keeps about itself: `<data>/committed`, what is to run, and `<data>/releases`, what has run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use midflight_runtime::{Files, Handle};
 
 use crate::bundle::{BUNDLE_BYTES_MAX, Bundle, BundleError, LIBRARY_BYTES_MAX};
-use crate::committed;
 use crate::hash::{CodeId, ContentAddress};
 
 /// The store of one node.
@@ -153,21 +152,21 @@ impl Store {
         }
     }
 
-    /// The file of what is committed; `None`: there was never one.
-    pub(crate) async fn committed(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.read(&self.committed_path(), committed::FILE_BYTES_MAX).await {
+    /// A file that the node keeps about itself; `None`: there was never one.
+    pub(crate) async fn own(&self, name: &str, max: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.read(&self.own_path(name), max).await {
             Err(StoreError::Missing { .. }) => Ok(None),
             read => read.map(Some),
         }
     }
 
-    /// Keeps the file of what is committed, in the place of the one before.
-    pub(crate) async fn put_committed(&self, file: Vec<u8>) -> Result<(), StoreError> {
-        self.write(self.committed_path(), file).await
+    /// Keeps such a file, in the place of the one before.
+    pub(crate) async fn put_own(&self, name: &str, file: Vec<u8>) -> Result<(), StoreError> {
+        self.write(self.own_path(name), file).await
     }
 
-    pub(crate) fn committed_path(&self) -> PathBuf {
-        self.data.join("committed")
+    pub(crate) fn own_path(&self, name: &str) -> PathBuf {
+        self.data.join(name)
     }
 
     fn bundle_path(&self, address: ContentAddress) -> PathBuf {

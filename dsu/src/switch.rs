@@ -7,24 +7,24 @@
 //! from a thread: a process whose state is being *saved*, which is done by its old code on the state
 //! itself. Where that never ends the process stays frozen, named, as it would hang in a handler.
 
+mod apart;
 mod bench;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use midflight_message::Pid;
 use midflight_process::{FreezeError, Frozen, Node};
-use midflight_runtime::timeout;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use crate::convert::ConvertError;
 use crate::hosted::probation::Probation;
 use crate::hosted::{Hosted, ProbationLimits, SavedState};
 use crate::versions::{Version, Versions};
+use apart::Abandoned;
+pub(crate) use apart::ThreadEnd;
 use bench::{Bench, Outcome, Stage};
 
 /// Processes frozen at one time by one worker: the longest that one process waits for others.
@@ -136,14 +136,14 @@ pub struct Switcher {
     node: Node,
     versions: Arc<Versions>,
     limits: SwitchLimits,
-    abandoned: Arc<AtomicUsize>,
+    abandoned: Abandoned,
 }
 
 impl Switcher {
     /// A switcher for the processes of `node`.
     #[must_use]
     pub fn new(node: Node, versions: Arc<Versions>, limits: SwitchLimits) -> Self {
-        Self { node, versions, limits, abandoned: Arc::default() }
+        Self { node, versions, limits, abandoned: Abandoned::default() }
     }
 
     /// Switches one process to `new`. One that has ended meanwhile is no failure.
@@ -234,14 +234,9 @@ impl Switcher {
         switched
     }
 
-    /// How many threads have not ended.
-    pub(crate) const fn abandoned_count(&self) -> &Arc<AtomicUsize> {
-        &self.abandoned
-    }
-
     /// How many conversions have not ended, where that is as many as may be.
     fn too_many(&self, max: usize) -> Option<usize> {
-        let abandoned = self.abandoned.load(Ordering::Acquire);
+        let abandoned = self.abandoned.count();
         (abandoned >= max).then_some(abandoned)
     }
 
@@ -256,7 +251,9 @@ impl Switcher {
     ) -> Vec<Frozen> {
         // However this future ends, whatever is left on the bench goes on.
         let bench = ClearedInTheEnd(Bench::new(group));
-        let ended = self.on_a_thread_apart(&bench.0, new).await;
+        let (work, to, state_bytes) = (bench.0.clone(), new.clone(), self.limits.state_bytes);
+        let work = move || work.work(&to, state_bytes);
+        let ended = self.on_a_thread_apart("convert states", work).await;
         let after = self.limits.convert_timeout;
         let mut left = Vec::new();
         for piece in bench.0.clear() {
@@ -299,43 +296,15 @@ impl Switcher {
         }
     }
 
-    async fn on_a_thread_apart(&self, bench: &Bench, new: &Arc<Version>) -> ThreadEnd {
-        let (tell, mut told) = oneshot::channel();
-        let (bench, new) = (bench.clone(), new.clone());
-        let (abandoned, state_bytes) = (self.abandoned.clone(), self.limits.state_bytes);
-        let work = move || {
-            bench.work(&new, state_bytes);
-            // Given up by those who waited, it counts until here.
-            if tell.send(()).is_err() {
-                abandoned.fetch_sub(1, Ordering::AcqRel);
-            }
-        };
-        self.node.runtime().spawn_blocking("convert states", Box::new(work));
-        let after = self.limits.convert_timeout;
-        match timeout(&**self.node.runtime(), after, &mut told).await {
-            Ok(Ok(())) => return ThreadEnd::Well,
-            Ok(Err(_gone)) => return ThreadEnd::Died,
-            Err(_elapsed) => {}
-        }
-        // Counted first: the thread takes itself off the count when it finds nobody waiting.
-        self.abandoned.fetch_add(1, Ordering::AcqRel);
-        told.close();
-        if told.try_recv().is_ok() {
-            self.abandoned.fetch_sub(1, Ordering::AcqRel);
-            return ThreadEnd::Well;
-        }
-        tracing::error!(?after, "a conversion does not end: its thread is abandoned");
-        ThreadEnd::Not
+    /// Calls into code on a thread apart, within the limit for conversions.
+    pub(crate) async fn on_a_thread_apart<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> ThreadEnd<T> {
+        let limit = self.limits.convert_timeout;
+        self.abandoned.or_done(self.node.runtime(), limit, name, work).await
     }
-}
-
-/// How a thread apart ended.
-enum ThreadEnd {
-    Well,
-    /// It panicked.
-    Died,
-    /// It did not end in time.
-    Not,
 }
 
 struct ClearedInTheEnd(Bench);

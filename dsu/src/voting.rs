@@ -23,7 +23,8 @@ use openraft::{Config, EmptyNode, Raft, SnapshotPolicy, Vote};
 use tokio::sync::watch;
 
 use crate::code_server::with_sources;
-use crate::protocol::{CONTROL, Propose, Proposed, Voted, VoterCall, VoterSays, Wish, Wished};
+use crate::control::others;
+use crate::protocol::{Propose, Proposed, Voted, VoterCall, VoterSays, Wish, Wished, millis};
 use crate::rollout::ledger::{Answer, Command, Ledger, Party};
 use machine::{Applied, Machine};
 use network::{Voters, ask, control_of};
@@ -140,7 +141,6 @@ impl Voting {
         let folder = Folder::new(self.node.runtime().files(), data);
         let store = LogStore::read(folder.clone()).await?;
         let machine = Machine::read(folder).await?;
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let config = Config {
             cluster_name: "midflight".into(),
             heartbeat_interval: millis(HEARTBEAT),
@@ -297,9 +297,7 @@ impl Voting {
 
     /// Passes on to whoever drives a rollout what an operator wants of it.
     pub(crate) async fn tell(&self, by: &Party, wish: Wish) -> Result<Wished, String> {
-        let found =
-            self.node.whereis_on(by.id, CONTROL).await.map_err(|error| error.to_string())?;
-        let control = found.ok_or("the node has no control process")?;
+        let control = others::control_of(&self.node, by.id).await?;
         ask(&self.node, control, wish, VOTER_WITHIN).await
     }
 }

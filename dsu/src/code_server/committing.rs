@@ -84,9 +84,11 @@ impl CodeServer {
 
     async fn restore_from_file(&self) -> Result<(), RestoreError> {
         let inner = &*self.inner;
-        let Some(file) = inner.store.committed().await? else { return Ok(()) };
+        let Some(file) = inner.store.own(committed::FILE, committed::FILE_BYTES_MAX).await? else {
+            return Ok(());
+        };
         let (committed, history) = committed::read(&file).map_err(|source| {
-            RestoreError::Record { path: inner.store.committed_path(), source }
+            RestoreError::Record { path: inner.store.own_path(committed::FILE), source }
         })?;
         *inner.history.lock() = history;
         for (bundle, standing) in committed.all() {
@@ -179,7 +181,7 @@ impl CodeServer {
             return;
         }
         let file = committed::write(&inner.versions.committed(), &inner.history.lock());
-        let written = inner.store.put_committed(file).await;
+        let written = inner.store.put_own(committed::FILE, file).await;
         let fault = written.err().map(|error| with_sources(&error));
         if let Some(why) = &fault {
             tracing::error!(

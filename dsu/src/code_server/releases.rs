@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use crate::bundle::Bundle;
 use crate::code_server::{CodeServer, with_sources};
 use crate::hash::ContentAddress;
-use crate::releases::{FILE_BYTES_MAX, NoRoom, OlderRelease, RecordError, Releases};
+use crate::releases::{FILE, FILE_BYTES_MAX, NoRoom, OlderRelease, Releases};
+use crate::sealed::SealError;
 use crate::signature::PublicKey;
 use crate::store::StoreError;
 
@@ -22,7 +23,7 @@ pub enum ReleaseError {
     /// A rollback leads to what has never been current here.
     #[error("{0}; on this node it was never current, so there is no going back to it")]
     NeverCurrent(OlderRelease),
-    /// The bundle is not here.
+    /// The bundle is not here, or the file of releases cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What has run here is not known.
@@ -35,16 +36,7 @@ pub enum ReleaseError {
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: RecordError,
-    },
-    /// It cannot be read.
-    #[error("{} cannot be read or written", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the disk says.
-        #[source]
-        source: std::io::Error,
+        source: SealError,
     },
     /// There is no room for more.
     #[error(transparent)]
@@ -101,9 +93,7 @@ impl CodeServer {
         if !known.ran(&manifest.name, &keys, manifest.release)? {
             return Ok(());
         }
-        let (path, file) = (self.releases_path(), known.write());
-        let written = self.node().runtime().files().write(path.clone(), file).await;
-        written.map_err(|source| ReleaseError::Io { path, source })
+        Ok(self.inner.store.put_own(FILE, known.write()).await?)
     }
 
     /// A bundle that is kept here, and the trusted keys that vouch for it now.
@@ -124,21 +114,15 @@ impl CodeServer {
         book: &'b mut Option<Releases>,
     ) -> Result<&'b mut Releases, ReleaseError> {
         if book.is_none() {
-            let path = self.releases_path();
-            let files = self.node().runtime().files();
-            let read = match files.read(path.clone(), FILE_BYTES_MAX).await {
-                Ok(file) => {
-                    Releases::read(&file).map_err(|source| ReleaseError::Record { path, source })?
-                }
-                Err(none) if none.kind() == std::io::ErrorKind::NotFound => Releases::default(),
-                Err(source) => return Err(ReleaseError::Io { path, source }),
-            };
-            *book = Some(read);
+            let store = &self.inner.store;
+            *book = Some(match store.own(FILE, FILE_BYTES_MAX).await? {
+                Some(file) => Releases::read(&file).map_err(|source| ReleaseError::Record {
+                    path: store.own_path(FILE),
+                    source,
+                })?,
+                None => Releases::default(),
+            });
         }
         Ok(book.get_or_insert_default())
-    }
-
-    fn releases_path(&self) -> PathBuf {
-        self.inner.store.data().join("releases")
     }
 }

@@ -7,9 +7,6 @@ use super::{Control, Request};
 impl Control {
     /// Hands a request on when its sender may ask for it; tells the sender when it may not.
     pub(super) fn allowed(&self, request: Request) -> Option<Request> {
-        if request.is_news() {
-            return None;
-        }
         let role = request.role();
         match self.may(request.node(), role) {
             Ok(()) => Some(request),
@@ -98,11 +95,6 @@ impl Request {
             | Self::Told(_)
             | Self::Trace(_) => Role::Inspect,
         }
-    }
-
-    /// Whether it asks for nothing: the node tells of others.
-    pub(super) const fn is_news(&self) -> bool {
-        matches!(self, Self::Told(_))
     }
 
     const fn node(&self) -> Option<NodeId> {

@@ -10,11 +10,12 @@ use midflight_process::{Context, Pid};
 
 use super::Control;
 use super::history::change;
+use super::others::control_of;
 use crate::code_server::{CodeServer, Follows, Order, Whole, with_sources};
 use crate::committed::Standing;
 use crate::hash::ContentAddress;
 use crate::history::Change;
-use crate::protocol::{CONTROL, Changes, HistoryRequest};
+use crate::protocol::{Changes, HistoryRequest};
 use crate::versions::Behind;
 
 /// How long another node may take to say what was current there.
@@ -108,8 +109,7 @@ impl Control {
     async fn follow(&self, cx: &Context, bundle: &str, behind: &Behind) -> Result<(), String> {
         let Behind { standing, at, .. } = *behind;
         if self.server.current(bundle) != Some(standing.address) {
-            let found = cx.node().whereis_on(at, CONTROL).await.map_err(|e| e.to_string())?;
-            let from = found.ok_or("the node has no control process")?;
+            let from = control_of(cx.node(), at).await?;
             let past = past(cx, from, bundle).await?;
             let lead = Lead { cx, from, bundle, standing, past };
             if let Err(why) = self.step_to(&lead, standing.address).await {
@@ -123,9 +123,7 @@ impl Control {
 
     async fn step_to(&self, lead: &Lead<'_>, address: ContentAddress) -> Result<(), String> {
         let &Lead { cx, from, bundle, standing, ref past } = lead;
-        if let Some(file) = self.fetch(cx, address, from).await? {
-            self.accept(address, &file).await.map_err(|error| with_sources(&error))?;
-        }
+        self.obtain(cx, address, from).await.map_err(|(_, why)| why)?;
         self.server.stage_to_follow(bundle, address).await?;
         let own = self.server.history(Some(bundle));
         let own = own.last().and_then(|(_, change)| change.current);

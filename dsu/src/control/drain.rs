@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use midflight_message::{NodeId, Pid};
-use midflight_process::{Context, MemberState};
+use midflight_process::Context;
 
 use super::Control;
+use super::others::ask;
 use crate::code_server::with_sources;
-use crate::protocol::{CONTROL, Drain, Drained, Left};
+use crate::protocol::{Drain, Drained, Left};
 use crate::relocation::RelocateError;
 
 /// Processes that move at one time.
@@ -45,15 +46,9 @@ impl Control {
         if meant == node.id() {
             return self.drain_this().await;
         }
-        let control = match cx.node().whereis_on(meant, CONTROL).await {
-            Ok(Some(control)) => control,
-            Ok(None) => {
-                return Drained::Refused(format!("{} has no control process", request.node));
-            }
-            Err(error) => return Drained::Refused(error.to_string()),
-        };
-        let answer = cx.call(control, request, DRAIN_TIMEOUT).await;
-        answer.unwrap_or_else(|error| Drained::Refused(error.to_string()))
+        let name = request.node.clone();
+        let answer = ask(cx, meant, request, DRAIN_TIMEOUT).await;
+        answer.unwrap_or_else(|why| Drained::Refused(format!("{name}: {why}")))
     }
 
     async fn drain_this(&self) -> Drained {
@@ -102,10 +97,8 @@ impl Control {
 
     /// The other living members, by name.
     fn targets(&self) -> Vec<(NodeId, String)> {
-        let node = self.server.node();
-        let others = node.members().into_iter();
-        let alive = others.filter(|it| it.state == MemberState::Alive && it.id != node.id());
-        let mut targets: Vec<_> = alive.map(|member| (member.id, member.name)).collect();
+        let others = self.others().into_iter();
+        let mut targets: Vec<_> = others.map(|member| (member.id, member.name)).collect();
         targets.sort_by(|a, b| a.1.cmp(&b.1));
         targets
     }

@@ -13,9 +13,10 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::Control;
+use super::others::ask;
 use crate::protocol::{
     Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Driven, Objection,
-    Progress, Release, Released, Stage, Vote,
+    Progress, Release, Released, Stage, Vote, millis,
 };
 use crate::rollout::kernel::Rollout;
 use crate::rollout::ledger::{Command, Party, Ticket};
@@ -73,7 +74,7 @@ impl Drivers {
             bundle: bundle.clone(),
             number: ticket.number,
             step: step(shown.phase),
-            millis: u64::try_from(now.since(shown.since).as_millis()).unwrap_or(u64::MAX),
+            millis: millis(now.since(shown.since)),
             waits_for: shown.waits_for.clone(),
             blocked: shown.blocked.clone(),
         });
@@ -336,10 +337,7 @@ impl Drive<'_> {
         message: M,
         timeout: Duration,
     ) -> Result<R, String> {
-        let found = self.cx.node().whereis_on(party.id, CONTROL).await;
-        let found = found.map_err(|error| error.to_string())?;
-        let control = found.ok_or("the node has no control process")?;
-        self.cx.call(control, message, timeout).await.map_err(|error| error.to_string())
+        ask(self.cx, party.id, message, timeout).await
     }
 
     /// Tells whoever watches, if there is room: it is only news.

@@ -5,9 +5,11 @@ use std::time::Duration;
 use midflight_process::{Context, Pid};
 
 use super::Control;
+use super::others::control_of;
+use crate::code_server::with_sources;
 use crate::hash::ContentAddress;
 use crate::incoming::Took;
-use crate::protocol::{CHUNK_BYTES, CONTROL, Fetch, Part, Wanted};
+use crate::protocol::{CHUNK_BYTES, Fetch, Part, Wanted};
 
 /// How many others are asked where the one that is known to have it fails: staging has a deadline.
 const OTHERS_MAX: usize = 8;
@@ -25,9 +27,22 @@ impl Control {
         Part { size: file.len() as u64, bytes: file[begin..end].to_vec() }
     }
 
+    /// Has a bundle here: fetches it from `from`, unless it is, and takes it. `Err`: at which step not, and why.
+    pub(crate) async fn obtain(
+        &self,
+        cx: &Context,
+        address: ContentAddress,
+        from: Pid,
+    ) -> Result<(), (&'static str, String)> {
+        let Some(file) = self.fetch(cx, address, from).await.map_err(|why| ("fetch", why))? else {
+            return Ok(());
+        };
+        self.accept(address, &file).await.map_err(|error| ("check", with_sources(&error)))
+    }
+
     /// Fetches a bundle's file from `from`, another node's control process, unless it is here. When that one has it not,
     /// or is lost in the middle, other members are asked; what has come is not asked for again.
-    pub(crate) async fn fetch(
+    async fn fetch(
         &self,
         cx: &Context,
         address: ContentAddress,
@@ -45,7 +60,7 @@ impl Control {
         let mut others = node.living_members().await;
         others.retain(|member| member.id != node.id() && member.id != from.node);
         for member in others.iter().take(OTHERS_MAX) {
-            let Ok(Some(other)) = node.whereis_on(member.id, CONTROL).await else { continue };
+            let Ok(other) = control_of(node, member.id).await else { continue };
             match self.fetch_from(cx, address, other).await {
                 Ok(file) => {
                     tracing::info!(%address, from = member.name, why, "fetched from another node");

@@ -8,7 +8,7 @@ use super::Control;
 use super::deploy::Bring;
 use crate::history::{Cause, Change};
 use crate::policy::Policy;
-use crate::protocol::{ChangeStatus, Changes, Deployed, HistoryRequest, Rollback};
+use crate::protocol::{ChangeStatus, Changes, Deployed, HistoryRequest, Rollback, millis};
 
 /// The longest reason that is kept of another node's change, in characters.
 const WHY_CHARS_MAX: usize = 1_024;
@@ -67,7 +67,7 @@ fn status((name, change): (String, Change)) -> ChangeStatus {
         name,
         version: current.map(|(version, _)| version),
         address: current.map(|(_, address)| address.to_string()),
-        unix_millis: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+        unix_millis: millis(at),
         cause: cause.to_owned(),
         why,
     }

@@ -80,7 +80,7 @@ impl Leases {
         linked: impl Fn(NodeId) -> bool,
     ) -> Result<(), NotNow> {
         let Ticket { bundle, number, token, epoch } = ticket;
-        let ended = self.ended.get(bundle).copied().unwrap_or(0);
+        let ended = self.ended(bundle);
         if *number <= ended {
             return Err(NotNow::Ended { bundle: bundle.clone(), number: *number, ended });
         }

@@ -1,7 +1,5 @@
 //! What a node does for a rollout that it is part of: it is claimed, stages, activates, goes back, and hears how it ended.
 
-use std::time::Duration;
-
 use midflight_process::{Context, NodeId};
 
 use super::Control;
@@ -13,7 +11,7 @@ use crate::committed::Standing;
 use crate::hash::{ContentAddress, HashError};
 use crate::protocol::{
     Activate, Activated, Back, Claim, Claimed, Deactivate, Deactivated, Objection, Release,
-    Released, Stage, Vote,
+    Released, Stage, Vote, millis,
 };
 use crate::rollout::ledger::{Party, Ticket};
 use crate::switch::SwitchError;
@@ -56,14 +54,8 @@ impl Control {
         };
         let now = || self.server.node().runtime().now();
         let began = now();
-        match self.fetch(cx, address, stage.from).await {
-            Ok(None) => {}
-            Ok(Some(file)) => {
-                if let Err(error) = self.accept(address, &file).await {
-                    return no("check", with_sources(&error));
-                }
-            }
-            Err(why) => return no("fetch", why),
+        if let Err((step, why)) = self.obtain(cx, address, stage.from).await {
+            return no(step, why);
         }
         let fetched = now().since(began);
         if let Err(error) = self.server.refuse_older(address, stage.goes_back).await {
@@ -230,8 +222,4 @@ fn name_type(objection: &mut Objection, conflicts: &Conflicts) {
 
 fn going_back(back: &Back) -> Result<GoingBack, HashError> {
     Ok(GoingBack { from: back.from.parse()?, why: back.why.clone() })
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use midflight_message::NodeId;
 use midflight_process::{Context, MemberState, Received};
 
+use super::others::ask;
 use super::{Control, Request, reply};
 use crate::code_server::with_sources;
-use crate::protocol::{CONTROL, Relocate, Relocated};
+use crate::protocol::{Relocate, Relocated};
 use crate::relocation::RelocateError;
 
 /// How long another node may take: it has a minute or two to have its target fetch the code.
@@ -57,7 +58,7 @@ impl Control {
         };
         let asked = Relocate { ask_others: false, ..request };
         for _ in 0..ASKED_MAX {
-            at = match self.ask_for_it(cx, at, &asked).await {
+            at = match ask_for_it(cx, at, &asked).await {
                 Ok(Relocated::Elsewhere(node)) => node,
                 Ok(done) => return done,
                 // Its home may be gone.
@@ -68,28 +69,13 @@ impl Control {
     }
 
     async fn ask_everybody(&self, cx: &Context, asked: &Relocate) -> Relocated {
-        let node = self.server.node();
-        let others = node.members().into_iter();
-        let alive = others.filter(|it| it.state == MemberState::Alive && it.id != node.id());
-        for member in alive {
-            match self.ask_for_it(cx, member.id, asked).await {
+        for member in self.others() {
+            match ask_for_it(cx, member.id, asked).await {
                 Ok(Relocated::Elsewhere(_)) | Err(_) => {}
                 Ok(done) => return done,
             }
         }
         Relocated::Refused(format!("no member that can be asked has {}", asked.pid))
-    }
-
-    async fn ask_for_it(
-        &self,
-        cx: &Context,
-        node: NodeId,
-        asked: &Relocate,
-    ) -> Result<Relocated, String> {
-        let found = cx.node().whereis_on(node, CONTROL).await.map_err(|error| error.to_string())?;
-        let control = found.ok_or("it has no control process")?;
-        let answer = cx.call(control, asked.clone(), OTHERS_TIMEOUT).await;
-        answer.map_err(|error| error.to_string())
     }
 
     async fn relocate_here(&self, request: &Relocate) -> Relocated {
@@ -120,4 +106,8 @@ impl Control {
         let mut alive = members.filter(|member| member.state == MemberState::Alive);
         alive.find(|it| it.name == named || it.id.to_string() == named).map(|member| member.id)
     }
+}
+
+async fn ask_for_it(cx: &Context, node: NodeId, asked: &Relocate) -> Result<Relocated, String> {
+    ask(cx, node, asked.clone(), OTHERS_TIMEOUT).await
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use midflight_process::Context;
 
 use super::Control;
-use crate::protocol::{CONTROL, Deactivate, Release, Rollouts, RolloutsRequest};
+use super::others::ask;
+use crate::protocol::{Deactivate, Release, Rollouts, RolloutsRequest};
 use crate::rollout::kernel::Rollout;
 use crate::rollout::ledger::{Answer, Command, Open, Party, Ticket};
 
@@ -83,9 +84,8 @@ impl Control {
         if by.name == self.party().name {
             return false;
         }
-        let Ok(Some(control)) = cx.node().whereis_on(by.id, CONTROL).await else { return false };
         let request = RolloutsRequest { bundle: Some(plan.bundle.clone()) };
-        let answer = cx.call::<_, Rollouts>(control, request, DRIVES_WITHIN).await;
+        let answer = ask::<_, Rollouts>(cx, by.id, request, DRIVES_WITHIN).await;
         answer.is_ok_and(|it| it.driven.iter().any(|driven| driven.number == *number))
     }
 

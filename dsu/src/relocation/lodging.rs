@@ -61,9 +61,7 @@ impl Control {
         address: ContentAddress,
         from: Pid,
     ) -> Result<Arc<Version>, String> {
-        if let Some(file) = self.fetch(cx, address, from).await? {
-            self.accept(address, &file).await.map_err(|error| with_sources(&error))?;
-        }
+        self.obtain(cx, address, from).await.map_err(|(_, why)| why)?;
         let name = self.server.name_of(address).await.ok_or("the bundle is not here any more")?;
         if self.server.versions().behind().contains_key(&name) {
             return Err(StartError::CatchingUp(name).to_string());

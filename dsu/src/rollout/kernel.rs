@@ -148,15 +148,9 @@ impl Rollout {
         self.open.remove(&member);
         match (self.phase, said) {
             (Phase::Claim(_) | Phase::Stage | Phase::Wave(_), Said::Yes) => self.next(actions),
-            (Phase::Claim(_) | Phase::Stage, Said::No(no) | Said::Silent(no)) => {
+            (Phase::Claim(_) | Phase::Stage | Phase::Wave(_), Said::No(no) | Said::Silent(no)) => {
                 self.because.push(no);
-                // Of a stage every node's reason is of use; they are all asked.
-                if self.open.is_empty() {
-                    self.decide(false, actions);
-                }
-            }
-            (Phase::Wave(_), Said::No(no) | Said::Silent(no)) => {
-                self.because.push(no);
+                // Every node's reason is of use: of those that are asked all are heard.
                 if self.open.is_empty() {
                     self.decide(false, actions);
                 }

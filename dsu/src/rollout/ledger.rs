@@ -300,11 +300,7 @@ impl Ledger {
     }
 
     fn look(&self, bundle: &str, number: u64) -> Answer {
-        let Some(name) = self.name(bundle) else {
-            return Answer::Decided(
-                Name::default().verdict(number).unwrap_or_else(Verdict::unknown),
-            );
-        };
+        let Some(name) = self.name(bundle) else { return Answer::Decided(Verdict::unknown()) };
         match (name.verdict(number), &name.open) {
             (Some(verdict), _) => Answer::Decided(verdict),
             (None, Some(open)) => Answer::Open(open.by.clone()),

@@ -1,6 +1,6 @@
 //! Bringing bytes into the form that some code reads, as a node does.
 
-use midflight_message::{Resolution, TypeInfo, resolve};
+use midflight_message::{TypeInfo, resolve};
 
 use crate::code::{Code, CodeError, Reader};
 use crate::convert::{Reading, Reads};
@@ -12,11 +12,7 @@ pub(super) fn own_form(
     (ours, written): (&TypeInfo, &TypeInfo),
     bytes: &[u8],
 ) -> Result<Vec<u8>, String> {
-    let resolution = resolve(written, ours);
-    if let Resolution::Same = resolution {
-        return Ok(bytes.to_vec());
-    }
-    match Reads::of(code.description()).reading(&resolution) {
+    match Reads::of(code.description()).reading(&resolve(written, ours)) {
         Reading::AsTheyAre => Ok(bytes.to_vec()),
         Reading::Translated => {
             code.translate(behaviour, reader, written, bytes).map_err(|error| error.to_string())

@@ -17,7 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Types;
-use crate::protocol::{CONTROL, Voted, VoterCall, VoterSays};
+use crate::control::others;
+use crate::protocol::{Voted, VoterCall, VoterSays};
 
 /// Calls to voters, by their numbers.
 #[derive(Debug, Clone)]
@@ -69,8 +70,7 @@ pub(super) fn member(node: &Node, name: &str) -> Option<NodeId> {
 /// The control process of the node of that name.
 pub(super) async fn control_of(node: &Node, name: &str) -> Result<Pid, String> {
     let id = member(node, name).ok_or("it is no member that this node knows")?;
-    let found = node.whereis_on(id, CONTROL).await.map_err(|error| error.to_string())?;
-    found.ok_or_else(|| "the node has no control process".into())
+    others::control_of(node, id).await
 }
 
 impl Voter {
