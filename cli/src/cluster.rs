@@ -134,7 +134,7 @@ async fn serve(
     let environment = environment(cluster);
     let value = as_json(args, folder, cluster, &environment);
     output::either(args.json, &value, || for_people(args, folder, cluster, &environment))?;
-    for _node in &value["nodes"].as_array().cloned().unwrap_or_default() {
+    for _node in 0..cluster.nodes.len() {
         let (node, ended) = cluster.next_end().await;
         note(&lost(folder, node, &ended));
     }

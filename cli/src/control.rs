@@ -74,6 +74,28 @@ pub(crate) async fn reach(runtime: &Handle, reach: &Reach) -> Result<Control, Er
     Control::connect(&node, &reach.node.address(transport)?).await
 }
 
+/// Reaches the node that was named, asks it one thing, and says goodbye.
+pub(crate) async fn ask<M: Message, R: Message>(
+    runtime: &Handle,
+    of: &Reach,
+    message: M,
+) -> Result<R, Error> {
+    ask_within(runtime, of, message, ANSWER_WITHIN).await
+}
+
+/// As [`ask`], for what takes its time.
+pub(crate) async fn ask_within<M: Message, R: Message>(
+    runtime: &Handle,
+    of: &Reach,
+    message: M,
+    within: Duration,
+) -> Result<R, Error> {
+    let control = reach(runtime, of).await?;
+    let answer = control.ask_within(message, within).await;
+    control.through.shutdown().await;
+    answer
+}
+
 impl Control {
     /// Reaches the node at `address` through `through`.
     pub(crate) async fn connect(through: &Node, address: &Address) -> Result<Self, Error> {
@@ -96,7 +118,7 @@ impl Control {
     }
 
     /// As [`Control::ask`], for what takes its time.
-    pub(crate) async fn ask_within<M: Message, R: Message>(
+    async fn ask_within<M: Message, R: Message>(
         &self,
         message: M,
         within: Duration,

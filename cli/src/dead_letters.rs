@@ -52,10 +52,7 @@ enum Action {
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let request = request(&args)?;
     let now = runtime.unix_time();
-    let control = control::reach(&runtime, &args.reach).await?;
-    let answer = control.ask(request).await;
-    control.through.shutdown().await;
-    let reply: LettersReply = answer?;
+    let reply: LettersReply = control::ask(&runtime, &args.reach, request).await?;
     if let LettersReply::Refused(why) = reply {
         return Err(Error::Refused(why));
     }

@@ -22,11 +22,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    let control = control::reach(&runtime, &args.reach).await?;
     let request = Drain { node: args.drained.clone() };
-    let answer = control.ask_within(request, control::DRAINED_WITHIN).await;
-    control.through.shutdown().await;
-    let (moved, left, stay) = match answer? {
+    let answer = control::ask_within(&runtime, &args.reach, request, control::DRAINED_WITHIN);
+    let (moved, left, stay) = match answer.await? {
         Drained::Done { moved, left, stay } => (moved, left, stay),
         Drained::Refused(why) => return Err(Error::Refused(why)),
     };

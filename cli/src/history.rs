@@ -25,10 +25,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let now = runtime.unix_time();
     let of = args.name.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
-    let control = control::reach(&runtime, &args.reach).await?;
-    let answer = control.ask(HistoryRequest { name: args.name }).await;
-    control.through.shutdown().await;
-    let changes: Changes = answer?;
+    let request = HistoryRequest { name: args.name };
+    let changes: Changes = control::ask(&runtime, &args.reach, request).await?;
     output::either(args.json, &as_json(&changes), || for_people(&changes, &of, now))
 }
 

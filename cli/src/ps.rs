@@ -25,11 +25,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    let control = control::reach(&runtime, &args.reach).await?;
     let request = ProcessesRequest { limit: args.limit, longest_first: args.longest, cycles: true };
-    let answer = control.ask(request).await;
-    control.through.shutdown().await;
-    let processes: Processes = answer?;
+    let processes: Processes = control::ask(&runtime, &args.reach, request).await?;
     let list: Vec<_> = processes.processes.iter().map(as_json).collect();
     let cycles = processes.cycles.iter().map(|cycle| cycle.iter().map(ToString::to_string));
     let cycles: Vec<Vec<_>> = cycles.map(Iterator::collect).collect();

@@ -31,12 +31,10 @@ fn pid(text: &str) -> Result<Pid, String> {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    let control = control::reach(&runtime, &args.reach).await?;
     let request = Relocate { pid: args.pid, to: args.to.clone(), ask_others: true };
-    let answer = control.ask_within(request, control::MOVED_WITHIN).await;
-    control.through.shutdown().await;
+    let answer = control::ask_within(&runtime, &args.reach, request, control::MOVED_WITHIN).await?;
     let (pid, to) = (args.pid, args.to);
-    match answer? {
+    match answer {
         Relocated::Done { from, micros } => {
             let value = json!({
                 "pid": pid.to_string(), "from": from, "to": to, "stood_still_us": micros,

@@ -64,15 +64,14 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
 
 async fn wish(runtime: Handle, args: Named, wish: Wanting) -> Result<(), Error> {
     let Named { name, reach, json: as_json } = args;
-    let control = control::reach(&runtime, &reach).await?;
-    let answer = control.ask(Wish { bundle: name.clone(), wish, is_written: false }).await;
-    control.through.shutdown().await;
+    let request = Wish { bundle: name.clone(), wish, is_written: false };
+    let answer = control::ask(&runtime, &reach, request).await?;
     let done = match wish {
         Wanting::Pause => "is to stop before its next wave",
         Wanting::Resume => "is to go on",
         Wanting::Abort => "is to be aborted",
     };
-    match answer? {
+    match answer {
         Wished::Done if as_json => output::json(&json!({ "name": name, "outcome": "wanted" })),
         Wished::Done => output::text(&format!("the rollout of {name} {done}\n")),
         Wished::NoRollout => Err(Error::Refused(format!(
@@ -89,10 +88,8 @@ async fn wish(runtime: Handle, args: Named, wish: Wanting) -> Result<(), Error> 
 }
 
 async fn status(runtime: Handle, args: Status) -> Result<(), Error> {
-    let control = control::reach(&runtime, &args.reach).await?;
-    let answer = control.ask(RolloutsRequest { bundle: args.name }).await;
-    control.through.shutdown().await;
-    let rollouts: Rollouts = answer?;
+    let request = RolloutsRequest { bundle: args.name };
+    let rollouts: Rollouts = control::ask(&runtime, &args.reach, request).await?;
     output::either(args.json, &as_json(&rollouts), || for_people(&rollouts))
 }
 

@@ -32,11 +32,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     let mut start = Vec::new();
     encode(&(), &mut start).map_err(|error| Error::Wrong(error.to_string()))?;
-    let control = control::reach(&runtime, &args.reach).await?;
     let request = Start { behaviour: args.behaviour, count: args.count, start };
-    let answer = control.ask(request).await;
-    control.through.shutdown().await;
-    let started: Started = answer?;
+    let started: Started = control::ask(&runtime, &args.reach, request).await?;
     if let Some(reason) = started.refused {
         let count = started.pids.len();
         return Err(Error::Refused(format!("{count} processes were started, then: {reason}")));

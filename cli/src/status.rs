@@ -21,10 +21,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
-    let control = control::reach(&runtime, &args.reach).await?;
-    let answer = control.ask(StatusRequest).await;
-    control.through.shutdown().await;
-    let status: Status = answer?;
+    let status: Status = control::ask(&runtime, &args.reach, StatusRequest).await?;
     output::either(args.json, &as_json(&status), || for_people(&status))
 }
 
