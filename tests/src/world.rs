@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use midflight_dsu::code_server::{CodeServer, CodeServerConfig, MAPPED_MAX};
 use midflight_dsu::signature::{SigningKey, TrustedKeys};
@@ -101,6 +102,42 @@ impl World {
             node.connect(&Self::address(seed)).await.expect("it joins");
         }
         server
+    }
+
+    /// Nodes of these names, each joined to the first, that know each other.
+    ///
+    /// # Panics
+    /// When they do not start, or do not meet.
+    pub async fn cluster<const N: usize>(&self, names: [&str; N]) -> [CodeServer; N] {
+        let mut servers = Vec::with_capacity(N);
+        for name in names {
+            servers.push(self.node(name, (name != names[0]).then_some(names[0])).await);
+        }
+        self.have_met(&servers).await;
+        servers.try_into().unwrap_or_else(|_| unreachable!("there are as many"))
+    }
+
+    /// Waits until all of these nodes know each other.
+    ///
+    /// # Panics
+    /// When they do not within two minutes.
+    pub async fn have_met<'s>(&self, servers: impl IntoIterator<Item = &'s CodeServer>) {
+        let servers: Vec<_> = servers.into_iter().collect();
+        let all_know =
+            || servers.iter().all(|server| server.node().members().len() >= servers.len());
+        self.until(Duration::from_secs(120), "all have met", all_know).await;
+    }
+
+    /// Waits until `is_so`, which is looked at each millisecond.
+    ///
+    /// # Panics
+    /// When it is not so within `limit`.
+    pub async fn until(&self, limit: Duration, what: &str, is_so: impl Fn() -> bool) {
+        let began = self.runtime.now();
+        while !is_so() {
+            assert!(self.runtime.now().since(began) < limit, "not in time: {what}");
+            self.runtime.sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -56,14 +56,6 @@ async fn liar(world: &World, bundles: &[(Bundle, Vec<u8>)]) -> CodeServer {
     liar
 }
 
-async fn until(world: &World, what: &str, is_so: impl Fn() -> bool) {
-    let began = world.runtime.now();
-    while !is_so() {
-        assert!(world.runtime.now().since(began) < 2 * MINUTE, "not in time: {what}");
-        world.runtime.sleep(SECOND / 1_000).await;
-    }
-}
-
 async fn deploy(server: &CodeServer, name: &str, world: &World) {
     let deployed = push_and_deploy(server, name, world).await;
     assert!(matches!(deployed, Deployed::Everywhere { .. }), "{name}: {deployed:?}");
@@ -89,7 +81,7 @@ fn past(server: &CodeServer, bundle: &str) -> Vec<u32> {
 
 async fn has_caught_up(world: &World, late: &CodeServer, with: &CodeServer) {
     let is_so = || late.versions().committed() == with.versions().committed();
-    until(world, "it has caught up", is_so).await;
+    world.until(2 * MINUTE, "it has caught up", is_so).await;
 }
 
 /// Three tills are started and fail.
@@ -144,7 +136,7 @@ fn what_may_not_be_deployed_is_not_followed_either() {
                 let behind = a.versions().behind().remove("counter");
                 behind.filter(|it| it.standing.number == number).and_then(|it| it.why)
             };
-            until(&world, because, || why().is_some()).await;
+            world.until(2 * MINUTE, because, || why().is_some()).await;
             assert!(why().is_some_and(|why| why.contains(because)), "{because}: {:?}", why());
             assert_eq!(current(&a, "counter"), Some(2), "{because}");
             assert_eq!(past(&a, "counter"), [2]);
@@ -155,9 +147,7 @@ fn what_may_not_be_deployed_is_not_followed_either() {
 #[test]
 fn one_that_was_overtaken_on_its_way_stays_with_what_was_decided_last() {
     simulate(10, |world| async move {
-        let a = world.node("a", None).await;
-        let b = world.node("b", Some("a")).await;
-        until(&world, "they have met", || a.node().members().len() == 2).await;
+        let [a, b] = world.cluster(["a", "b"]).await;
         deploy(&a, "counter-v1", &world).await;
         b.node().shutdown().await;
         let large = bundle_of_size("counter-v2", 2 << 20, &*world.runtime, &world.key);
@@ -166,7 +156,7 @@ fn one_that_was_overtaken_on_its_way_stays_with_what_was_decided_last() {
         // The second release is on its way to it when all go back to the first.
         world.hub.set_delay(SECOND / 50);
         let b = world.node("b", Some("a")).await;
-        until(&world, "it is behind", || !b.versions().behind().is_empty()).await;
+        world.until(2 * MINUTE, "it is behind", || !b.versions().behind().is_empty()).await;
         let back = rollback(&a, "counter").await;
         assert!(matches!(back, Deployed::Everywhere { version: 1, .. }), "{back:?}");
         world.runtime.sleep(MINUTE).await;
@@ -179,9 +169,7 @@ fn one_that_was_overtaken_on_its_way_stays_with_what_was_decided_last() {
 #[test]
 fn what_fails_on_one_that_came_late_is_not_taken_from_the_others() {
     simulate(5, |world| async move {
-        let a = world.node("a", None).await;
-        let b = world.node("b", Some("a")).await;
-        until(&world, "they have met", || a.node().members().len() == 2).await;
+        let [a, b] = world.cluster(["a", "b"]).await;
         deploy(&a, "till-v1", &world).await;
         b.node().shutdown().await;
         deploy(&a, "till-v2", &world).await;
@@ -220,9 +208,7 @@ fn one_that_came_late_goes_back_with_the_others() {
 #[test]
 fn one_that_slept_goes_back_to_what_it_has_slept_through() {
     simulate(5, |world| async move {
-        let a = world.node("a", None).await;
-        let b = world.node("b", Some("a")).await;
-        until(&world, "they have met", || a.node().members().len() == 2).await;
+        let [a, b] = world.cluster(["a", "b"]).await;
         deploy(&a, "counter-v1", &world).await;
         b.node().shutdown().await;
         for release in ["counter-v2", "counter-v2 as 3", "counter-v2 as 4"] {
@@ -247,7 +233,7 @@ fn a_version_that_fails_takes_one_that_came_late_back_with_the_others() {
         has_caught_up(&world, &late, &a).await;
         fail_three(&a).await;
         let all_are_back = || [&a, &late].map(|server| current(server, "till")) == [Some(1); 2];
-        until(&world, "all are back", all_are_back).await;
+        world.until(2 * MINUTE, "all are back", all_are_back).await;
         // Who comes now learns that it was no rollback: what failed is nothing to go back to.
         let later = world.node("later", Some("a")).await;
         has_caught_up(&world, &later, &a).await;
@@ -270,10 +256,10 @@ fn until_a_node_has_caught_up_no_behaviour_starts_another_there() {
         };
         let count = || a.versions().current("errands").unwrap().process_count();
         errand(Errand::Spawn).await.unwrap();
-        until(&world, "another is started", || count() == 2).await;
+        world.until(2 * MINUTE, "another is started", || count() == 2).await;
         let liar = liar(&world, &[]).await;
         say(&liar, "errands", 9, [1; 32]);
-        until(&world, "it is behind", || !a.versions().behind().is_empty()).await;
+        world.until(2 * MINUTE, "it is behind", || !a.versions().behind().is_empty()).await;
         errand(Errand::Spawn).await.unwrap();
         world.runtime.sleep(MINUTE).await;
         assert_eq!(count(), 2);
@@ -283,9 +269,7 @@ fn until_a_node_has_caught_up_no_behaviour_starts_another_there() {
 #[test]
 fn two_halves_that_took_the_same_number_agree_when_they_meet() {
     simulate(10, |world| async move {
-        let a = world.node("a", None).await;
-        let b = world.node("b", Some("a")).await;
-        until(&world, "they have met", || a.node().members().len() == 2).await;
+        let [a, b] = world.cluster(["a", "b"]).await;
         deploy(&a, "counter-v1", &world).await;
         b.node().shutdown().await;
         deploy(&a, "counter-v2", &world).await;

@@ -16,16 +16,6 @@ use midflight_tests::world::{World, simulate};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn until(world: &World, is_so: impl Fn() -> bool) {
-    while !is_so() {
-        world.runtime.sleep(Duration::from_millis(1)).await;
-    }
-}
-
-async fn have_met(world: &World, servers: &[&CodeServer]) {
-    until(world, || servers.iter().all(|it| it.node().members().len() >= servers.len())).await;
-}
-
 async fn deploy(server: &CodeServer, name: &str, world: &World) {
     let deployed = push_and_deploy(server, name, world).await;
     assert!(matches!(deployed, Deployed::Everywhere { .. }), "{name}: {deployed:?}");
@@ -131,7 +121,11 @@ fn one_that_joins_late_with_nothing_fetches_what_the_others_run() {
         deploy(&a, "counter-v2", &world).await;
         deploy(&a, "ponger-v1", &world).await;
         let late = world.node("late", Some("a")).await;
-        until(&world, || late.versions().committed() == a.versions().committed()).await;
+        world
+            .until(10 * MINUTE, "it knows what was decided", || {
+                late.versions().committed() == a.versions().committed()
+            })
+            .await;
         assert_eq!(current(&late), Some(2));
         assert_eq!(late.current("ponger"), a.current("ponger"));
         let counter = start(&late, "counter", &());
@@ -149,14 +143,18 @@ fn one_that_slept_through_three_releases_wakes_in_the_last() {
     simulate(10, |world| async move {
         let a = world.node("a", None).await;
         let b = world.node("b", Some("a")).await;
-        have_met(&world, &[&a, &b]).await;
+        world.have_met([&a, &b]).await;
         deploy(&a, "counter-v1", &world).await;
         b.node().shutdown().await;
         for release in ["counter-v2", "counter-v2 as 3", "counter-v2 as 4"] {
             deploy(&a, release, &world).await;
         }
         let b = world.node("b", Some("a")).await;
-        until(&world, || b.versions().committed() == a.versions().committed()).await;
+        world
+            .until(10 * MINUTE, "it knows what was decided", || {
+                b.versions().committed() == a.versions().committed()
+            })
+            .await;
         assert_eq!(current(&b), Some(4));
     });
 }
@@ -168,7 +166,7 @@ fn one_that_was_cut_off_is_fenced_until_its_processes_have_followed() {
     simulate(10, |world| async move {
         let a = world.node("a", None).await;
         let b = world.node("b", Some("a")).await;
-        have_met(&world, &[&a, &b]).await;
+        world.have_met([&a, &b]).await;
         deploy(&a, "counter-v1", &world).await;
         let counter = start(&b, "counter", &());
         assert_eq!(add(&b, counter, 5).await.total, 5);

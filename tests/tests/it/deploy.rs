@@ -16,13 +16,7 @@ use midflight_tests::world::{World, simulate};
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn cluster(world: &World) -> [CodeServer; 3] {
-    let a = world.node("a", None).await;
-    let b = world.node("b", Some("a")).await;
-    let c = world.node("c", Some("a")).await;
-    while [&a, &b, &c].iter().any(|server| server.node().members().len() < 3) {
-        world.runtime.sleep(Duration::from_millis(1)).await;
-    }
-    [a, b, c]
+    world.cluster(["a", "b", "c"]).await
 }
 
 fn versions(server: &CodeServer) -> Vec<(u32, bool, usize)> {
@@ -250,12 +244,6 @@ fn of_two_pushes_at_once_one_is_refused_and_the_cluster_is_of_one_mind() {
     });
 }
 
-async fn until(world: &World, is_so: impl Fn() -> bool) {
-    while !is_so() {
-        world.runtime.sleep(Duration::from_millis(1)).await;
-    }
-}
-
 /// Nodes tell each other what they run, also those that join later, and know where it is not the same.
 #[test]
 fn nodes_know_who_runs_another_version() {
@@ -268,15 +256,25 @@ fn nodes_know_who_runs_another_version() {
         let is = |node: &str, here, there| ("counter".to_owned(), node.to_owned(), here, there);
         run_version(&world, &a, "counter-v1").await;
         let expected = [is("b", Some(1), None), is("c", Some(1), None)];
-        until(&world, || told(&a) == expected).await;
-        until(&world, || told(&b).contains(&is("a", None, Some(1)))).await;
+        world.until(10 * MINUTE, "it is told", || told(&a) == expected).await;
+        world.until(10 * MINUTE, "it is told", || told(&b).contains(&is("a", None, Some(1)))).await;
         run_version(&world, &b, "counter-v2").await;
-        until(&world, || told(&a) == [is("b", Some(1), Some(2)), is("c", Some(1), None)]).await;
+        world
+            .until(10 * MINUTE, "it is told", || {
+                told(&a) == [is("b", Some(1), Some(2)), is("c", Some(1), None)]
+            })
+            .await;
         let late = world.node("late", Some("a")).await;
-        until(&world, || told(&late).contains(&is("a", None, Some(1)))).await;
+        world
+            .until(10 * MINUTE, "it is told", || told(&late).contains(&is("a", None, Some(1))))
+            .await;
         for server in [&a, &c, &late] {
             run_version(&world, server, "counter-v2").await;
         }
-        until(&world, || [&a, &b, &c, &late].iter().all(|server| told(server).is_empty())).await;
+        world
+            .until(10 * MINUTE, "all is the same again", || {
+                [&a, &b, &c, &late].iter().all(|server| told(server).is_empty())
+            })
+            .await;
     });
 }

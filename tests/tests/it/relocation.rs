@@ -22,9 +22,7 @@ async fn nodes<const N: usize>(world: &World) -> [CodeServer; N] {
         let name = format!("n{number}");
         nodes.push(world.node(&name, (number > 0).then_some("n0")).await);
     }
-    while nodes.iter().any(|server| server.node().members().len() < N) {
-        world.runtime.sleep(Duration::from_millis(1)).await;
-    }
+    world.have_met(&nodes).await;
     nodes.try_into().unwrap_or_else(|_| unreachable!("there are as many"))
 }
 

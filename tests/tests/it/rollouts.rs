@@ -11,22 +11,13 @@ use midflight_tests::world::{World, simulate};
 const MINUTE: Duration = Duration::from_secs(60);
 const VOTERS: [&str; 3] = ["a", "b", "c"];
 
-async fn until(world: &World, what: &str, is_so: impl Fn() -> bool) {
-    let began = world.runtime.now();
-    while !is_so() {
-        assert!(world.runtime.now().since(began) < 5 * MINUTE, "not in time: {what}");
-        world.runtime.sleep(Duration::from_millis(5)).await;
-    }
-}
-
 async fn cluster(world: &World) -> Vec<CodeServer> {
     let mut servers = Vec::new();
     for name in ["a", "b", "c", "d"] {
         let seed = (name != "a").then_some("a");
         servers.push(world.voting_node(name, seed, &VOTERS).await);
     }
-    let all_know = || servers.iter().all(|server| server.node().members().len() == servers.len());
-    until(world, "all have met", all_know).await;
+    world.have_met(&servers).await;
     servers
 }
 
@@ -127,7 +118,7 @@ fn a_driver_that_is_lost_anywhere_in_a_rollout_leaves_all_new_or_all_old() {
         }
         cut(&world, name, &others, true);
         let all_same = || servers.iter().all(|server| current(server) == runs);
-        until(&world, "the lost one follows", all_same).await;
+        world.until(5 * MINUTE, "the lost one follows", all_same).await;
         let deployed = push_and_deploy(&servers[(lost + 1) % 4], "counter-v2 as 3", &world).await;
         assert!(!matches!(deployed, Deployed::Partly { .. }), "{deployed:?}");
     });

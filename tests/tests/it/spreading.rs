@@ -18,9 +18,7 @@ async fn cluster(world: &World, size: usize) -> Vec<CodeServer> {
     for number in 1..size {
         servers.push(world.node(&format!("n{number}"), Some("n0")).await);
     }
-    while servers.iter().any(|server| server.node().members().len() < size) {
-        world.runtime.sleep(Duration::from_millis(1)).await;
-    }
+    world.have_met(&servers).await;
     servers
 }
 
@@ -72,9 +70,7 @@ fn a_node_that_is_lost_in_the_middle_is_replaced_by_another_that_has_it() {
         let (on, staging) = (c.clone(), address.to_string());
         let staged = b.node().run("operator", async move |cx| stage(&cx, &on, staging, from).await);
         let cut = async {
-            while received(c) < MIB as u64 {
-                world.runtime.sleep(Duration::from_millis(1)).await;
-            }
+            world.until(MINUTE, "half of it is there", || received(c) >= MIB as u64).await;
             world.hub.cut(&World::address("n0"), &World::address("n2"));
         };
         let (vote, ()) = futures_util::join!(staged, cut);

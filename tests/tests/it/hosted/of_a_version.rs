@@ -34,9 +34,7 @@ impl Shop {
         let b = world.node_with("b", Some("a"), switch.clone()).await;
         let c = world.node_with("c", Some("a"), switch).await;
         let servers = [a, b, c];
-        while servers.iter().any(|server| server.node().members().len() < 3) {
-            world.runtime.sleep(SECOND / 1_000).await;
-        }
+        world.have_met(&servers).await;
         let mut shop = Self { world, servers, tills: Vec::new() };
         shop.deploy("till-v1").await;
         for server in &shop.servers {

@@ -167,13 +167,7 @@ fn an_activation_goes_on_when_whoever_asked_for_it_has_gone() {
 }
 
 pub(super) async fn cluster(world: &World) -> [CodeServer; 3] {
-    let a = world.node("a", None).await;
-    let b = world.node("b", Some("a")).await;
-    let c = world.node("c", Some("a")).await;
-    while [&a, &b, &c].iter().any(|server| server.node().members().len() < 3) {
-        world.runtime.sleep(Duration::from_millis(1)).await;
-    }
-    [a, b, c]
+    world.cluster(["a", "b", "c"]).await
 }
 
 fn versions(server: &CodeServer) -> Vec<(u32, bool, usize)> {
