@@ -46,9 +46,10 @@ async fn what_a_node_has_run_it_knows_after_it_was_killed() {
 
     // A record that was tampered with is not forgotten in silence.
     let record = node.data().join("releases");
-    let text = std::fs::read_to_string(&record).unwrap();
-    assert!(text.contains("\"highest\": 2"), "{text}");
-    std::fs::write(&record, text.replace("\"highest\": 2", "\"highest\": 1")).unwrap();
+    let mut bytes = std::fs::read(&record).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&record, bytes).unwrap();
     let node = node.again("a", &[]).await;
     push(&node, "counter-v1")
         .await

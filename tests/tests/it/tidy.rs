@@ -21,7 +21,7 @@ const UNSAFE: [(&str, &str); 6] = [
 ];
 
 /// Tests that sleep, and why that is no waiting in real time, or why it must be.
-const SLEEPS: [(&str, &str); 19] = [
+const SLEEPS: [(&str, &str); 18] = [
     ("cli/tests/it/tools.rs", "looks again at other operating system processes, until a deadline"),
     ("dsu/abi/src/effect/tests.rs", "an effect of that name, not a wait"),
     ("dsu/abi/tests/refused/plain_handler_waits.rs", "does not compile, which is the test"),
@@ -40,7 +40,6 @@ const SLEEPS: [(&str, &str); 19] = [
     ("tests/tests/it/rollouts.rs", "virtual time"),
     ("tests/tests/it/hosted/", "virtual time"),
     ("tests/tests/it/relocation", "virtual time"),
-    ("tests/tests/it/spreading.rs", "virtual time"),
     ("transport-inmem/tests/", "virtual time"),
     ("transport-tcp/tests/shared/", "the suite's clock: heartbeats are about real time"),
     ("tests/tests/it/tidy.rs", "the word for which this test looks"),
