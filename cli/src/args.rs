@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use midflight_process::Pid;
 
 use crate::network::HostPort;
 use crate::{
-    build, certs, check, cluster, completions, dead_letters, demo, drain, history, inspect, new,
-    node, ps, push, relocate, rollback, rollout, sign, start, status, top, trace, watch,
+    build, call, certs, check, cluster, completions, dead_letters, demo, drain, history, inspect,
+    new, node, ps, push, relocate, rollback, rollout, sign, start, status, top, trace, watch,
 };
 
 /// Erlang-style processes whose code is replaced while they run.
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     History(history::Args),
     /// Starts processes of a behaviour on a node
     Start(start::Args),
+    /// Sends a process a message, written as JSON, and shows its reply
+    Call(call::Args),
     /// Lists a node's processes
     Ps(ps::Args),
     /// Shows what a node does, again and again
@@ -142,4 +145,10 @@ impl std::fmt::Display for TransportName {
             Self::Inmem => "inmem",
         })
     }
+}
+
+/// Reads a pid, which a shell would want quoted with its brackets.
+pub(crate) fn pid(text: &str) -> Result<Pid, String> {
+    let bare = text.parse().or_else(|_| format!("<{text}>").parse::<Pid>());
+    bare.map_err(|error| error.to_string())
 }

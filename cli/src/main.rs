@@ -8,6 +8,7 @@
 mod access;
 mod args;
 mod build;
+mod call;
 mod certs;
 mod check;
 mod cluster;
@@ -105,6 +106,7 @@ async fn run(command: Command) -> Result<(), Error> {
         Command::Rollout(args) => rollout::run(runtime, args).await,
         Command::History(args) => history::run(runtime, args).await,
         Command::Start(args) => start::run(runtime, args).await,
+        Command::Call(args) => call::run(runtime, args).await,
         Command::Ps(args) => ps::run(runtime, args).await,
         Command::Top(args) => top::run(runtime, args).await,
         Command::Trace(args) => trace::run(runtime, args).await,

@@ -5,7 +5,7 @@ use midflight_process::Pid;
 use midflight_runtime::Handle;
 use serde_json::json;
 
-use crate::args::Reach;
+use crate::args::{Reach, pid};
 use crate::error::Error;
 use crate::{control, output};
 
@@ -22,12 +22,6 @@ pub(crate) struct Args {
     /// Prints one JSON value
     #[arg(long)]
     json: bool,
-}
-
-/// Reads a pid, which a shell would want quoted with its brackets.
-fn pid(text: &str) -> Result<Pid, String> {
-    let bare = text.parse().or_else(|_| format!("<{text}>").parse::<Pid>());
-    bare.map_err(|error| error.to_string())
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {

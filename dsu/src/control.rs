@@ -21,6 +21,7 @@ mod participant;
 mod relocate;
 mod requests;
 mod rollouts;
+mod takes;
 mod traces;
 mod versions;
 mod watchman;
@@ -44,8 +45,8 @@ use crate::incoming::{Incoming, Took};
 use crate::protocol::{
     Activate, CONTROL, Chunk, Claim, Come, Deactivate, Deploy, Drain, Fetch, HistoryRequest,
     LettersRequest, MayCome, NumbersRequest, Offer, ProcessesRequest, Propose, Release, Relocate,
-    Rollback, RolloutsRequest, Stage, Start, StatusRequest, Stays, TraceRequest, VoterCall, Wanted,
-    Wish,
+    Rollback, RolloutsRequest, Stage, Start, StatusRequest, Stays, Takes, TraceRequest, VoterCall,
+    Wanted, Wish,
 };
 use crate::unlike::{LOOK_EVERY, Told};
 use crate::versions::GoBack;
@@ -80,6 +81,7 @@ enum Request {
     Processes(Received<ProcessesRequest>),
     Letters(Received<LettersRequest>),
     Numbers(Received<NumbersRequest>),
+    Takes(Received<Takes>),
     Trace(Received<TraceRequest>),
     History(Received<HistoryRequest>),
     Rollback(Received<Rollback>),
@@ -200,6 +202,7 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::Processes)
         .on(Request::Letters)
         .on(Request::Numbers)
+        .on(Request::Takes)
         .on(Request::Trace)
         .on(Request::History)
         .on(Request::Rollback)
@@ -240,6 +243,9 @@ impl Control {
             }
             Request::Numbers(Received { reply_to, .. }) => {
                 self.beside("count processes", reply_to, numbers::numbers);
+            }
+            Request::Takes(Received { message, reply_to, .. }) => {
+                reply(reply_to, self.takes(&message));
             }
             Request::Trace(Received { message, from, reply_to, .. }) => {
                 reply(reply_to, self.trace(&message, from));

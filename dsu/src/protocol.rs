@@ -9,6 +9,7 @@ mod numbers;
 mod processes;
 mod relocation;
 mod rollouts;
+mod takes;
 mod trace;
 mod versions;
 
@@ -31,6 +32,7 @@ pub use rollouts::{
     Driven, Propose, Proposed, Rollouts, RolloutsRequest, Voted, VoterCall, VoterSays, Wanting,
     Wish, Wished,
 };
+pub use takes::{Takes, TakesReply};
 pub use trace::{TraceReply, TraceRequest};
 pub use versions::{CatchingUp, HolderStatus, VersionDifference, VersionStatus};
 

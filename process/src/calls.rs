@@ -1,5 +1,6 @@
 //! Calls: a request is sent, and its reply awaited until a deadline, in one go or apart.
 
+pub(crate) mod encoded;
 pub(crate) mod many;
 pub(crate) mod multi;
 #[cfg(test)]
@@ -159,6 +160,19 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
     message: M,
     timeout: Duration,
 ) -> Result<Awaited<C, R>, CallError> {
+    let content = Content::Value(Box::new(message));
+    let (guard, deadline) = request(asks, address, content, timeout).await?;
+    let deadline = Deadline::at(deadline);
+    Ok(Awaited { guard, deadline, after: timeout, reading: None, is_over: false })
+}
+
+/// Sends a request of any content within `timeout`. With it comes when its reply is awaited no longer.
+async fn request<C: Borrow<Context> + Unpin>(
+    asks: C,
+    address: Address<'_>,
+    content: Content,
+    timeout: Duration,
+) -> Result<(CallGuard<C>, Instant), CallError> {
     let context = asks.borrow();
     let inner = &context.node.inner;
     let now = inner.runtime.now();
@@ -175,7 +189,6 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
     let guard = CallGuard::new(asks, to, now);
     let (context, call) = (guard.context.borrow(), guard.call);
     let inner = &context.node.inner;
-    let content = Content::Value(Box::new(message));
     match inner.try_send(context.place, to, Some(call), content) {
         Ok(()) => {}
         Err(NotSent::Full(content) | NotSent::NotConnected(_, content)) => {
@@ -185,8 +198,7 @@ async fn ask<C: Borrow<Context> + Unpin, M: Message, R: Message>(
         }
         Err(other) => return Err(SendError::from_not_sent(other, to).into()),
     }
-    let deadline = Deadline::at(deadline);
-    Ok(Awaited { guard, deadline, after: timeout, reading: None, is_over: false })
+    Ok((guard, deadline))
 }
 
 /// The reply to a request that was sent; `C` is the context of who asked.

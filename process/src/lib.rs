@@ -75,6 +75,7 @@ pub use midflight_message::{
 };
 
 pub use calls::PendingReply;
+pub use calls::encoded::Encoded;
 pub use calls::many::{Labelled, PendingReplies};
 pub use calls::multi::MultiReply;
 pub use channel::ReceivePort;

@@ -125,6 +125,13 @@ impl TypeTable {
         self.recent.learn_same(std::ptr::from_ref(M::type_info()).addr(), writer);
     }
 
+    /// The newest version of the compiled in type of that name.
+    pub(crate) fn own(&self, name: &str) -> Option<Arc<TypeInfo>> {
+        let inner = self.inner.read();
+        let own = inner.by_address.values().filter_map(|no| inner.entries[no.0 as usize].info());
+        own.filter(|info| info.name() == name).max_by_key(|info| info.version()).cloned()
+    }
+
     /// Whether the type `no` is called `name`.
     pub(crate) fn is_called(&self, no: TypeNo, name: &str) -> bool {
         &*self.inner.read().entries[no.0 as usize].name == name

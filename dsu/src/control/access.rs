@@ -47,6 +47,7 @@ macro_rules! of_each {
             Request::Processes($received) => $answer,
             Request::Letters($received) => $answer,
             Request::Numbers($received) => $answer,
+            Request::Takes($received) => $answer,
             Request::Trace($received) => $answer,
             Request::History($received) => $answer,
             Request::Rollback($received) => $answer,
@@ -92,6 +93,7 @@ impl Request {
             | Self::Numbers(_)
             | Self::History(_)
             | Self::Rollouts(_)
+            | Self::Takes(_)
             | Self::Told(_)
             | Self::Trace(_) => Role::Inspect,
         }

@@ -39,6 +39,8 @@ mod error;
 mod failure;
 mod findings;
 mod fingerprint;
+#[cfg(feature = "json")]
+mod json;
 mod limits;
 mod message;
 mod mismatch;
@@ -73,6 +75,8 @@ pub use destination::{Address, Destination};
 pub use encoding::Encoding;
 pub use error::{DecodeError, DecodeReason, EncodeError};
 pub use fingerprint::{Fingerprint, FingerprintError};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 pub use limits::{
     MAX_DEFINITIONS, MAX_FREE_VALUES, MAX_NAME_BYTES, MAX_SCHEMA_BYTES, MAX_TYPE_DEPTH,
     MAX_VALUE_DEPTH, VALUES_PER_BYTE,

@@ -130,15 +130,27 @@ impl Node {
         let to: Pid = found.map_err(|_elapsed| SendError::Whereis(no_answer))??;
         let left = deadline.since(self.inner.runtime.now());
         let call = move |cx: Context| async move { cx.call(to, message, left).await };
-        let called = self.try_run("call", call).await.map_err(SendError::Spawn)?;
-        let ended = || {
-            let reason = "the process that asked for it was ended".to_owned();
-            Err(CallError::Refused { to, refusal: Refusal::Aborted { reason } })
-        };
-        match called.unwrap_or_else(ended) {
+        match self.call_apart(to, call).await {
             // The whole of it was the limit.
             Err(CallError::TimedOut { to, .. }) => Err(CallError::TimedOut { to, after: timeout }),
             called => called,
         }
+    }
+
+    /// Has a process of its own call `to`.
+    pub(crate) async fn call_apart<F, R>(
+        &self,
+        to: Pid,
+        call: impl FnOnce(Context) -> F,
+    ) -> Result<R, CallError>
+    where
+        F: Future<Output = Result<R, CallError>> + Send + 'static,
+        R: Send + 'static,
+    {
+        let called = self.try_run("call", call).await.map_err(SendError::Spawn)?;
+        called.unwrap_or_else(|| {
+            let reason = "the process that asked for it was ended".to_owned();
+            Err(CallError::Refused { to, refusal: Refusal::Aborted { reason } })
+        })
     }
 }

@@ -48,6 +48,7 @@ pub fn driven(bytes: &[u8], trail: &mut Trail) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     for version in [1, 2] {
         if let Ok(theirs) = TypeInfo::parse(Tree::NAME, version, text) {
+            as_json(&theirs, value, trail);
             read::<Tree>(&theirs, value, trail);
             read::<TreeV1>(&theirs, value, trail);
         }
@@ -55,6 +56,14 @@ pub fn driven(bytes: &[u8], trail: &mut Trail) {
     if let Ok(theirs) = TypeInfo::parse(Sample::NAME, 1, text) {
         read::<Sample>(&theirs, value, trail);
         read::<Later>(&theirs, value, trail);
+    }
+}
+
+/// What is shown as JSON can be written again. It may be shorter then: keys that are there twice are one in an object.
+fn as_json(theirs: &TypeInfo, value: &[u8], trail: &mut Trail) {
+    if let Ok(shown) = theirs.decode_json(value) {
+        let written = theirs.encode_json(&shown).expect("what was shown can be written");
+        trail.note(("json", written.len().checked_ilog2()));
     }
 }
 
