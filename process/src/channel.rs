@@ -69,7 +69,7 @@ impl Context {
         value: M,
     ) -> Result<(), TrySendError<M>> {
         let (inner, number) = (&self.node.inner, port.number());
-        if let Route::Remote(peer, place) = inner.route(port.owner()) {
+        if let Route::Remote(peer, place) = inner.route_to_send(self.place, port.owner()) {
             return inner.send_remote_ref(self.place, &peer, place, Some(number), value);
         }
         let content = Content::Value(Box::new(Ported { port: number, value }));

@@ -92,7 +92,7 @@ impl Context {
     #[inline]
     fn try_send_to<M: Message>(&self, to: Pid, message: M) -> Result<(), TrySendError<M>> {
         let inner = &self.node.inner;
-        let sent = match inner.route(to) {
+        let sent = match inner.route_to_send(self.place, to) {
             Route::Local(place) => inner.send_moved(self.place, place, Box::new(message)),
             Route::Remote(peer, place) => {
                 return inner.send_remote_ref(self.place, &peer, place, None, message);
@@ -174,7 +174,7 @@ impl Context {
                         if deadline.poll(self.waits(), cx).is_ready() {
                             return Poll::Ready(Err(SendError::Overloaded(to)));
                         }
-                        entered = Some(inner.wait_for_room(to, cx.waker()));
+                        entered = Some(inner.wait_for_room(self.place, to, cx.waker()));
                         let Some(content) = attempt.take() else { return Poll::Ready(Ok(None)) };
                         match inner.try_send(self.place, to, kind, content) {
                             Ok(()) => Poll::Ready(Ok(None)),

@@ -151,7 +151,8 @@ impl Inner {
             return Err(RegisterError::BadName(name.len()));
         }
         let mut watched_over = None;
-        let Entered { is_new, had } = match self.route(pid) {
+        let cell = self.cell_for(pid).map(Route::Local);
+        let Entered { is_new, had } = match cell.unwrap_or_else(|| self.route(pid)) {
             Route::Local(place) => {
                 let entered = self.register_local(name, pid, place, again)?;
                 trace::note(self, place, || Traced::Registered { name: name.to_owned() });

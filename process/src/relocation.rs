@@ -12,6 +12,7 @@ pub(crate) mod forwarder;
 mod guests;
 pub(crate) mod moving;
 pub(crate) mod signals;
+mod ways;
 pub(crate) mod word;
 
 use std::sync::Arc;
@@ -28,9 +29,10 @@ use crate::node::Node;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::{Place, Signal};
-use crate::send::{Route, local};
-use directory::{Directory, Heard, KNOWN_MAX, Location};
+use crate::send::local;
+use directory::{Directory, Heard, Location};
 use guests::Guests;
+use ways::Ways;
 use word::Word;
 
 /// The news that `process` lives there.
@@ -57,8 +59,7 @@ pub(crate) struct Relocation {
     left: RwLock<FxHashMap<Place, Left>>,
     /// Where processes are that are elsewhere.
     directory: RwLock<Directory>,
-    /// By which cell this node sends to processes whose home is out of reach.
-    ways: RwLock<FxHashMap<Pid, Location>>,
+    ways: RwLock<Ways>,
 }
 
 impl Relocation {
@@ -81,10 +82,11 @@ impl Relocation {
     }
 
     /// The cell is empty.
-    pub(crate) fn ended(&self, place: Place) {
+    pub(crate) fn ended(&self, here: NodeId, place: Place) {
         if self.has_any() {
             self.guests.write().remove(place);
             self.left.write().remove(&place);
+            self.ways.write().ended(here, place);
         }
     }
 
@@ -123,7 +125,7 @@ impl Relocation {
     /// The link to `node` is lost: all who have sent by way of it are told, and may go another way.
     pub(crate) fn forget_ways(&self, node: NodeId) {
         if self.has_any() {
-            self.ways.write().retain(|_, way| way.node != node);
+            self.ways.write().lost(node);
         }
     }
 
@@ -149,44 +151,6 @@ impl Relocation {
 }
 
 impl Inner {
-    /// The way to a process that neither lives here nor has lived here. Everything from this node goes by one
-    /// cell, the one at home first, for as long as the link to there lives: so it keeps its order. Only when that is
-    /// lost, which all who sent on it are told, another one is taken, where the directory knows the process to be.
-    #[inline]
-    pub(crate) fn route_away(&self, pid: Pid) -> Route {
-        if self.relocation.has_any()
-            && let Some(route) = self.route_past_home(pid)
-        {
-            return route;
-        }
-        self.route_to_peer(pid.node, Place::of(pid))
-    }
-
-    /// As [`Inner::route_away`], of one whose home is not the way. `None`: it is.
-    fn route_past_home(&self, pid: Pid) -> Option<Route> {
-        let taken = self.relocation.ways.read().get(&pid).copied();
-        if let Some(way) = taken
-            && let Some(peer) = self.peer(way.node)
-        {
-            return Some(Route::Remote(peer, way.place));
-        }
-        if taken.is_none() && self.peer(pid.node).is_some() {
-            return None;
-        }
-        let at = self.relocation.directory.read().find(pid)?;
-        if at.node == self.id {
-            return None;
-        }
-        let Some(peer) = self.peer(at.node) else { return Some(Route::NotConnected(at.node)) };
-        let mut ways = self.relocation.ways.write();
-        if ways.len() >= KNOWN_MAX && !ways.contains_key(&pid) {
-            return None;
-        }
-        ways.insert(pid, at);
-        drop(ways);
-        Some(Route::Remote(peer, at.place))
-    }
-
     /// Tells all nodes that this one has a link to where a process lives, but that one.
     fn tell_peers(self: &Arc<Self>, process: Pid, at: Location) -> Vec<Arc<Peer>> {
         let mut peers: Vec<_> = self.peers.read().values().cloned().collect();
@@ -215,8 +179,7 @@ impl Inner {
         });
     }
 
-    /// The cell of this node to which a message for `pid` goes, if it lives here or has lived here.
-    #[inline]
+    /// The cell of this node to which names of `pid` are tied, if it lives here or has lived here.
     pub(crate) fn cell_for(&self, pid: Pid) -> Option<Place> {
         if pid.node == self.id {
             return Some(Place::of(pid));
@@ -232,7 +195,11 @@ impl Inner {
     pub(crate) fn cells_of(&self, pid: Pid) -> [Option<Sender>; 3] {
         let at = |node, place: Place| {
             let Place { index, generation } = place;
-            self.numbers.number(node).map(|node| Sender { node, index, generation })
+            let number = self.numbers.number(node);
+            match node == self.id {
+                true => Some(local(place)),
+                false => number.map(|node| Sender { node, index, generation }),
+            }
         };
         let known = match self.relocation.has_any() {
             true => self.relocation.directory.read().find(pid),

@@ -102,22 +102,6 @@ pub(crate) enum Route {
 }
 
 impl Inner {
-    /// The way to `pid`: every look-up of where a process is goes through here.
-    #[inline]
-    pub(crate) fn route(&self, pid: Pid) -> Route {
-        match self.cell_for(pid) {
-            Some(place) => Route::Local(place),
-            None => self.route_away(pid),
-        }
-    }
-
-    pub(crate) fn route_to_peer(&self, node: NodeId, place: Place) -> Route {
-        match self.peer(node) {
-            Some(peer) => Route::Remote(peer, place),
-            None => Route::NotConnected(node),
-        }
-    }
-
     /// Puts an entry into a local mailbox and sees that the process runs. A dead process's
     /// messages go nowhere, as in Erlang; its calls are refused.
     #[inline]
@@ -164,7 +148,7 @@ impl Inner {
         kind: impl Into<Kind>,
         content: Content,
     ) -> Result<(), NotSent> {
-        self.send_by(self.route(to), from, kind, content)
+        self.send_by(self.route_to_send(from, to), from, kind, content)
     }
 
     /// As [`Inner::try_send`], by a way that has been looked up.
@@ -242,8 +226,8 @@ impl Inner {
 
     /// Wakes `waker` once `to` may have room, for as long as the answer is kept. Whoever calls this tries once more
     /// after: what came before is not told.
-    pub(crate) fn wait_for_room(&self, to: Pid, waker: &Waker) -> RoomWait {
-        match self.route(to) {
+    pub(crate) fn wait_for_room(&self, from: Place, to: Pid, waker: &Waker) -> RoomWait {
+        match self.route_from(from, to) {
             Route::Local(place) => {
                 let slot = self.table.slot(place.index).map(Mutex::lock);
                 let slot = slot.filter(|slot| slot.is(place.generation));

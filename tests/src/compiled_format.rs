@@ -16,6 +16,7 @@ use midflight_dsu::signature::SigningKey;
 use midflight_dsu::store::StoredLibrary;
 use midflight_runtime::Runtime;
 
+use crate::recorder::Recorder;
 use crate::renumbered::renumbered;
 use crate::teller::Teller;
 
@@ -53,6 +54,7 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "spoiler-v1" => compiled::<(spoiler::v1::Spoiler,)>(),
         "spoiler-v2" => compiled::<(spoiler::Spoiler,)>(),
         "teller" => compiled::<(Teller,)>(),
+        "recorder" => compiled::<(Recorder,)>(),
         other => panic!("no code is called {other}"),
     };
     code.expect("compiled-in code describes itself")

@@ -77,7 +77,7 @@ impl Node {
         let (mut attempt, mut entered) = (Some(content), None);
         let sending = std::future::poll_fn(|cx| {
             // Registered first, tried again after: room made in between is not missed.
-            entered = Some(inner.wait_for_room(to, cx.waker()));
+            entered = Some(inner.wait_for_room(Place::NOBODY, to, cx.waker()));
             let Some(content) = attempt.take() else { return Poll::Ready(Ok(None)) };
             match inner.try_send(Place::NOBODY, to, None, content) {
                 Ok(()) => Poll::Ready(Ok(None)),

@@ -49,7 +49,7 @@ impl ExitSignal {
 impl Inner {
     /// Sends an exit signal. Answers false when there is no link to the process's node.
     pub(crate) fn exit(self: &Arc<Self>, from: Place, to: Pid, reason: ExitReason) -> bool {
-        match self.route(to) {
+        match self.route_from(from, to) {
             Route::Local(place) => self.exit_came(place, local(from), reason),
             Route::Remote(peer, place) => {
                 self.signal_pair(&peer, from, place, Signal::Exit { to: place, from, reason });
@@ -61,7 +61,7 @@ impl Inner {
 
     /// Kills a process. Answers false when there is no link to its node.
     pub(crate) fn kill(self: &Arc<Self>, from: Place, to: Pid, reason: String) -> bool {
-        match self.route(to) {
+        match self.route_from(from, to) {
             Route::Local(place) => self.end_process(place, local(from), ExitReason::Killed(reason)),
             Route::Remote(peer, place) => {
                 self.signal_pair(&peer, from, place, Signal::Kill { to: place, from, reason });
@@ -92,7 +92,7 @@ impl Inner {
     /// Links `me` to `target`. Where that cannot be, the exit signal comes at once.
     pub(crate) fn link(self: &Arc<Self>, me: Place, target: Pid) {
         trace::note(self, me, || Traced::Linked { to: target });
-        match self.route(target) {
+        match self.route_from(me, target) {
             Route::Local(place) if place == me => {}
             Route::Local(place) => {
                 if self.relate(me, |relations| relations.link(local(place), HERE)) == Some(true) {

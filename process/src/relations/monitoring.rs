@@ -33,7 +33,7 @@ impl Inner {
     ) -> MonitorRef {
         let monitor = MonitorRef(self.next());
         trace::note(self, watcher, || Traced::Monitored { target });
-        match self.route(target) {
+        match self.route_from(watcher, target) {
             Route::Local(place) => {
                 self.set_monitor(watcher, monitor, Watched::Process(target));
                 self.watch(place, local(watcher), monitor, 0);
@@ -172,7 +172,7 @@ impl Inner {
         watched: Watched,
     ) {
         match watched {
-            Watched::Process(target) => match self.route(target) {
+            Watched::Process(target) => match self.route_from(watcher, target) {
                 Route::Local(place) => self.unwatch(place, local(watcher), monitor),
                 Route::Remote(peer, place) => {
                     drop(peer.pending.take_monitor(monitor, watcher));

@@ -62,9 +62,11 @@ impl Guests {
         self.by_place.get(&place)
     }
 
-    /// The cell to which a message for `pid` goes: the oldest, behind what went there before.
+    /// The cell to which what others have here is tied, such as names: the oldest in which it has begun.
     pub(crate) fn place(&self, pid: Pid) -> Option<Place> {
-        self.by_pid.get(&pid)?.first().copied()
+        let has_begun =
+            |place: &&Place| self.get(**place).is_some_and(|guest| guest.dormant.is_none());
+        self.by_pid.get(&pid)?.iter().find(has_begun).copied()
     }
 
     /// The cell in which `pid` lives, if it lives here: the newest.
@@ -130,10 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_a_process_that_came_back_goes_behind_what_went_before() {
+    fn what_is_tied_to_a_process_stays_with_its_oldest_cell_in_which_it_has_begun() {
         let mut guests = Guests::default();
         guests.add(place(5), guest(1));
         guests.add(place(6), guest(3));
+        assert_eq!((guests.place(PID), guests.newest(PID)), (None, Some(place(6))));
+        guests.wake(place(5), NodeId(2), PID, 1);
+        guests.wake(place(6), NodeId(2), PID, 3);
         assert_eq!((guests.place(PID), guests.newest(PID)), (Some(place(5)), Some(place(6))));
         assert_eq!(guests.remove(place(5)).map(|guest| guest.epoch), Some(1));
         assert_eq!((guests.place(PID), guests.len()), (Some(place(6)), 1));

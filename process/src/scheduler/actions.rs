@@ -104,7 +104,7 @@ impl Turn<'_> {
         call: Option<CallRef>,
     ) -> Result<(), Unsent> {
         let inner = &self.node.inner;
-        let route = inner.route(to);
+        let route = inner.route_to_send(self.place, to);
         match &route {
             Route::Local(place)
                 if call.is_none() && payload.len() <= SMALL_MAX && !trace::is_on() =>
@@ -191,7 +191,7 @@ impl Turn<'_> {
     pub fn wait_for_room(&mut self, to: Pid) {
         let waker = self.waker();
         let inner = &self.node.inner;
-        let entered = inner.wait_for_room(to, &waker);
+        let entered = inner.wait_for_room(self.place, to, &waker);
         let slot = inner.table.slot(self.place.index).map(Mutex::lock);
         // What it waited for before is dropped when no lock is held.
         let before = slot.map(|mut slot| slot.rare().waits_for_room.replace(entered));

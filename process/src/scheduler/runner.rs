@@ -376,7 +376,7 @@ pub(crate) fn bury(inner: &Arc<Inner>, place: Place, slot: Slot, batch: Batch, r
     wind_up(inner, place, slot, batch, &reason);
     let pid = inner.local_pid(place);
     inner.event(EventKinds::PROCESSES, || Happened::Exited { pid, reason });
-    inner.relocation.ended(place);
+    inner.relocation.ended(inner.id, place);
     // Last: a node that is shut down waits for what was said above.
     inner.ending.process_ended();
 }

@@ -86,7 +86,7 @@ impl Inner {
     ) -> Result<(), TimerError> {
         let at = self.runtime.now() + delay;
         let target = match &to {
-            OwnedAddress::Pid(pid) => match self.route(*pid) {
+            OwnedAddress::Pid(pid) => match self.route_from(set_by, *pid) {
                 Route::Local(place) => Some(place),
                 _ => None,
             },

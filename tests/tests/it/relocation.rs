@@ -2,6 +2,7 @@
 
 mod handed_on;
 mod moves;
+mod order;
 mod real;
 mod rights;
 mod storm;
