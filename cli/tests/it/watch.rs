@@ -69,11 +69,15 @@ impl Watch {
         }
     }
 
-    /// Waits until what was saved runs.
+    /// Waits until what was saved runs. Cargo saves as well, its lock file, which changes nothing.
     async fn switched(&mut self) -> Value {
-        let event = self.news().await;
-        assert_eq!(event["event"], "switched", "{event:#} {}", self.log());
-        event
+        loop {
+            let event = self.news().await;
+            if event["event"] != "same" {
+                assert_eq!(event["event"], "switched", "{event:#} {}", self.log());
+                return event;
+            }
+        }
     }
 
     /// Waits until a greeting begins like this. Cargo's own saves, and those in between, are news as well.
