@@ -11,6 +11,8 @@ mod copies;
 mod error;
 mod releases;
 mod retire;
+mod served;
+pub mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,7 +28,7 @@ use crate::bundle::Bundle;
 use crate::check::check;
 use crate::code::CodeFormat;
 use crate::compare::compare;
-use crate::hash::ContentAddress;
+use crate::hash::{CodeId, ContentAddress};
 use crate::history::{Change, History};
 use crate::hosted::{self, StartError};
 use crate::probe::StateVerdict;
@@ -85,8 +87,8 @@ struct Inner {
     history: Mutex<History>,
     recording: committing::Recording,
     releases: releases::Book,
-    /// The file of the bundle that was asked for last: it is asked for in many parts.
-    served: Mutex<Option<(ContentAddress, Bytes)>>,
+    sweeping: sweep::Sweeping,
+    served: Mutex<served::Served>,
 }
 
 /// What staging took.
@@ -118,6 +120,7 @@ impl CodeServer {
             history: Mutex::default(),
             recording: committing::Recording::default(),
             releases: <_>::default(),
+            sweeping: <_>::default(),
             served: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -164,6 +167,7 @@ impl CodeServer {
     /// Whether a bundle is kept here, whole and with signatures that are good now. One that is signed anew
     /// is wanted again.
     pub async fn has(&self, address: ContentAddress) -> bool {
+        self.inner.sweeping.asked_for(address);
         let Ok(bundle) = self.inner.store.bundle(address).await else { return false };
         let (name, signatures) = (&bundle.manifest().name, bundle.signatures());
         self.inner.trusted.verify(name, address, signatures, self.unix_time()).is_ok()
@@ -186,7 +190,7 @@ impl CodeServer {
         check(&bundle, &self.inner.trusted, self.unix_time(), &*self.inner.format)?;
         self.inner.store.put_bundle(&bundle).await?;
         // The same bundle may have come with other signatures.
-        *self.inner.served.lock() = None;
+        self.inner.served.lock().forget(announced);
         Ok(())
     }
 
@@ -195,13 +199,12 @@ impl CodeServer {
     /// # Errors
     /// [`StoreError`].
     pub async fn file(&self, address: ContentAddress) -> Result<Bytes, StoreError> {
-        if let Some((served, file)) = &*self.inner.served.lock()
-            && *served == address
-        {
-            return Ok(file.clone());
+        if let Some(file) = self.inner.served.lock().get(address) {
+            return Ok(file);
         }
+        self.inner.sweeping.asked_for(address);
         let file: Bytes = self.inner.store.bundle(address).await?.write()?.into();
-        *self.inner.served.lock() = Some((address, file.clone()));
+        self.inner.served.lock().keep(address, file.clone());
         Ok(file)
     }
 
@@ -222,6 +225,7 @@ impl CodeServer {
         let inner = &*self.inner;
         let now = || inner.node.runtime().now();
         let began = now();
+        inner.sweeping.asked_for(address);
         let bundle = inner.store.bundle(address).await?;
         let manifest = bundle.manifest();
         let busy = || StageError::Busy(manifest.name.clone());
@@ -229,6 +233,7 @@ impl CodeServer {
         let checked = check(&bundle, &inner.trusted, self.unix_time(), &*inner.format)?;
         let running = self.to_replace(&manifest.name, follows);
         refuse_conflicts(running.as_deref(), &manifest.description())?;
+        inner.sweeping.to_be_loaded(CodeId::of(checked.library));
         let library = inner.store.put_library(checked.library).await?;
         let checked_at = now();
         // A version to ask whether a state must be converted by the old code before: the library

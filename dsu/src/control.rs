@@ -162,7 +162,9 @@ impl CodeServer {
                 };
                 told.look(&control.server, cx.now());
                 control.let_go();
+                control.sweep().await;
                 if request.is_none() {
+                    control.server.record_again().await;
                     control.look_at_the_others();
                 }
                 control.incoming.lock().forget_idle(cx.now());

@@ -102,14 +102,25 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub async fn bundles(&self) -> Result<Vec<ContentAddress>, StoreError> {
-        let folder = self.data.join("bundles");
-        let names = self
-            .files
-            .list(folder.clone())
-            .await
-            .map_err(|source| StoreError::Io { path: folder, source })?;
+        let names = self.names("bundles").await?;
         let address = |name: &String| name.strip_suffix(".mfb")?.parse().ok();
         Ok(names.iter().filter_map(address).collect())
+    }
+
+    /// The hashes of all libraries kept, sorted.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub async fn libraries(&self) -> Result<Vec<CodeId>, StoreError> {
+        let names = self.names("code").await?;
+        let id = |name: &String| name.strip_suffix(".so")?.parse().ok();
+        Ok(names.iter().filter_map(id).collect())
+    }
+
+    async fn names(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let folder = self.data.join(folder);
+        let names = self.files.list(folder.clone()).await;
+        names.map_err(|source| StoreError::Io { path: folder, source })
     }
 
     /// Forgets a bundle; its library stays.
@@ -117,7 +128,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub async fn remove_bundle(&self, address: ContentAddress) -> Result<(), StoreError> {
-        let path = self.bundle_path(address);
+        self.remove(self.bundle_path(address)).await
+    }
+
+    /// Forgets a library. Where it is loaded it stays in memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub async fn remove_library(&self, id: CodeId) -> Result<(), StoreError> {
+        self.remove(self.library_path(id)).await
+    }
+
+    async fn remove(&self, path: PathBuf) -> Result<(), StoreError> {
         let removed = self.files.remove(path.clone()).await;
         removed.map_err(|source| StoreError::Io { path, source })
     }
@@ -143,7 +165,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn library(&self, id: CodeId) -> Result<StoredLibrary, StoreError> {
-        let path = self.data.join("code").join(format!("{id}.so"));
+        let path = self.library_path(id);
         let found = CodeId::of(&self.read(&path, LIBRARY_BYTES_MAX).await?);
         if found == id {
             Ok(StoredLibrary { id, path })
@@ -171,6 +193,10 @@ impl Store {
 
     fn bundle_path(&self, address: ContentAddress) -> PathBuf {
         self.data.join("bundles").join(format!("{address}.mfb"))
+    }
+
+    fn library_path(&self, id: CodeId) -> PathBuf {
+        self.data.join("code").join(format!("{id}.so"))
     }
 
     async fn read(&self, path: &Path, max: u64) -> Result<Vec<u8>, StoreError> {

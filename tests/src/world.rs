@@ -10,7 +10,7 @@ use midflight_dsu::signature::{SigningKey, TrustedKeys};
 use midflight_dsu::switch::SwitchLimits;
 use midflight_dsu::voting::VoterNames;
 use midflight_process::Node;
-use midflight_runtime::{Handle, SimRuntime};
+use midflight_runtime::{Handle, MemoryFiles, SimRuntime};
 use midflight_transport_api::Address;
 use midflight_transport_inmem::Hub;
 
@@ -26,6 +26,8 @@ pub struct World {
     pub hub: Hub,
     /// Tasks, time, chance and files.
     pub runtime: Handle,
+    /// The files, of all nodes.
+    pub disk: MemoryFiles,
     /// Whose bundles are trusted.
     pub key: Arc<SigningKey>,
 }
@@ -153,7 +155,7 @@ where
         let sim: Arc<SimRuntime> = SimRuntime::new(seed);
         let runtime = sim.handle();
         let key = Arc::new(key(&*runtime));
-        let world = World { hub: Hub::new(seed), runtime, key };
+        let world = World { hub: Hub::new(seed), runtime, disk: sim.disk().clone(), key };
         let guard = SeedOnPanic(seed);
         if let Err(stopped) = sim.run(STEPS_MAX, scenario(world)) {
             panic!("{stopped}");

@@ -82,6 +82,11 @@ impl CodeServer {
         restored
     }
 
+    /// Whether all that is committed here is known.
+    pub(super) fn knows_what_is_committed(&self) -> bool {
+        *self.inner.recording.whole.borrow() == Whole::Yes
+    }
+
     async fn restore_from_file(&self) -> Result<(), RestoreError> {
         let inner = &*self.inner;
         let Some(file) = inner.store.own(committed::FILE, committed::FILE_BYTES_MAX).await? else {
@@ -177,7 +182,7 @@ impl CodeServer {
     async fn record_committed(&self) {
         let inner = &*self.inner;
         let _one = inner.recording.writing.lock().await;
-        if *inner.recording.whole.borrow() != Whole::Yes {
+        if !self.knows_what_is_committed() {
             return;
         }
         let file = committed::write(&inner.versions.committed(), &inner.history.lock());
@@ -192,12 +197,21 @@ impl CodeServer {
         *inner.recording.fault.lock() = fault;
     }
 
-    /// Why what is committed is not kept, if it is not.
+    /// Why what is committed, or which releases have run, is not kept, if it is not.
     pub(crate) fn recording_fault(&self) -> Option<String> {
         if let Whole::Never(why) = &*self.inner.recording.whole.borrow() {
             return Some(why.clone());
         }
-        self.inner.recording.fault.lock().clone()
+        self.inner.recording.fault.lock().clone().or_else(|| self.releases_fault())
+    }
+
+    /// Writes down what could not be written when it came, if there is such.
+    pub(crate) async fn record_again(&self) {
+        let is_behind = self.inner.recording.fault.lock().is_some();
+        if is_behind {
+            self.record_committed().await;
+        }
+        self.write_releases_again().await;
     }
 
     /// Waits until the node has begun with what it kept, and answers how that was.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use parking_lot::Mutex;
+
 use crate::bundle::Bundle;
 use crate::code_server::{CodeServer, with_sources};
 use crate::hash::ContentAddress;
@@ -10,8 +12,22 @@ use crate::sealed::SealError;
 use crate::signature::PublicKey;
 use crate::store::StoreError;
 
-/// The highest releases, read when they are first asked for. One reads or writes at a time.
-pub(super) type Book = tokio::sync::Mutex<Option<Releases>>;
+/// The keeping of the highest releases.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    /// One reads or writes at a time.
+    kept: tokio::sync::Mutex<Kept>,
+    /// What the last writing said, where it went wrong.
+    fault: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Read when they are first asked for.
+    known: Option<Releases>,
+    /// Whether the file says less than is known.
+    is_behind: bool,
+}
 
 /// A bundle is not taken for news.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +75,8 @@ impl CodeServer {
         if self.current(name) == Some(address) {
             return Ok(());
         }
-        let mut book = self.inner.releases.lock().await;
-        let known = self.known(&mut book).await?;
+        let mut kept = self.inner.releases.kept.lock().await;
+        let known = self.known(&mut kept).await?;
         match known.refuse_older(name, &keys, bundle.manifest().release) {
             Err(older) if goes_back => {
                 let history = self.history(Some(name));
@@ -77,23 +93,49 @@ impl CodeServer {
     }
 
     /// A bundle has become current: from now on older ones are refused, also after a restart. Where that cannot be
-    /// written down it holds until then, and the log says so.
+    /// written down it holds until then, the log and the node's status say so, and it is tried again by and by.
     pub(super) async fn remember_release(&self, address: ContentAddress) {
-        if let Err(error) = self.try_to_remember(address).await {
-            let why = with_sources(&error);
+        let remembered = self.try_to_remember(address).await;
+        let fault = remembered.err().map(|error| with_sources(&error));
+        if let Some(why) = &fault {
             tracing::error!(%address, why, "its release is not kept: after a restart an older one would be taken");
         }
+        *self.inner.releases.fault.lock() = fault;
     }
 
     async fn try_to_remember(&self, address: ContentAddress) -> Result<(), ReleaseError> {
         let (bundle, keys) = self.signed(address).await?;
         let manifest = bundle.manifest();
-        let mut book = self.inner.releases.lock().await;
-        let known = self.known(&mut book).await?;
-        if !known.ran(&manifest.name, &keys, manifest.release)? {
-            return Ok(());
+        let mut kept = self.inner.releases.kept.lock().await;
+        let known = self.known(&mut kept).await?;
+        // Without room for all keys, some may have been news.
+        let ran = known.ran(&manifest.name, &keys, manifest.release);
+        kept.is_behind |= !matches!(ran, Ok(false));
+        self.write_releases(&mut kept).await?;
+        Ok(ran.map(drop)?)
+    }
+
+    /// Writes down what could not be written when it came.
+    pub(super) async fn write_releases_again(&self) {
+        let mut kept = self.inner.releases.kept.lock().await;
+        if kept.is_behind {
+            let written = self.write_releases(&mut kept).await;
+            *self.inner.releases.fault.lock() = written.err().map(|error| with_sources(&error));
         }
-        Ok(self.inner.store.put_own(FILE, known.write()).await?)
+    }
+
+    async fn write_releases(&self, kept: &mut Kept) -> Result<(), ReleaseError> {
+        if kept.is_behind {
+            let file = self.known(kept).await?.write();
+            self.inner.store.put_own(FILE, file).await?;
+            kept.is_behind = false;
+        }
+        Ok(())
+    }
+
+    /// Why the releases that have run are not kept, if they are not.
+    pub(super) fn releases_fault(&self) -> Option<String> {
+        self.inner.releases.fault.lock().clone()
     }
 
     /// A bundle that is kept here, and the trusted keys that vouch for it now.
@@ -109,13 +151,10 @@ impl CodeServer {
         Ok((bundle, keys))
     }
 
-    async fn known<'b>(
-        &self,
-        book: &'b mut Option<Releases>,
-    ) -> Result<&'b mut Releases, ReleaseError> {
-        if book.is_none() {
+    async fn known<'k>(&self, kept: &'k mut Kept) -> Result<&'k mut Releases, ReleaseError> {
+        if kept.known.is_none() {
             let store = &self.inner.store;
-            *book = Some(match store.own(FILE, FILE_BYTES_MAX).await? {
+            kept.known = Some(match store.own(FILE, FILE_BYTES_MAX).await? {
                 Some(file) => Releases::read(&file).map_err(|source| ReleaseError::Record {
                     path: store.own_path(FILE),
                     source,
@@ -123,6 +162,6 @@ impl CodeServer {
                 None => Releases::default(),
             });
         }
-        Ok(book.get_or_insert_default())
+        Ok(kept.known.get_or_insert_default())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Control;
 use crate::code::Mapped;
+use crate::code_server::with_sources;
 use crate::hash::CodeId;
 use crate::protocol::{HolderStatus, VersionStatus};
 use crate::versions::{Cause, Holder, Retired, Version};
@@ -18,6 +19,14 @@ impl Control {
         let now = self.server.node().runtime().now();
         self.server.versions().look_at_probations(now);
         self.server.retire();
+    }
+
+    /// Removes from the disk what nothing needs, when it is time to.
+    pub(super) async fn sweep(&self) {
+        if let Err(error) = self.server.sweep().await {
+            let error = with_sources(&error);
+            tracing::warn!(error, "what nothing needs could not be removed from the disk");
+        }
     }
 
     /// Every version, those that were retired last included.

@@ -114,6 +114,14 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[derive(Debug, Default, Clone)]
 pub struct MemoryFiles {
     files: Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>,
+    no_room_for: Arc<Mutex<Vec<String>>>,
+}
+
+impl MemoryFiles {
+    /// From now on there is no room for files of these names, whatever their folders, and for all others there is.
+    pub fn no_room_for(&self, names: &[&str]) {
+        *self.no_room_for.lock() = names.iter().map(|&name| name.to_owned()).collect();
+    }
 }
 
 impl Files for MemoryFiles {
@@ -127,6 +135,10 @@ impl Files for MemoryFiles {
     }
 
     fn write(&self, path: PathBuf, bytes: Vec<u8>) -> BoxFuture<io::Result<()>> {
+        let name = path.file_name().unwrap_or_default();
+        if self.no_room_for.lock().iter().any(|no_room| **no_room == *name) {
+            return Box::pin(std::future::ready(Err(io::ErrorKind::StorageFull.into())));
+        }
         self.files.lock().insert(path, bytes);
         Box::pin(std::future::ready(Ok(())))
     }

@@ -96,6 +96,12 @@ impl SimRuntime {
         self.clone()
     }
 
+    /// Its files.
+    #[must_use]
+    pub fn disk(&self) -> &MemoryFiles {
+        &self.files
+    }
+
     /// How many steps (polls of a task) have been taken: a cheap fingerprint of the run.
     #[must_use]
     pub fn steps(&self) -> u64 {

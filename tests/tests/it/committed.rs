@@ -205,3 +205,31 @@ fn one_that_was_cut_off_is_fenced_until_its_processes_have_followed() {
         start(&b, "counter", &());
     });
 }
+
+/// There is no room on the disk when a version becomes current; once there is room again, all is kept without another push.
+#[test]
+fn what_could_not_be_written_is_told_and_written_later() {
+    simulate(5, |world| async move {
+        let a = world.node("a", None).await;
+        deploy(&a, "counter-v1", &world).await;
+        world.disk.no_room_for(&["committed", "releases"]);
+        deploy(&a, "counter-v2", &world).await;
+        let status = async || {
+            let control = a.node().whereis(CONTROL).unwrap();
+            let asked = a.node().call::<_, Status>(control, StatusRequest, MINUTE);
+            asked.await.unwrap().not_kept
+        };
+        assert!(status().await.is_some());
+        world.disk.no_room_for(&[]);
+        world.runtime.sleep(MINUTE).await;
+        assert_eq!(status().await, None);
+        a.node().shutdown().await;
+
+        let a = world.node("a", None).await;
+        a.caught_up().await.unwrap();
+        assert_eq!(current(&a), Some(2));
+        let refused = push_and_deploy(&a, "counter-v1", &world).await;
+        let Deployed::Refused(objections) = refused else { panic!("{refused:?}") };
+        assert!(objections[0].reason.contains("older than release 2"), "{objections:?}");
+    });
+}

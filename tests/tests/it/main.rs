@@ -15,5 +15,6 @@ mod rollouts;
 mod semantics;
 mod spoiled;
 mod spreading;
+mod sweeping;
 mod thesis;
 mod tidy;

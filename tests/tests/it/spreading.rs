@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use midflight_dsu::code_server::CodeServer;
-use midflight_dsu::protocol::{CONTROL, Deployed, Stage, Vote};
-use midflight_process::{Context, Pid};
+use midflight_dsu::protocol::{CHUNK_BYTES, CONTROL, Deployed, Fetch, Part, Stage, Vote};
+use midflight_process::{Context, Pid, Received};
 use midflight_tests::compiled_format::bundle_of_size;
 use midflight_tests::steps::push_and_deploy_file;
 use midflight_tests::world::{World, simulate};
@@ -79,4 +79,63 @@ fn a_node_that_is_lost_in_the_middle_is_replaced_by_another_that_has_it() {
         let again = received(c);
         assert!(again < size + MIB as u64 / 2, "{again} bytes of {size} came: some came twice");
     });
+}
+
+/// How a node answers that says it has a bundle.
+#[derive(Debug, Clone, Copy)]
+enum Lie {
+    /// With as many bytes as there are, and others.
+    OtherBytes,
+    /// With nothing after the first part.
+    Nothing,
+    /// With a byte at a time, each just in time.
+    Slowly,
+}
+
+/// A node that is no code server, and answers as one.
+async fn liar(world: &World, lie: Lie, file: Vec<u8>) -> Pid {
+    let transport = world.hub.transport(world.runtime.clone());
+    let builder = midflight_process::Node::builder("liar").listen(World::address("liar"));
+    let node = builder.start(&transport, world.runtime.clone()).await.unwrap();
+    node.connect(&World::address("n0")).await.unwrap();
+    let control = node.spawn("lies", move |cx| async move {
+        loop {
+            let asked: Received<Fetch> = cx.receive().on(|asked| asked).forever().await;
+            let at = usize::try_from(asked.message.offset).unwrap();
+            let end = (at + CHUNK_BYTES).min(file.len());
+            let bytes = match lie {
+                Lie::OtherBytes => file[at..end].iter().map(|byte| !byte).collect(),
+                Lie::Nothing if at > 0 => Vec::new(),
+                Lie::Nothing => file[at..end].to_vec(),
+                Lie::Slowly => {
+                    cx.sleep(Duration::from_secs(9)).await;
+                    file[at..=at].to_vec()
+                }
+            };
+            let size = file.len() as u64;
+            asked.reply_to.unwrap().reply(Part { size, bytes });
+        }
+    });
+    let control = control.unwrap();
+    node.register(CONTROL, control).unwrap();
+    control
+}
+
+#[test]
+fn one_that_sends_something_else_or_too_slowly_is_replaced_by_another_that_has_it() {
+    for lie in [Lie::OtherBytes, Lie::Nothing, Lie::Slowly] {
+        simulate(2, move |world| async move {
+            let servers = cluster(&world, 2).await;
+            let [a, b] = &servers[..] else { unreachable!("two nodes") };
+            let made = bundle_of_size("counter-v1", MIB / 2, &*world.runtime, &world.key);
+            let (address, file) = (made.0.address(), made.1);
+            a.accept(address, &file).await.unwrap();
+            let from = liar(&world, lie, file).await;
+            let (on, staging) = (b.clone(), address.to_string());
+            let staged =
+                a.node().run("operator", async move |cx| stage(&cx, &on, staging, from).await);
+            let vote = staged.await.unwrap();
+            assert!(matches!(vote, Vote::Yes { .. }), "{lie:?}: {vote:?}");
+        });
+    }
 }

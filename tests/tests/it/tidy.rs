@@ -21,7 +21,7 @@ const UNSAFE: [(&str, &str); 6] = [
 ];
 
 /// Tests that sleep, and why that is no waiting in real time, or why it must be.
-const SLEEPS: [(&str, &str); 18] = [
+const SLEEPS: [(&str, &str); 20] = [
     ("cli/tests/it/tools.rs", "looks again at other operating system processes, until a deadline"),
     ("dsu/abi/src/effect/tests.rs", "an effect of that name, not a wait"),
     ("dsu/abi/tests/refused/plain_handler_waits.rs", "does not compile, which is the test"),
@@ -42,6 +42,8 @@ const SLEEPS: [(&str, &str); 18] = [
     ("tests/tests/it/relocation", "virtual time"),
     ("transport-inmem/tests/", "virtual time"),
     ("transport-tcp/tests/shared/", "the suite's clock: heartbeats are about real time"),
+    ("tests/tests/it/spreading.rs", "virtual time"),
+    ("tests/tests/it/sweeping.rs", "virtual time"),
     ("tests/tests/it/tidy.rs", "the word for which this test looks"),
 ];
 
