@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use midflight_message::{Message, NodeId, Pid, TypeInfo};
-use midflight_process::{Frozen, Lost, Moved, Node, Packed};
+use midflight_process::{Frozen, LinkLost, Lost, Moved, Node, Packed};
 use midflight_runtime::timeout;
 
 use crate::code_server::CodeServer;
@@ -175,16 +175,26 @@ impl<'n> Target<'n> {
         answer.map_err(|error| RelocateError::Unreachable { node: self.to, why: error.to_string() })
     }
 
+    fn is_out_of_reach(&self, why: LinkLost) -> RelocateError {
+        RelocateError::Unreachable { node: self.to, why: why.to_string() }
+    }
+
     fn refuses(&self, why: String) -> RelocateError {
         RelocateError::Refused { node: self.to, why }
     }
 
     /// Has a packed process there, and gives it up.
-    async fn take(&self, packed: Packed, come: Come) -> Result<(), RelocateError> {
+    async fn take(&self, mut packed: Packed, come: Come) -> Result<(), RelocateError> {
         let moved = come.moved.clone();
+        if !packed.offer(self.to) {
+            return Err(self.is_out_of_reach(LinkLost));
+        }
         match self.ask::<_, Came>(come, LODGE_TIMEOUT).await {
             Ok(Came::Lodged(cell)) if cell.node == self.to => {
-                let begun = packed.give_up(self.to, cell);
+                let begun = packed.give_up(cell).map_err(|lost| {
+                    self.calls_off(moved.clone());
+                    self.is_out_of_reach(lost)
+                })?;
                 let begun = timeout(&**self.node.runtime(), LODGE_TIMEOUT, begun).await;
                 let pid = moved.pid;
                 begun

@@ -3,13 +3,15 @@
 //! A process keeps its pid wherever it lives, and each node it comes to gives it a cell. A cell that it has left
 //! stands in for it: [`forwarder`] hands on what still comes there, in order and by the same credit as any
 //! sender, and keeps what others have tied to the process there, such as monitors, links and names, until it ends.
-//! [`moving`] is the move itself, [`guests`] who of elsewhere is here, [`directory`] where those are that are not.
+//! [`moving`] and [`lodging`] are the two sides of a move, [`guests`] who of elsewhere is here, [`directory`] where those are
+//! that are not, [`ways`] by which cell each is sent to.
 
 pub(crate) mod baggage;
 pub(crate) mod directory;
 mod forward;
 pub(crate) mod forwarder;
 mod guests;
+pub(crate) mod lodging;
 pub(crate) mod moving;
 pub(crate) mod signals;
 mod ways;

@@ -115,7 +115,9 @@ impl Control {
         let lodging = lodging.map_err(|error| error.to_string())?;
         let versions = self.server.versions();
         let hosted = Hosted::new(node, versions, version, index, come.moved.pid, instance);
-        lodging.settle(Box::new(hosted)).ok_or_else(|| "the node is leaving".into())
+        lodging
+            .settle(Box::new(hosted))
+            .ok_or_else(|| "the move was called off, or the node is leaving".into())
     }
 
     /// A process does not come after all.

@@ -3,7 +3,7 @@
 //! A process that comes has a cell of its own here, beside the pid it keeps. Until its holder has given it up
 //! the cell is *dormant*: it takes messages and has no turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use midflight_message::{NodeId, Pid};
 use rustc_hash::FxHashMap;
@@ -28,6 +28,8 @@ pub(crate) struct Guest {
 pub(crate) struct Dormant {
     /// Who has it until then.
     pub(crate) holder: NodeId,
+    /// Which attempt of the holder's it is.
+    pub(crate) attempt: u64,
     /// What it had set for later.
     pub(crate) timers: Vec<Timer>,
 }
@@ -38,12 +40,41 @@ pub(crate) struct Guests {
     by_place: FxHashMap<Place, Guest>,
     /// Its cells here, the oldest first: all but the last hand on what they get.
     by_pid: FxHashMap<Pid, Vec<Place>>,
+    /// Attempts that were called off before the process was here, the latest last: who called, of whom, which.
+    called_off: VecDeque<(NodeId, Pid, u64)>,
 }
 
+/// Attempts that are remembered as called off. What is forgotten has been on its way for longer than so many.
+const CALLED_OFF_MAX: usize = 1_024;
+
 impl Guests {
-    pub(crate) fn add(&mut self, place: Place, guest: Guest) {
+    /// A cell is set aside for a process. Answers false when its holder has called that off before.
+    pub(crate) fn lodge(&mut self, place: Place, guest: Guest) -> bool {
+        let attempt = guest.dormant.as_ref().map(|it| (it.holder, guest.pid, it.attempt));
+        if let Some(at) = self.called_off.iter().position(|off| Some(*off) == attempt) {
+            self.called_off.remove(at);
+            return false;
+        }
         self.by_pid.entry(guest.pid).or_default().push(place);
         self.by_place.insert(place, guest);
+        true
+    }
+
+    /// `holder` calls one of its attempts off. Answers the cell that was set aside for it; one that comes after is
+    /// refused.
+    pub(crate) fn call_off(&mut self, holder: NodeId, pid: Pid, attempt: u64) -> Option<Place> {
+        let is_it = |place: &&Place| {
+            let dormant = self.get(**place).and_then(|guest| guest.dormant.as_ref());
+            dormant.is_some_and(|it| (it.holder, it.attempt) == (holder, attempt))
+        };
+        let place = self.by_pid.get(&pid).and_then(|places| places.iter().find(is_it).copied());
+        if place.is_none() {
+            if self.called_off.len() >= CALLED_OFF_MAX {
+                self.called_off.pop_front();
+            }
+            self.called_off.push_back((holder, pid, attempt));
+        }
+        place
     }
 
     /// Its cell is no more.
@@ -114,14 +145,14 @@ mod tests {
     }
 
     fn guest(epoch: u64) -> Guest {
-        let dormant = Some(Dormant { holder: NodeId(2), timers: Vec::new() });
+        let dormant = Some(Dormant { holder: NodeId(2), attempt: epoch, timers: Vec::new() });
         Guest { pid: PID, epoch, lived_on: BTreeSet::from([NodeId(1), NodeId(2)]), dormant }
     }
 
     #[test]
     fn only_its_holder_gives_a_process_up_once_and_in_that_epoch() {
         let mut guests = Guests::default();
-        guests.add(place(5), guest(1));
+        guests.lodge(place(5), guest(1));
         assert_eq!(guests.dormant_of(NodeId(2)), [place(5)]);
         assert!(guests.wake(place(5), NodeId(3), PID, 1).is_none(), "not its holder");
         assert!(guests.wake(place(5), NodeId(2), PID, 2).is_none(), "another epoch");
@@ -134,8 +165,8 @@ mod tests {
     #[test]
     fn what_is_tied_to_a_process_stays_with_its_oldest_cell_in_which_it_has_begun() {
         let mut guests = Guests::default();
-        guests.add(place(5), guest(1));
-        guests.add(place(6), guest(3));
+        guests.lodge(place(5), guest(1));
+        guests.lodge(place(6), guest(3));
         assert_eq!((guests.place(PID), guests.newest(PID)), (None, Some(place(6))));
         guests.wake(place(5), NodeId(2), PID, 1);
         guests.wake(place(6), NodeId(2), PID, 3);
@@ -144,5 +175,27 @@ mod tests {
         assert_eq!((guests.place(PID), guests.len()), (Some(place(6)), 1));
         guests.remove(place(6));
         assert_eq!((guests.place(PID), guests.newest(PID)), (None, None));
+    }
+    #[test]
+    fn an_attempt_that_was_called_off_does_not_come_before_or_after_and_the_next_does() {
+        let mut guests = Guests::default();
+        assert!(guests.lodge(place(5), guest(1)));
+        assert_eq!(guests.call_off(NodeId(3), PID, 1), None, "not its holder's");
+        assert_eq!(guests.call_off(NodeId(2), PID, 1), Some(place(5)));
+        guests.remove(place(5));
+        assert_eq!(guests.call_off(NodeId(2), PID, 2), None, "it is not here yet");
+        assert!(!guests.lodge(place(6), guest(2)));
+        assert!(guests.lodge(place(7), guest(3)));
+        assert_eq!(guests.newest(PID), Some(place(7)));
+    }
+
+    #[test]
+    fn what_was_called_off_is_bounded() {
+        let mut guests = Guests::default();
+        for attempt in 0..10_000 {
+            guests.call_off(NodeId(2), PID, attempt);
+        }
+        assert_eq!(guests.called_off.len(), CALLED_OFF_MAX);
+        assert!(!guests.lodge(place(5), guest(9_999)));
     }
 }

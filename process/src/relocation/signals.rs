@@ -11,7 +11,6 @@ use crate::mailbox::value::Value;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::{Place, Signal};
-use crate::scheduler::runner::bury_unborn;
 use crate::table::slot::Run;
 
 impl Inner {
@@ -99,31 +98,6 @@ impl Inner {
         let told = Envelope::Told { from, value };
         if self.table.visit(to.index, to.generation, |_| Some(told)) == Some(true) {
             self.queues.push(to.index);
-        }
-    }
-
-    /// The link to `holder` is lost: what was to come from there does not begin any more.
-    pub(crate) fn forget_dormant(self: &Arc<Self>, holder: NodeId) {
-        if !self.relocation.has_any() {
-            return;
-        }
-        let dormant = self.relocation.guests.read().dormant_of(holder);
-        dormant.into_iter().for_each(|place| self.unlodge(place));
-    }
-
-    /// A process does not come after all.
-    pub(super) fn unlodge(self: &Arc<Self>, place: Place) {
-        {
-            let mut guests = self.relocation.guests.write();
-            // Given up in between: it lives.
-            if guests.get(place).is_none_or(|guest| guest.dormant.is_none()) {
-                return;
-            }
-            guests.remove(place);
-        }
-        if let Some(mut slot) = self.table.remove(place.index, place.generation) {
-            drop(slot.body.take());
-            bury_unborn(self, place, slot);
         }
     }
 }

@@ -83,7 +83,7 @@ fn a_move_that_is_called_off_loses_nothing_of_who_sends_from_where_it_was_to_go(
         world.hub.set_reorder(true);
         let moves = async {
             let [holder, target] = [0, 1].map(|at: usize| servers[at].node());
-            let moved = Moved { pid: recorder, epoch: 1, lived_on: vec![holder.id()] };
+            let moved = Moved { pid: recorder, epoch: 1, lived_on: vec![holder.id()], attempt: 1 };
             for _ in 0..10 {
                 let lodging = target.lodge(&moved, Baggage::default(), holder.id()).unwrap();
                 world.runtime.sleep(SECOND / 1_000).await;
