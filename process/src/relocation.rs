@@ -100,6 +100,15 @@ impl Relocation {
         self.left.read().get(&place).map(|left| left.to)
     }
 
+    /// Where the process is known to be that has left this cell, if it has moved on from where it went.
+    fn goes_on(&self, place: Place, pid: Pid) -> Option<Location> {
+        let at = self.directory.read().find(pid)?;
+        let mut left = self.left.write();
+        let left = left.get_mut(&place).filter(|left| at.epoch > left.to.epoch)?;
+        left.to = at;
+        Some(at)
+    }
+
     /// How many cells hand on what comes for processes that have left them.
     pub(crate) fn forwarder_count(&self) -> usize {
         self.left.read().len()

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use midflight_message::Encoding;
 
 use super::word::Behalf;
-use crate::mailbox::envelope::Content;
+use crate::mailbox::envelope::{Content, Envelope, Parcel, Refusal};
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::Place;
 use crate::send::remote::{encode_small, large_of};
 use crate::send::stage::{Charge, Request, stage};
-use crate::send::{Kind, NotSent};
+use crate::send::{Kind, NotSent, local};
+use crate::table::NotDelivered;
 
 impl Inner {
     /// Hands a message on: as a send from the cell `from`, with its first sender beside it. It takes credit as
@@ -41,5 +42,43 @@ impl Inner {
             head: &mut head,
         };
         stage(self, peer, request).map_err(|error| error.not_sent(content))
+    }
+
+    /// As [`Inner::hand_on`], to another cell of this node.
+    pub(super) fn hand_on_here(
+        self: &Arc<Self>,
+        (from, behalf): (Place, Behalf),
+        to: Place,
+        kind: Kind,
+        content: Content,
+    ) -> Result<(), NotSent> {
+        let ty = self.type_of(&content).ok_or(NotSent::TooManyTypes)?;
+        let bytes = match content {
+            Content::Bytes { bytes, .. } => bytes,
+            Content::Value(value) => {
+                let mut bytes = Vec::new();
+                value.encode(&mut bytes).map_err(NotSent::Encode)?;
+                bytes.into()
+            }
+        };
+        let kept = bytes.clone();
+        let parcel = match kind {
+            Kind::Message => Parcel::Large { ty, bytes },
+            Kind::Port(port) => Parcel::Port { port, ty, bytes },
+            Kind::Call(call) => Parcel::Call { call, content: Content::Bytes { ty, bytes } },
+        };
+        let origin = self.sender_of(behalf.origin);
+        let parcel = Parcel::Forwarded { origin, hops: behalf.hops, parcel: Box::new(parcel) };
+        let entry = Envelope::Parcel { from: local(from), parcel: Box::new(parcel) };
+        match self.deliver(to, entry, Some(self.room())) {
+            Ok(()) => Ok(()),
+            Err(NotDelivered::Full(_)) => Err(NotSent::Full(Content::Bytes { ty, bytes: kept })),
+            Err(NotDelivered::Dead(_)) => {
+                if let Kind::Call(call) = kind {
+                    self.reply(to, local(from), call, Err(Refusal::NoProcess));
+                }
+                Ok(())
+            }
+        }
     }
 }

@@ -87,6 +87,9 @@ impl Forwarder {
 
     fn say(&self, turn: &mut Turn<'_>, word: Word) {
         let inner = &turn.node.inner;
+        if self.to.node == inner.id {
+            return inner.take_own_word(self.to.place, turn.place, word);
+        }
         // Where there is no link, the monitor has said so.
         let Some(peer) = inner.peer(self.to.node) else { return };
         let (to, from) = (self.to.place, turn.place);
@@ -104,6 +107,9 @@ impl Forwarder {
             let Some(entry) = batch.came.pop() else { return Flow::Wait };
             batch.handled.add(entry.from(), entry.weight());
             if let Some(reason) = self.process_ended(&entry).or_else(|| leaves(turn, &entry)) {
+                if self.follows(turn, &reason) {
+                    continue;
+                }
                 return Flow::Exit(reason);
             }
             match sorted(turn, entry, &batch.came) {
@@ -130,6 +136,20 @@ impl Forwarder {
             }
             reason => reason.clone(),
         })
+    }
+
+    /// Where the cell is lost that this one hands on to, and the process is known to have gone on from there, it is
+    /// handed on to where it has gone.
+    fn follows(&mut self, turn: &Turn<'_>, reason: &ExitReason) -> bool {
+        let inner = &turn.node.inner;
+        if !matches!(reason, ExitReason::NoConnection(_)) || inner.is_leaving() {
+            return false;
+        }
+        let Some(to) = inner.relocation.goes_on(turn.place, self.process) else { return false };
+        tracing::info!(process = %self.process, node = %to.node, "it is handed on past a node that is lost");
+        self.to = to;
+        self.watch = Some(inner.monitor(turn.place, self.cell(), None));
+        true
     }
 
     fn answered(&mut self, turn: &Turn<'_>, call: CallRef, result: Result<Content, Refusal>) {
@@ -176,6 +196,9 @@ impl Forwarder {
         content: Content,
     ) -> Result<(), NotSent> {
         let (inner, me) = (&turn.node.inner, turn.place);
+        if self.to.node == inner.id {
+            return self.hand_on_here(turn, behalf, (from, kind), content);
+        }
         let Some(peer) = inner.peer(self.to.node) else {
             return Err(NotSent::NotConnected(self.to.node, content));
         };
@@ -193,6 +216,27 @@ impl Forwarder {
             Err(_) => drop(peer.pending.take_call(own)),
         }
         sent
+    }
+
+    /// As [`Self::try_hand_on`], to a process that has come back to this node.
+    fn hand_on_here(
+        &mut self,
+        turn: &Turn<'_>,
+        behalf: Behalf,
+        (from, kind): (Sender, Kind),
+        content: Content,
+    ) -> Result<(), NotSent> {
+        let (inner, me) = (&turn.node.inner, turn.place);
+        let Kind::Call(call) = kind else {
+            return inner.hand_on_here((me, behalf), self.to.place, kind, content);
+        };
+        if self.calls.len() >= CALLS_MAX {
+            return Err(NotSent::NotConnected(self.to.node, content));
+        }
+        let own = inner.next_call();
+        inner.hand_on_here((me, behalf), self.to.place, Kind::Call(own), content)?;
+        self.calls.insert(own, (from, call));
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::mailbox::value::Value;
 use crate::node::inner::Inner;
 use crate::peer::Peer;
 use crate::peer::wire::{Place, Signal};
+use crate::send::local;
 use crate::table::slot::Run;
 
 impl Inner {
@@ -45,6 +46,15 @@ impl Inner {
             Word::End { .. } | Word::Told { .. } => {
                 tracing::warn!(peer = %peer.name, "a word about a process that has not lived there");
             }
+        }
+    }
+
+    /// As [`Inner::take_word`], from another cell of this node to which the process has come back.
+    pub(super) fn take_own_word(self: &Arc<Self>, to: Place, from: Place, word: Word) {
+        match word {
+            Word::End { reason } => self.end_process(to, local(from), reason),
+            Word::Told { notice } => self.tell_guest(to, local(from), notice),
+            Word::Begin { .. } | Word::Begun { .. } | Word::Lives { .. } => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! Processes that move between nodes: as they are, and with whatever is tied to them.
 
+mod around;
 mod called_off;
 mod handed_on;
 mod moves;
