@@ -13,6 +13,7 @@ mod releases;
 mod retire;
 mod served;
 pub mod sweep;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

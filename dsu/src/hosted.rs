@@ -5,6 +5,8 @@
 //! which leave when it has returned or suspended well. A handler that failed did nothing.
 
 mod effects;
+mod ending;
+pub(crate) mod gate;
 mod health;
 mod held;
 mod looping;
@@ -31,6 +33,7 @@ use midflight_runtime::Instant;
 use crate::code::{Call, CodeError, Instance, Progress, Reader};
 use crate::versions::{Failure, Residence, Version, Versions};
 use effects::{Applied, Effects, Surroundings};
+use gate::Gate;
 use health::Health;
 use held::Held;
 use probation::Probation;
@@ -57,6 +60,8 @@ pub struct Hosted {
     pace: Pace,
     probation: Option<Box<Probation>>,
     health: Health,
+    /// While its group comes to rest.
+    gate: Option<Box<Gate>>,
     /// Messages handled well in this turn.
     handled: u32,
 }
@@ -84,6 +89,7 @@ impl Hosted {
             pace: Pace::default(),
             probation: None,
             health: Health::default(),
+            gate: None,
             handled: 0,
         }
     }
@@ -133,6 +139,7 @@ impl Hosted {
 
     /// Works until nothing is left to do now.
     fn work(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
+        let mut was_busy = self.suspended.is_some() || !self.effects.is_empty();
         while turn.goes_on(&mut self.pace) {
             match self.apply_effects(turn) {
                 Applied::All => {}
@@ -142,10 +149,17 @@ impl Hosted {
             if self.suspended.is_some() {
                 match self.resume(batch, turn) {
                     Some(flow) => return flow,
-                    None => continue,
+                    None => {
+                        was_busy = true;
+                        continue;
+                    }
                 }
             }
-            let Some(delivery) = batch.take_next() else { return Flow::Wait };
+            // One that always has mail would be at rest at the end of no turn: with the next message it may wait, too.
+            if std::mem::take(&mut was_busy) && turn.is_wanted() {
+                return Flow::Wait;
+            }
+            let Some(delivery) = self.next(batch, turn) else { return self.waits_for_next(turn) };
             if let Some(flow) = self.deliver(turn, delivery) {
                 return flow;
             }
@@ -392,6 +406,7 @@ impl Body for Hosted {
         self.suspended.as_ref().is_none_or(|suspended| suspended.rests())
             && self.effects.is_empty()
             && self.held.is_none()
+            && !self.gate.as_ref().is_some_and(|gate| gate.is_due())
     }
 
     fn has_work(&self) -> bool {
@@ -417,26 +432,6 @@ impl Body for Hosted {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
-    }
-}
-
-impl Drop for Hosted {
-    fn drop(&mut self) {
-        // Where a list is of a suspended handler, both have the same caller.
-        let suspended = self.suspended.as_ref().and_then(|suspended| suspended.caller());
-        let effects = self.effects.caller().filter(|_| suspended.is_none());
-        let held = self.held.as_ref().and_then(|held| held.caller);
-        for caller in [suspended, effects, held].into_iter().flatten() {
-            let reason = String::from("the process ended before it replied");
-            self.node.refuse_call(caller, Refusal::Aborted { reason });
-        }
-        self.effects.give_back(&self.node);
-    }
-}
-
-impl std::fmt::Debug for Hosted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Hosted({} version {})", self.behaviour(), self.version().version)
     }
 }
 

@@ -6,15 +6,20 @@
 //! long goes on in its old code with its old state, and is named. One thing cannot be taken back
 //! from a thread: a process whose state is being *saved*, which is done by its old code on the state
 //! itself. Where that never ends the process stays frozen, named, as it would hang in a handler.
+//!
+//! Processes that must change together do so all at once ([`together`]).
 
 mod apart;
 mod bench;
+mod rest;
+mod together;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use midflight_message::Pid;
 use midflight_process::{FreezeError, Frozen, Node};
 use parking_lot::Mutex;
@@ -26,19 +31,21 @@ use crate::versions::{Version, Versions};
 use apart::Abandoned;
 pub(crate) use apart::ThreadEnd;
 use bench::{Bench, Outcome, Stage};
+pub use rest::Rest;
+pub(crate) use together::Group;
 
 /// Processes frozen at one time by one worker: the longest that one process waits for others.
-/// (`join_all` waits for so many without an allocation for each.)
 const GROUP: usize = 30;
 
 /// Bounds of a switch.
 #[derive(Debug, Clone)]
 pub struct SwitchLimits {
-    /// How long a process may take to come to rest between two messages (default 5 s).
+    /// How long a process, or a group of them that change together, may take to come to rest between two messages
+    /// (default 5 s).
     pub rest_timeout: Duration,
     /// How long the saving and converting of one group of at most 30 states may take (default 5 s).
     /// The state at which that passes counts as the one that takes too long; what comes after it
-    /// gets a time of its own.
+    /// gets a time of its own. Of processes that change together all are converted in twice the time, or none.
     pub convert_timeout: Duration,
     /// While so many conversions have not ended, no update is taken any more (default 4): their
     /// threads cannot be stopped in native code.
@@ -99,6 +106,14 @@ pub enum SwitchError {
         /// The process.
         pid: Pid,
     },
+    /// It kept its group from changing code together, for as long as a group may take.
+    #[error("{pid} keeps its group from changing together: {what}")]
+    HeldUp {
+        /// The process.
+        pid: Pid,
+        /// What it was in.
+        what: String,
+    },
     /// Too many conversions have not ended.
     #[error(
         "{pid} was not tried: {abandoned} conversions have never ended: restart the node to take \
@@ -119,6 +134,17 @@ pub struct Switched {
     pub done: Vec<(Pid, Arc<Version>)>,
     /// Those that do not.
     pub failed: Vec<SwitchError>,
+}
+
+impl Switched {
+    /// One that is frozen is kept in `group`; one that has ended is no failure.
+    fn keep(&mut self, frozen: Result<Frozen, FreezeError>, group: &mut Vec<Frozen>) {
+        match frozen {
+            Ok(frozen) => group.push(frozen),
+            Err(FreezeError::NoProcess(_)) => {}
+            Err(error) => self.failed.push(SwitchError::Freeze(error)),
+        }
+    }
 }
 
 /// How processes are switched.
@@ -212,26 +238,44 @@ impl Switcher {
             return switched;
         }
         let deadline = self.node.runtime().now() + self.limits.rest_timeout;
-        let freezing = pids.iter().map(|pid| self.node.freeze(*pid, deadline));
-        let mut group = Vec::with_capacity(pids.len());
-        for frozen in join_all(freezing).await {
-            match frozen {
-                Ok(frozen) => group.push(frozen),
-                Err(FreezeError::NoProcess(_)) => {}
-                Err(error) => switched.failed.push(SwitchError::Freeze(error)),
+        let freeze = |pid: Pid| self.node.freeze(pid, deadline);
+        let (mut group, mut slow) = (Vec::with_capacity(pids.len()), FuturesUnordered::new());
+        for pid in pids {
+            match freeze(*pid).now_or_never() {
+                Some(frozen) => switched.keep(frozen, &mut group),
+                None => slow.push(freeze(*pid)),
             }
         }
-        // One that takes too long is taken out; those behind it are tried again. Each round ends
-        // with one less, or one more abandoned.
+        self.convert_rounds(group, new, how, &mut switched).await;
+        // Nobody stands still while another is waited for, who may wait for a reply of his.
+        while let Some(frozen) = slow.next().await {
+            let mut group = Vec::new();
+            switched.keep(frozen, &mut group);
+            while let Some(Some(frozen)) = slow.next().now_or_never() {
+                switched.keep(frozen, &mut group);
+            }
+            self.convert_rounds(group, new, how, &mut switched).await;
+        }
+        switched
+    }
+
+    /// One that takes too long is taken out; those behind it are tried again. Each round ends with one less, or one more
+    /// abandoned.
+    async fn convert_rounds(
+        &self,
+        mut group: Vec<Frozen>,
+        new: &Arc<Version>,
+        how: How,
+        switched: &mut Switched,
+    ) {
         while !group.is_empty() {
             if let Some(abandoned) = self.too_many(how.abandoned_max) {
                 let refused = |f: Frozen| SwitchError::TooManyAbandoned { pid: f.pid(), abandoned };
                 switched.failed.extend(group.into_iter().map(refused));
-                break;
+                return;
             }
-            group = self.convert_group(group, new, how, &mut switched).await;
+            group = self.convert_group(group, new, how, switched).await;
         }
-        switched
     }
 
     /// How many conversions have not ended, where that is as many as may be.
@@ -240,8 +284,7 @@ impl Switcher {
         (abandoned >= max).then_some(abandoned)
     }
 
-    /// Converts copies on a thread apart, while the old instances stay frozen. Answers those that
-    /// it did not get to.
+    /// Converts a group, and lets each go on. Answers those that it did not get to.
     async fn convert_group(
         &self,
         group: Vec<Frozen>,
@@ -249,27 +292,35 @@ impl Switcher {
         how: How,
         switched: &mut Switched,
     ) -> Vec<Frozen> {
+        let Benched { done, left, failed } = self.bench(group, new).await;
+        for (frozen, outcome) in done {
+            self.finish(frozen, outcome, (new, how), switched);
+        }
+        switched.failed.extend(failed);
+        left
+    }
+
+    /// Converts copies on a thread apart, while the old instances stay frozen.
+    async fn bench(&self, group: Vec<Frozen>, new: &Arc<Version>) -> Benched {
         // However this future ends, whatever is left on the bench goes on.
         let bench = ClearedInTheEnd(Bench::new(group));
         let (work, to, state_bytes) = (bench.0.clone(), new.clone(), self.limits.state_bytes);
         let work = move || work.work(&to, state_bytes);
         let ended = self.on_a_thread_apart("convert states", work).await;
         let after = self.limits.convert_timeout;
-        let mut left = Vec::new();
+        let mut benched = Benched::default();
         for piece in bench.0.clear() {
             let pid = piece.pid;
             let saving = matches!(piece.stage, Stage::Saving);
             match (piece.stage, &ended) {
-                (Stage::Untouched(frozen), _) => left.push(frozen),
-                (Stage::Done(frozen, outcome), _) => {
-                    self.finish(frozen, outcome, (new, how), switched);
-                }
-                (_, ThreadEnd::Died) => switched.failed.push(SwitchError::Broken { pid }),
-                (_, _) if saving => switched.failed.push(SwitchError::Saving { pid, after }),
-                (_, _) => switched.failed.push(SwitchError::Overrun { pid, after }),
+                (Stage::Untouched(frozen), _) => benched.left.push(frozen),
+                (Stage::Done(frozen, outcome), _) => benched.done.push((frozen, outcome)),
+                (_, ThreadEnd::Died) => benched.failed.push(SwitchError::Broken { pid }),
+                (_, _) if saving => benched.failed.push(SwitchError::Saving { pid, after }),
+                (_, _) => benched.failed.push(SwitchError::Overrun { pid, after }),
             }
         }
-        left
+        benched
     }
 
     fn finish(
@@ -305,6 +356,15 @@ impl Switcher {
         let limit = self.limits.convert_timeout;
         self.abandoned.or_done(self.node.runtime(), limit, name, work).await
     }
+}
+
+/// What came of a group on the bench.
+#[derive(Default)]
+struct Benched {
+    done: Vec<(Frozen, Outcome)>,
+    /// Those that it did not get to.
+    left: Vec<Frozen>,
+    failed: Vec<SwitchError>,
 }
 
 struct ClearedInTheEnd(Bench);

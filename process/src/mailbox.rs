@@ -170,6 +170,11 @@ impl Mailbox {
         }
     }
 
+    /// All that wait for a turn, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
+        self.came.iter()
+    }
+
     /// How many entries wait for a turn, those that count nothing among them.
     pub(crate) fn entries(&self) -> usize {
         usize::from(self.came.first.is_some())

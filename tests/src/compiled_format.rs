@@ -51,6 +51,14 @@ pub fn code(name: &str) -> Arc<dyn Code> {
         "rally-v2" => compiled::<(rally_v2::Rally,)>(),
         "till-v1" => compiled::<(till::Till,)>(),
         "till-v2" => compiled::<(till::v2::Till,)>(),
+        "relay-v1" => {
+            use relay::v1::{Codec, Consumer, Producer};
+            compiled::<(Producer, Codec, Consumer)>()
+        }
+        "relay-v2" => {
+            use relay::v2::{Codec, Consumer, Producer};
+            compiled::<(Producer, Codec, Consumer)>()
+        }
         "spoiler-v1" => compiled::<(spoiler::v1::Spoiler,)>(),
         "spoiler-v2" => compiled::<(spoiler::Spoiler,)>(),
         "teller" => compiled::<(Teller,)>(),

@@ -255,7 +255,8 @@ async fn a_policy_is_chosen_at_the_push_and_status_says_what_became_of_each_vers
         let push = ["push", bundle.to_str().unwrap(), "--wait", "--policy", policy];
         run(&[&push[..], &at].concat()).await
     };
-    push("counter-v1", "sometimes").await.expect(2, &["migrate", "keep", "drain", "erlang"]);
+    let policies = ["migrate", "quiescent", "tranquil", "keep", "drain", "erlang"];
+    push("counter-v1", "sometimes").await.expect(2, &policies);
     push("counter-v1", "migrate").await.expect(0, &[]);
     run(&[&["start", "counter", "--count", "3"][..], &at].concat()).await.expect(0, &[]);
     push("counter-v2", "keep").await.expect(0, &[]);
@@ -268,8 +269,12 @@ async fn a_policy_is_chosen_at_the_push_and_status_says_what_became_of_each_vers
         versions.iter().map(state).collect::<Vec<_>>()
     };
     assert_eq!(states().await, [("kept".to_owned(), 3), ("current".to_owned(), 0)]);
+    push("counter-v2", "quiescent").await.expect(0, &["3 processes run in it"]);
+    // None of a group is on probation by itself.
+    assert_eq!(states().await, [("retired".to_owned(), 0), ("current".to_owned(), 3)]);
+    let back = ["rollback", "counter", "--wait"];
+    run(&[&back[..], &at].concat()).await.expect(0, &["3 processes run in it"]);
     push("counter-v2", "migrate").await.expect(0, &[]);
-    assert_eq!(states().await, [("retiring".to_owned(), 0), ("current".to_owned(), 3)]);
     let text = run(&[&["status"][..], &at].concat()).await.expect(0, &[]).stdout;
     assert!(text.contains("counter v1 is retired when these are over: <"), "{text}");
     assert!(text.contains("(probation)"), "{text}");

@@ -17,7 +17,7 @@ use crate::committed::Standing;
 use crate::hash::ContentAddress;
 use crate::history::{Cause, Change};
 use crate::policy::Policy;
-use crate::switch::Switched;
+use crate::switch::{Rest, Switched};
 use crate::versions::{self, Hold, Residents, Version};
 
 /// The last activation of a bundle.
@@ -43,6 +43,8 @@ pub(super) struct Undo {
     strays: Vec<(Pid, Hold)>,
     /// The versions that were kept by their policy.
     kept: Vec<Arc<Version>>,
+    /// How far they come to rest that go back together, as they came.
+    together: Option<Rest>,
 }
 
 /// That an activation is the way back from a version that has failed on probation.
@@ -200,6 +202,7 @@ impl CodeServer {
         let replaced = self.to_replace(&new.name, order.follows.is_some());
         refuse_conflicts(replaced.as_deref(), new.code.description())?;
         let residents = new.residents();
+        let group = self.at_rest(&new, &order).await?;
         let before = inner.versions.make_current(&new);
         if order.back.is_none()
             && order.follows.is_none()
@@ -209,7 +212,10 @@ impl CodeServer {
             new.begin_probation(inner.switcher.limits().probation, before.address, now);
         }
         let others = self.others(&new);
-        let Switched { done, failed } = self.switch_to(&new, &others, &order).await;
+        let Switched { done, failed } = match group {
+            Some(group) => self.switch_together(group, (&new, &others), &order).await,
+            None => self.switch_to(&new, &others, &order).await,
+        };
         let before_address = before.as_ref().map(|before| before.address);
         let hold = |version, pid| Hold::new(version, versions::Cause::Undo, pid);
         let strays = done.into_iter().filter(|(_, old)| Some(old.address) != before_address);
@@ -218,6 +224,7 @@ impl CodeServer {
             residents,
             strays: strays.map(|(pid, old)| (pid, hold(old, Some(pid)))).collect(),
             kept: self.kept(&new.name),
+            together: order.policy.together(),
         };
         let result = if failed.is_empty() {
             let processes = self.activated(&new, &others, order, before_address, undo);
@@ -233,7 +240,7 @@ impl CodeServer {
 
     /// Switches the living processes, as far as they are to be. On the way back one that cannot be switched stays
     /// where it is: that is no reason to leave the others there, too.
-    async fn switch_to(
+    pub(super) async fn switch_to(
         &self,
         new: &Arc<Version>,
         others: &[Arc<Version>],
@@ -255,6 +262,8 @@ impl CodeServer {
                 let pids: Vec<_> = others.iter().flat_map(|version| version.processes()).collect();
                 switcher.switch_all(&pids, new).await
             }
+            // Those that are switched together have been.
+            Policy::Quiescent | Policy::Tranquil => Switched::default(),
             Policy::Keep | Policy::Drain | Policy::Erlang => Switched::default(),
         }
     }
@@ -358,7 +367,7 @@ impl CodeServer {
     }
 
     /// The other versions of the same bundle.
-    fn others(&self, new: &Version) -> Vec<Arc<Version>> {
+    pub(super) fn others(&self, new: &Version) -> Vec<Arc<Version>> {
         let mut others = self.inner.versions.of(&new.name);
         others.retain(|other| other.address != new.address);
         others
@@ -367,7 +376,7 @@ impl CodeServer {
     /// Makes what was current before `new` current again, and switches back what was switched to `new`,
     /// and what was started in it meanwhile. Answers what of it runs there still.
     async fn go_back(&self, new: &Arc<Version>, undo: Undo) -> Vec<NotBack> {
-        let Undo { before, residents, strays, kept } = undo;
+        let Undo { before, residents, strays, kept, together } = undo;
         new.end_probation();
         let before = before.as_ref().map(|hold| &hold.version);
         let inner = &*self.inner;
@@ -390,7 +399,12 @@ impl CodeServer {
         match before {
             Some(before) if before.address == new.address => {}
             Some(before) => {
-                let switched = inner.switcher.switch_back(&newcomers, before).await;
+                let switched = match together {
+                    Some(rest) => {
+                        inner.switcher.switch_back_together(&newcomers, before, rest).await
+                    }
+                    None => inner.switcher.switch_back(&newcomers, before).await,
+                };
                 not_back.extend(switched.failed.into_iter().map(NotBack::Switch));
             }
             None => not_back.extend(newcomers.into_iter().map(NotBack::Nowhere)),

@@ -122,6 +122,9 @@ pub enum ActivateError {
         /// Those that could not be switched back: they run in the new version.
         not_back: Vec<NotBack>,
     },
+    /// The processes were to change together and did not come to rest in time. None was switched.
+    #[error("none was switched, for {} held the others up: {}", .0.len(), listed(.0))]
+    HeldUp(Vec<SwitchError>),
     /// The node is shutting down, or what did it has panicked.
     #[error("it was broken off: the node is shutting down, or has a bug")]
     BrokenOff,
@@ -158,6 +161,14 @@ pub enum NotBack {
     /// It was started in that version, and there was none before.
     #[error("{0} was started in it meanwhile, and no version was current before")]
     Nowhere(Pid),
+}
+
+/// The first few.
+fn listed(errors: &[SwitchError]) -> String {
+    const LISTED_MAX: usize = 8;
+    let listed: Vec<_> = errors.iter().take(LISTED_MAX).map(with_sources).collect();
+    let more = if errors.len() > LISTED_MAX { "; and more" } else { "" };
+    listed.join("; ") + more
 }
 
 fn first<E: std::error::Error>(errors: &[E]) -> String {

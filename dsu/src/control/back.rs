@@ -10,7 +10,6 @@ use midflight_process::Context;
 
 use super::Control;
 use super::deploy::Bring;
-use crate::policy::Policy;
 use crate::protocol::{Back, Deployed, Objection};
 use crate::versions::GoBack;
 
@@ -42,7 +41,8 @@ impl Control {
                 return;
             }
             let back = Some(Back { from: from.to_string(), why: why.clone() });
-            let how = Bring { watcher: None, policy: Policy::Migrate, back, is_rollback: false };
+            let policy = self.server.way_back(&bundle);
+            let how = Bring { watcher: None, policy, back, is_rollback: false };
             match self.bring(cx, to, how).await {
                 Deployed::Refused(objections) => {
                     no = listed(&objections);

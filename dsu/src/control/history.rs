@@ -7,7 +7,6 @@ use midflight_process::Context;
 use super::Control;
 use super::deploy::Bring;
 use crate::history::{Cause, Change};
-use crate::policy::Policy;
 use crate::protocol::{ChangeStatus, Changes, Deployed, HistoryRequest, Rollback, millis};
 
 /// The longest reason that is kept of another node's change, in characters.
@@ -38,7 +37,8 @@ impl Control {
             );
             return Deployed::Refused(vec![self.objection("rollback", reason)]);
         };
-        let how = Bring { watcher, policy: Policy::Migrate, back: None, is_rollback: true };
+        let policy = self.server.way_back(&name);
+        let how = Bring { watcher, policy, back: None, is_rollback: true };
         self.bring(cx, address, how).await
     }
 }

@@ -42,9 +42,9 @@ impl Hosted {
         if self.held.is_some() {
             return self.take_up_held(turn);
         }
-        match batch.take_next() {
+        match self.next(batch, turn) {
             Some(delivery) => self.deliver(turn, delivery),
-            None => Some(Flow::Wait),
+            None => Some(self.waits_for_next(turn)),
         }
     }
 

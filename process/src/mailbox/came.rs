@@ -27,7 +27,6 @@ impl Came {
     }
 
     /// All entries, oldest first.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Envelope> {
         self.first.iter().chain(self.rest.iter().flat_map(|rest| &rest.entries))
     }

@@ -253,6 +253,17 @@ impl Envelope {
         }
     }
 
+    /// Who has sent it first, where a cell of a moved process has handed it on.
+    pub(crate) fn origin(&self) -> Sender {
+        match self {
+            Self::Parcel { from, parcel } => match **parcel {
+                Parcel::Forwarded { origin, .. } => origin,
+                _ => *from,
+            },
+            _ => self.from(),
+        }
+    }
+
     /// What a clause goes by; `None`: it is no message.
     #[inline]
     pub(crate) fn subject(&self) -> Option<Subject<'_>> {

@@ -1,6 +1,7 @@
 //! A process whose body has been taken out between two messages. Its mailbox, pid, monitors and
 //! names stay where they are; messages wait.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use futures_channel::oneshot;
 use midflight_message::Pid;
 use midflight_runtime::{Instant, timeout_at};
 
+use crate::mailbox::envelope::{Envelope, Sender};
 use crate::node::inner::Inner;
 use crate::peer::wire::Place;
 use crate::scheduler::body::{Body, Label};
@@ -120,6 +122,25 @@ impl Frozen {
     #[must_use]
     pub fn body(&mut self) -> &mut Box<dyn Body> {
         self.body.as_mut().expect("there until it is thawed")
+    }
+
+    /// Whose messages lie in its mailbox, each once. What was sent from outside any process is nobody's, and replies and
+    /// exit signals are no messages.
+    #[must_use]
+    pub fn mail_from(&self) -> BTreeSet<Pid> {
+        let Some(slot) = self.inner.table.slot(self.place.index) else { return BTreeSet::new() };
+        let mut senders: Vec<Sender> = {
+            let slot = slot.lock();
+            if !slot.is(self.place.generation) || !slot.has_mail() {
+                return BTreeSet::new();
+            }
+            let front = slot.front.iter().flat_map(|front| &front.entries);
+            let all = front.chain(slot.mailbox.iter());
+            all.filter(|entry| !entry.is_signal()).map(Envelope::origin).collect()
+        };
+        senders.sort_unstable();
+        senders.dedup();
+        senders.into_iter().filter_map(|sender| self.inner.pid(sender)).collect()
     }
 
     /// Lets the process go on with `body`. Answers the one it had.

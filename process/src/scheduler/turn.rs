@@ -221,6 +221,14 @@ impl Batch {
         self.delivery(entry)
     }
 
+    /// Takes the oldest that is a reply, a demand to end, or from somebody who is admitted; everything else stays, in
+    /// order. It looks at all that is in the way of it.
+    pub fn take_from(&mut self, is_admitted: impl Fn(Origin) -> bool) -> Option<Delivery<'_>> {
+        let is_one = |entry: &Envelope| entry.is_signal() || is_admitted(Origin(entry.origin()));
+        let entry = self.came.pop_where(is_one)?;
+        self.delivery(entry)
+    }
+
     /// Takes the oldest demand to end; everything else stays, in order.
     pub fn take_exit(&mut self) -> Option<ExitReason> {
         let exit = self.came.pop_where(Envelope::is_exit)?;

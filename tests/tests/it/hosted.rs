@@ -11,6 +11,7 @@ mod loops;
 mod of_a_version;
 mod probation;
 mod refusals;
+mod together;
 mod turns;
 mod updates;
 

@@ -28,6 +28,7 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         | "midflight-pairs" | "midflight-soak" => return None,
         // Versions of one crate, each a bundle.
         "spoiler-v1" | "spoiler-v2" => &["midflight-abi", "spoiler"],
+        "relay-v1" | "relay-v2" => &["midflight-abi", "relay"],
         "evolving-v1" | "evolving-v2" | "evolving-v3" => &["midflight-abi", "evolving"],
         // Examples and fixtures: a bundle uses the SDK and nothing else of ours.
         _ => &["midflight-abi"],

@@ -18,3 +18,4 @@ mod spreading;
 mod sweeping;
 mod thesis;
 mod tidy;
+mod together;
