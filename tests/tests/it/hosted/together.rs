@@ -209,6 +209,24 @@ fn somebody_outside_for_whom_a_member_waits_is_let_in() {
 }
 
 #[test]
+fn what_comes_from_outside_waits_for_the_new_code() {
+    simulate(4, |world| async move {
+        let relay = Relay::new(&world).await;
+        relay.tell(relay.codec, Nap { millis: 100 }).await;
+        relay.make(2).await;
+        let ask = async {
+            // The consumer rests already, and is let go once more for what the codec has for it.
+            world.runtime.sleep(Duration::from_millis(50)).await;
+            relay.look(relay.consumer).await
+        };
+        let activate = relay.server.activate_by(relay.v2, Policy::Quiescent);
+        let (activated, seen) = join!(activate, ask);
+        assert_eq!(activated.unwrap(), 3);
+        assert_eq!(seen, Seen { read: 2, mixed: 0, by: 2 });
+    });
+}
+
+#[test]
 fn one_whose_state_does_not_convert_keeps_all_of_its_group() {
     simulate(3, |world| async move {
         let server = world.node("a", None).await;
