@@ -64,7 +64,7 @@ fn as_json(status: &Status) -> serde_json::Value {
         "committed": status.committed.iter().map(|(bundle, version, number)| json!({
             "bundle": bundle, "version": version, "number": number,
         })).collect::<Vec<_>>(),
-        "not_kept": status.not_kept,
+        "not_kept": status.not_kept, "held_up": status.held_up,
     })
 }
 
@@ -115,6 +115,9 @@ fn for_people(status: &Status) -> String {
     }
     if let Some(why) = &status.not_kept {
         text.push_str(&format!("warning: what is committed is not kept on disk: {why}\n"));
+    }
+    for who in &status.held_up {
+        text.push_str(&format!("waiting: {who}\n"));
     }
     for VersionDifference { bundle, node, here, there } in &status.differences {
         let run = |version: &Option<u32>| version.map_or("none".to_owned(), |v| format!("v{v}"));

@@ -85,6 +85,8 @@ struct Inner {
     busy: Mutex<BTreeSet<String>>,
     /// What it takes to go back, for each bundle's name.
     activations: Mutex<BTreeMap<String, Activation>>,
+    /// Who holds up processes that are to change together, by the bundles' names.
+    held_up: Mutex<BTreeMap<String, Vec<String>>>,
     history: Mutex<History>,
     recording: committing::Recording,
     releases: releases::Book,
@@ -118,6 +120,7 @@ impl CodeServer {
             node,
             busy: Mutex::default(),
             activations: Mutex::default(),
+            held_up: Mutex::default(),
             history: Mutex::default(),
             recording: committing::Recording::default(),
             releases: <_>::default(),

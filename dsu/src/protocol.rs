@@ -360,4 +360,7 @@ pub struct Status {
     /// Why the node does not keep what is committed, if it does not.
     #[serde(default)]
     pub not_kept: Option<String>,
+    /// Who holds up processes that are to change together.
+    #[serde(default)]
+    pub held_up: Vec<String>,
 }

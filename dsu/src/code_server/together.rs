@@ -7,8 +7,11 @@ use midflight_message::Pid;
 use super::error::with_sources;
 use super::{ActivateError, CodeServer, Order};
 use crate::policy::Policy;
-use crate::switch::{Group, Switched};
+use crate::switch::{Group, SwitchError, Switched};
 use crate::versions::Version;
+
+/// Processes that are listed of those that hold up others of a bundle.
+const LISTED_MAX: usize = 8;
 
 impl CodeServer {
     /// The processes that an order switches together, at rest. Nothing has changed yet: what starts meanwhile starts in the
@@ -20,7 +23,14 @@ impl CodeServer {
     ) -> Result<Option<Group>, ActivateError> {
         let Some(rest) = order.policy.together() else { return Ok(None) };
         let mut group = self.inner.switcher.group(rest);
-        match group.come_to_rest(|| self.members(new, order)).await {
+        let shown = &self.inner.held_up;
+        let tell = |held_up: Vec<SwitchError>| {
+            let listed = held_up.iter().take(LISTED_MAX).map(ToString::to_string).collect();
+            shown.lock().insert(new.name.clone(), listed);
+        };
+        let rests = group.come_to_rest(|| self.members(new, order), tell).await;
+        shown.lock().remove(&new.name);
+        match rests {
             Ok(()) => Ok(Some(group)),
             Err(held_up) => {
                 let held_up = ActivateError::HeldUp(held_up);
@@ -40,7 +50,7 @@ impl CodeServer {
         (new, others): (&Arc<Version>, &[Arc<Version>]),
         order: &Order,
     ) -> Switched {
-        if let Err(failed) = group.come_to_rest(|| self.members(new, order)).await {
+        if let Err(failed) = group.come_to_rest(|| self.members(new, order), drop).await {
             return Switched { done: Vec::new(), failed };
         }
         let switched = self.inner.switcher.switch_together(group, new).await;
@@ -52,6 +62,11 @@ impl CodeServer {
                 self.switch_to(new, others, order).await
             }
         }
+    }
+
+    /// Who holds up processes that are to change together, now.
+    pub(crate) fn held_up(&self) -> Vec<String> {
+        self.inner.held_up.lock().values().flatten().cloned().collect()
     }
 
     /// The processes of a bundle that run in another version; on a way back, in the one that it leads from.

@@ -56,6 +56,7 @@ impl Control {
             catching_up: self.server.versions().behind().into_iter().map(catching_up).collect(),
             committed: committed.collect(),
             not_kept: self.server.recording_fault(),
+            held_up: self.server.held_up(),
         }
     }
 }

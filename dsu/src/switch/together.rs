@@ -53,13 +53,14 @@ impl Drop for Group {
 }
 
 impl Group {
-    /// Waits until all that `members` lists, again and again, rest together.
+    /// Waits until all that `members` lists, again and again, rest together. Who holds them up meanwhile is told to `tell`.
     ///
     /// # Errors
     /// Who held the others up until the deadline.
     pub(crate) async fn come_to_rest(
         &mut self,
         members: impl Fn() -> Vec<Pid>,
+        tell: impl Fn(Vec<SwitchError>),
     ) -> Result<(), Vec<SwitchError>> {
         let runtime = self.node.runtime().clone();
         let (mut pause, mut next) = (LOOK_AFTER.0, runtime.now() + LOOK_AFTER.0);
@@ -84,6 +85,7 @@ impl Group {
             }
             if runtime.now() >= next {
                 std::mem::take(&mut self.loose).into_iter().for_each(|pid| self.freeze(pid));
+                tell(self.held_up_by(&seen));
                 pause = LOOK_AFTER.1.min(pause * 2);
                 next = runtime.now() + pause;
             }
@@ -235,7 +237,7 @@ impl Switcher {
         rest: Rest,
     ) -> Switched {
         let mut group = self.group(rest);
-        let why = match group.come_to_rest(|| pids.to_vec()).await {
+        let why = match group.come_to_rest(|| pids.to_vec(), drop).await {
             Ok(()) => {
                 let switched = self.switch_together(group, old).await;
                 if switched.failed.is_empty() {

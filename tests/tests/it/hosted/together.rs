@@ -8,7 +8,7 @@ use futures_util::join;
 use midflight_dsu::code_server::{ActivateError, CodeServer};
 use midflight_dsu::hash::ContentAddress;
 use midflight_dsu::policy::Policy;
-use midflight_dsu::protocol::{CONTROL, Deploy, Deployed};
+use midflight_dsu::protocol::{CONTROL, Deploy, Deployed, Status, StatusRequest};
 use midflight_dsu::switch::SwitchError;
 use midflight_process::message::Message;
 use midflight_process::{Pid, Received};
@@ -150,7 +150,21 @@ fn who_holds_a_group_up_is_named_and_nobody_is_switched() {
         world.runtime.sleep(SECOND).await;
         let began = world.runtime.now();
         let activate = relay.server.activate_by(relay.v2, Policy::Quiescent);
-        let (activated, ()) = join!(activate, relay.make(100));
+        let control = relay.server.node().whereis(CONTROL).unwrap();
+        let status = async || {
+            let status = relay.server.node().run("operator", move |cx| async move {
+                cx.call::<_, Status>(control, StatusRequest, SECOND).await.unwrap()
+            });
+            status.await.unwrap().held_up
+        };
+        let meanwhile = async {
+            relay.make(100).await;
+            world.runtime.sleep(SECOND).await;
+            let shown = status().await;
+            assert!(shown.iter().any(|it| it.starts_with(&relay.codec.to_string())), "{shown:?}");
+        };
+        let (activated, ()) = join!(activate, meanwhile);
+        assert_eq!(status().await, [""; 0]);
         assert_eq!(world.runtime.now().since(began), 5 * SECOND, "the deadline");
         let error = activated.unwrap_err();
         let named = held_up(&error);
