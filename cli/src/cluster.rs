@@ -146,7 +146,12 @@ async fn push(runtime: &Handle, cluster: &Cluster, file: &Path) -> Result<(), Er
     let file = BundleFile::read(runtime, file, true).await?;
     upload::send(&node.control, &file).await?;
     let address = file.address();
-    let request = move |watcher| Deploy { address, watcher, policy: Policy::default() };
+    let request = move |watcher| Deploy {
+        address,
+        watcher,
+        policy: Policy::default(),
+        course: <_>::default(),
+    };
     note(&file.title());
     let deploying = deployment::deploy(&node.control, request, true, |step| note(&step_line(step)));
     match deploying.await? {

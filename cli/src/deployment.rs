@@ -15,7 +15,7 @@ use crate::error::{Error, refused_field};
 use crate::output::{self, text};
 
 /// How long a deployment may take, on all nodes: each of its steps has a shorter deadline there.
-const DEPLOYED_WITHIN: Duration = Duration::from_secs(600);
+pub(crate) const DEPLOYED_WITHIN: Duration = Duration::from_secs(600);
 
 /// Flags of what has a bundle deployed.
 #[derive(Debug, clap::Args)]
@@ -48,10 +48,21 @@ pub(crate) async fn deploy<M: Message>(
     wait: bool,
     tell: impl Fn(&Progress) + Send + Sync + 'static,
 ) -> Result<Deployment, Error> {
+    deploy_within(control, request, wait, DEPLOYED_WITHIN, tell).await
+}
+
+/// The same, which may take so long.
+pub(crate) async fn deploy_within<M: Message>(
+    control: &Control,
+    request: impl FnOnce(Option<Pid>) -> M + Send + 'static,
+    wait: bool,
+    within: Duration,
+    tell: impl Fn(&Progress) + Send + Sync + 'static,
+) -> Result<Deployment, Error> {
     let pid = control.pid;
     let run = control.through.run("deploy", move |cx| async move {
         let request = request(Some(cx.me()));
-        let mut ending = pin!(cx.call::<M, Deployed>(pid, request, DEPLOYED_WITHIN));
+        let mut ending = pin!(cx.call::<M, Deployed>(pid, request, within));
         loop {
             match select(ending.as_mut(), pin!(cx.expect::<Progress>())).await {
                 Either::Left((ended, _)) => {

@@ -55,6 +55,7 @@ fn row(change: &ChangeStatus, now: Duration) -> Vec<String> {
     let address = change.address.as_deref().map_or("-", output::short);
     let since = format!("{} ago", output::since(change.unix_millis, now));
     let by = match &change.why {
+        Some(why) if change.cause == "taken back" => format!("{}: {why}", change.cause),
         Some(why) => format!("{} by itself: {why}", change.cause),
         None => change.cause.clone(),
     };

@@ -15,6 +15,7 @@ mod cluster;
 mod completions;
 mod config;
 mod control;
+mod course;
 mod dead_letters;
 mod demo;
 mod deployment;

@@ -8,7 +8,8 @@ use midflight_dsu::protocol::Deploy;
 use midflight_runtime::Handle;
 use serde_json::json;
 
-use crate::deployment::{Flags, step_line};
+use crate::course::CourseFlags;
+use crate::deployment::{DEPLOYED_WITHIN, Flags, step_line};
 use crate::error::Error;
 use crate::output::{note, short};
 use crate::upload::{self, BundleFile};
@@ -34,14 +35,24 @@ fn policies() -> impl TypedValueParser<Value = Policy> {
 }
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
+    run_in(runtime, args, &CourseFlags::default()).await
+}
+
+/// The same, in waves.
+pub(crate) async fn run_in(runtime: Handle, args: Args, course: &CourseFlags) -> Result<(), Error> {
     let file = BundleFile::read(&runtime, &args.file, true).await?;
     let control = control::reach(&runtime, &args.flags.reach).await?;
-    let pushed = push(&control, &file, &args).await;
+    let pushed = push(&control, &file, &args, course).await;
     control.through.shutdown().await;
     pushed
 }
 
-async fn push(control: &control::Control, file: &BundleFile, args: &Args) -> Result<(), Error> {
+async fn push(
+    control: &control::Control,
+    file: &BundleFile,
+    args: &Args,
+    flags: &CourseFlags,
+) -> Result<(), Error> {
     let address = file.address();
     let sent = upload::send(control, file).await?;
     let (title, node) = (file.title(), &control.node);
@@ -51,9 +62,11 @@ async fn push(control: &control::Control, file: &BundleFile, args: &Args) -> Res
         "name": manifest.name, "version": manifest.version, "address": address, "bytes_sent": sent,
         "policy": args.policy.name(),
     });
-    let policy = args.policy;
-    let request = move |watcher| Deploy { address, watcher, policy };
-    let deployed =
-        deployment::deploy(control, request, args.flags.wait, |step| note(&step_line(step)));
+    let (policy, course) = (args.policy, flags.course());
+    let request = move |watcher| Deploy { address, watcher, policy, course };
+    let within = DEPLOYED_WITHIN + flags.longer();
+    let deployed = deployment::deploy_within(control, request, args.flags.wait, within, |step| {
+        note(&step_line(step));
+    });
     deployment::report(deployed.await?, &title, about, args.flags.json)
 }

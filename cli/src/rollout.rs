@@ -1,11 +1,14 @@
 //! `midflight rollout`: a rollout as what it is, with its steps and who keeps it waiting.
 
-use midflight_dsu::protocol::{Driven, Rollouts, RolloutsRequest, Wanting, Wish, Wished};
-use midflight_dsu::rollout::ledger::Name;
+use midflight_dsu::protocol::{
+    Driven, GateStatus, Rollouts, RolloutsRequest, Wanting, Wish, Wished,
+};
+use midflight_dsu::rollout::ledger::{Name, Party};
 use midflight_runtime::Handle;
 use serde_json::{Value, json};
 
 use crate::args::Reach;
+use crate::course::CourseFlags;
 use crate::error::Error;
 use crate::{control, output, push};
 
@@ -18,8 +21,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Brings a bundle to every node, as `push` does
-    Start(push::Args),
+    /// Brings a bundle to every node, as `push` does; in waves, where it is told to
+    Start(Box<Start>),
     /// Shows what is open, at which step and for whom it waits, and how the last ones ended
     Status(Status),
     /// Has a rollout stop before its next wave
@@ -28,6 +31,14 @@ enum Command {
     Resume(Named),
     /// Has every node go back, where it is not decided yet
     Abort(Named),
+}
+
+#[derive(Debug, clap::Args)]
+struct Start {
+    #[command(flatten)]
+    push: push::Args,
+    #[command(flatten)]
+    course: CourseFlags,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +65,7 @@ struct Named {
 
 pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
     match args.command {
-        Command::Start(args) => push::run(runtime, args).await,
+        Command::Start(args) => push::run_in(runtime, args.push, &args.course).await,
         Command::Status(args) => status(runtime, args).await,
         Command::Pause(args) => wish(runtime, args, Wanting::Pause).await,
         Command::Resume(args) => wish(runtime, args, Wanting::Resume).await,
@@ -64,7 +75,7 @@ pub(crate) async fn run(runtime: Handle, args: Args) -> Result<(), Error> {
 
 async fn wish(runtime: Handle, args: Named, wish: Wanting) -> Result<(), Error> {
     let Named { name, reach, json: as_json } = args;
-    let request = Wish { bundle: name.clone(), wish, is_written: false };
+    let request = Wish { bundle: name.clone(), wish, is_written: false, why: None };
     let answer = control::ask(&runtime, &reach, request).await?;
     let done = match wish {
         Wanting::Pause => "is to stop before its next wave",
@@ -101,6 +112,7 @@ fn as_json(rollouts: &Rollouts) -> Value {
         Some(json!({
             "name": bundle, "number": open.number, "version": open.plan.version, "epoch": open.epoch,
             "driven_by": open.by.name, "paused": open.paused, "committed": verdict,
+            "waves": open.plan.waves.iter().map(|wave| names_of(wave)).collect::<Vec<_>>(),
         }))
     });
     let past = names.iter().flat_map(|(bundle, name)| {
@@ -115,6 +127,7 @@ fn as_json(rollouts: &Rollouts) -> Value {
         json!({
             "name": it.bundle, "number": it.number, "step": it.step, "millis": it.millis,
             "waits_for": it.waits_for, "blocked": it.blocked,
+            "gates": it.gates.iter().map(of_gate).collect::<Vec<_>>(),
         })
     });
     let waiting = waiting.iter().map(|(name, number)| json!({ "name": name, "number": number }));
@@ -124,19 +137,37 @@ fn as_json(rollouts: &Rollouts) -> Value {
     })
 }
 
+fn names_of(wave: &[Party]) -> Vec<&str> {
+    wave.iter().map(|party| &*party.name).collect()
+}
+
+fn of_gate(status: &GateStatus) -> Value {
+    let GateStatus { gate, says, new, old, words } = status;
+    json!({ "gate": gate, "says": says, "new": new, "old": old, "words": words })
+}
+
 fn for_people(rollouts: &Rollouts) -> String {
     let Rollouts { voters, names, driven, waiting } = rollouts;
     let mut text = format!("decided by {}\n", voters.join(", "));
     for (bundle, name) in names {
         text.push_str(&of_name(bundle, name));
     }
-    for Driven { bundle, number, step, millis, waits_for, blocked } in driven {
+    for Driven { bundle, number, step, millis, waits_for, blocked, gates } in driven {
         let waits = if waits_for.is_empty() { "nobody".to_owned() } else { waits_for.join(", ") };
         text.push_str(&format!(
             "{bundle} number {number} is driven here: {step} for {millis} ms, waits for {waits}\n"
         ));
-        if let Some(why) = blocked {
-            text.push_str(&format!("{bundle} number {number} waits for its decision: {why}\n"));
+        for GateStatus { says, words, .. } in gates {
+            text.push_str(&format!("  {says}: {words}\n"));
+        }
+        match blocked {
+            Some(why) if step.starts_with("held") => text.push_str(&format!(
+                "{bundle} number {number} waits for a person: {why}; `midflight rollout resume {bundle}` lets it go on, \
+                 `abort` brings it back\n"
+            )),
+            Some(why) => text
+                .push_str(&format!("{bundle} number {number} waits for its decision: {why}\n")),
+            None => {}
         }
     }
     for (bundle, number) in waiting {
@@ -156,6 +187,10 @@ fn of_name(bundle: &str, name: &Name) -> String {
             "{bundle} v{} number {} is open, driven by {}: {verdict}{paused}\n",
             open.plan.version, open.number, open.by.name
         ));
+        if open.plan.waves.len() > 1 {
+            let waves = open.plan.waves.iter().map(|wave| names_of(wave).join(" "));
+            text.push_str(&format!("  in waves: {}\n", waves.collect::<Vec<_>>().join(" | ")));
+        }
     }
     for past in &name.past {
         let (version, number) = (past.version, past.number);

@@ -8,10 +8,12 @@ mod access;
 mod answers;
 mod back;
 mod catch_up;
+mod course;
 mod deploy;
 pub(crate) mod drain;
 mod drive;
 mod fetch;
+mod gate;
 mod history;
 pub(crate) mod lease;
 mod letters;
@@ -44,9 +46,9 @@ use crate::hash::ContentAddress;
 use crate::incoming::{Incoming, Took};
 use crate::protocol::{
     Activate, CONTROL, Chunk, Claim, Come, Deactivate, Deploy, Drain, Fetch, HistoryRequest,
-    LettersRequest, MayCome, NumbersRequest, Offer, ProcessesRequest, Propose, Release, Relocate,
-    Rollback, RolloutsRequest, Stage, Start, StatusRequest, Stays, Takes, TraceRequest, VoterCall,
-    Wanted, Wish,
+    LettersRequest, MayCome, Measure, NumbersRequest, Offer, ProcessesRequest, Propose, Release,
+    Relocate, Rollback, RolloutsRequest, Stage, Start, StatusRequest, Stays, Takes, TraceRequest,
+    VoterCall, Wanted, Wish,
 };
 use crate::unlike::{LOOK_EVERY, Told};
 use crate::versions::GoBack;
@@ -89,6 +91,7 @@ enum Request {
     Voter(Received<VoterCall>),
     Rollouts(Received<RolloutsRequest>),
     Wish(Received<Wish>),
+    Measure(Received<Measure>),
     /// Another node has said what code it has.
     Told(Received<NodeEvent>),
     Relocate(Received<Relocate>),
@@ -212,6 +215,7 @@ async fn next(cx: &Context) -> Option<Request> {
         .on(Request::Voter)
         .on(Request::Rollouts)
         .on(Request::Wish)
+        .on(Request::Measure)
         .on(Request::Told)
         .on(Request::Relocate)
         .on(Request::MayCome)

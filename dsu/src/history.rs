@@ -9,6 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::ContentAddress;
 
+/// A reason has at most so many characters: it is kept, in the decision log and by every node, and shown in a line.
+const WHY_CHARS_MAX: usize = 1_024;
+
+/// The beginning of a reason, where it is longer than one may be.
+pub(crate) fn short(why: &str) -> String {
+    why.chars().take(WHY_CHARS_MAX).collect()
+}
+
 /// Changes remembered for each bundle's name; the oldest goes first.
 const CHANGES_MAX: usize = 64;
 

@@ -10,8 +10,10 @@ pub(crate) mod gate;
 mod health;
 mod held;
 mod looping;
+mod measured;
 mod notices;
 pub(crate) mod probation;
+mod saved;
 mod start;
 mod suspended;
 mod types;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use midflight_abi::BehaviourDescription;
-use midflight_message::{Pid, TypeInfo};
+use midflight_message::Pid;
 use midflight_process::{
     Batch, Body, Caller, ExitReason, Flow, Label, Node, Origin, Pace, Refusal, Turn, View, Wait,
     WaitKind,
@@ -31,13 +33,14 @@ use midflight_process::{
 use midflight_runtime::Instant;
 
 use crate::code::{Call, CodeError, Instance, Progress, Reader};
-use crate::versions::{Failure, Residence, Version, Versions};
+use crate::versions::{Failure, Residence, StateBytes, Version, Versions};
 use effects::{Applied, Effects, Surroundings};
 use gate::Gate;
 use health::Health;
 use held::Held;
 use probation::Probation;
 pub use probation::ProbationLimits;
+pub use saved::SavedState;
 pub use start::{StartError, start};
 use suspended::{Ended, Suspended};
 pub(crate) use types::BehaviourTypes;
@@ -62,6 +65,7 @@ pub struct Hosted {
     health: Health,
     /// While its group comes to rest.
     gate: Option<Box<Gate>>,
+    state_bytes: StateBytes,
     /// Messages handled well in this turn.
     handled: u32,
 }
@@ -90,6 +94,7 @@ impl Hosted {
             probation: None,
             health: Health::default(),
             gate: None,
+            state_bytes: StateBytes::default(),
             handled: 0,
         }
     }
@@ -108,33 +113,6 @@ impl Hosted {
 
     fn description(&self) -> &BehaviourDescription {
         &self.version().code.description().behaviours[self.behaviour as usize]
-    }
-
-    /// The state in its own version: the copy that a conversion works on.
-    ///
-    /// # Errors
-    /// [`CodeError`].
-    pub fn save(&self) -> Result<SavedState, CodeError> {
-        let form = self.description().state.clone();
-        let bytes = self.instance.save(form.version())?;
-        Ok(SavedState { form, bytes })
-    }
-
-    /// The state in another version of it, which its code must be able to save.
-    ///
-    /// # Errors
-    /// [`CodeError`].
-    pub(crate) fn save_as(&self, version: u32) -> Result<SavedState, CodeError> {
-        let description = self.description();
-        let form = description.saves(version).unwrap_or(&description.state).clone();
-        let bytes = self.instance.save(form.version())?;
-        Ok(SavedState { form, bytes })
-    }
-
-    /// How many bytes the saved state would take.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.instance.size()
     }
 
     /// Works until nothing is left to do now.
@@ -255,13 +233,17 @@ impl Hosted {
     ) -> Result<(), CodeError> {
         // First: a conversion of a message may fail as a handler does.
         self.keep_state(turn);
+        let began = self.begins();
         let bytes = self.own_form(Reader::Message(index), &form, bytes)?;
         let bytes = &*bytes;
         let progress = self.enter(turn, Some(from), caller, |instance, call, effects| {
             instance.start(index, bytes, call, effects)
         })?;
         match (progress, &mut self.suspended) {
-            (Progress::Done, _) => self.suspended = None,
+            (Progress::Done, _) => {
+                self.suspended = None;
+                self.took(began);
+            }
             (Progress::Suspended, Some(looping)) => looping.came(from, caller),
             (Progress::Suspended, None) => {
                 let now = turn.node().runtime().now();
@@ -356,7 +338,7 @@ impl Hosted {
     /// Goes on with a suspended handler or loop: an operation it awaits has ended.
     fn go_on(&mut self, turn: &mut Turn<'_>, ended: Ended) -> Option<Flow> {
         let suspended = self.suspended.as_ref()?;
-        let (from, caller) = (suspended.from(), suspended.caller());
+        let (from, caller, began) = (suspended.from(), suspended.caller(), suspended.began());
         let ended = ended.read(|call, form, bytes| {
             Ok(Bytes::from(self.own_form(Reader::Reply(call), form, bytes)?.into_owned()))
         });
@@ -369,6 +351,7 @@ impl Hosted {
             Ok(Progress::Suspended) => None,
             Ok(Progress::Done) => {
                 self.suspended = None;
+                self.took(began);
                 None
             }
             Err(error) => {
@@ -393,6 +376,7 @@ impl Body for Hosted {
         let flow = held.unwrap_or_else(|| self.work(batch, turn));
         self.count_handled();
         if !matches!(flow, Flow::Exit(_)) {
+            self.measure_state();
             self.ask_health(turn);
         }
         match flow {
@@ -433,13 +417,4 @@ impl Body for Hosted {
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
     }
-}
-
-/// A state that was saved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SavedState {
-    /// What it was saved as.
-    pub form: TypeInfo,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
 }

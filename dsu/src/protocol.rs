@@ -3,6 +3,7 @@
 //!
 //! The control process is registered as [`CONTROL`]. All requests are calls.
 
+mod gates;
 mod history;
 mod letters;
 mod numbers;
@@ -19,8 +20,11 @@ use midflight_message::{Message, Pid, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
+use crate::rollout::gates::Gates;
 use crate::rollout::ledger::Ticket;
+use crate::rollout::waves::Step;
 
+pub use gates::{GateStatus, Measure, Measured, Sides};
 pub use history::{ChangeStatus, Changes, HistoryRequest, Rollback};
 pub use letters::{LetterStatus, Letters, LettersReply, LettersRequest, RefusedStatus, Shown};
 pub use numbers::{Numbers, NumbersRequest, PeerNumbers};
@@ -222,6 +226,9 @@ pub struct Deactivate {
     pub address: Address,
     /// Which rollout.
     pub ticket: Ticket,
+    /// Why.
+    #[serde(default)]
+    pub why: Option<String>,
 }
 
 /// What came of taking an activation back.
@@ -260,6 +267,19 @@ pub struct Deploy {
     /// What becomes of the processes of other versions.
     #[serde(default)]
     pub policy: Policy,
+    /// In which order, and what stands in between.
+    #[serde(default)]
+    pub course: Course,
+}
+
+/// The order in which a deployment reaches the nodes, and what stands between two waves of them. Unless said otherwise it is
+/// one wave.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Schema)]
+pub struct Course {
+    /// How far it is after each wave; what is left is the last.
+    pub steps: Vec<Step>,
+    /// What a wave must show before the next one follows.
+    pub gates: Option<Gates>,
 }
 
 /// A step of a deployment is done on a node.
@@ -268,7 +288,7 @@ pub struct Deploy {
 pub struct Progress {
     /// The node.
     pub node: String,
-    /// `staged` or `activated`.
+    /// `staged`, `activated` or, of a wave, `gate`.
     pub step: String,
     /// More, in words.
     pub detail: String,

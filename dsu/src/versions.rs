@@ -6,8 +6,10 @@
 
 mod behind;
 mod holds;
+mod measured;
 mod probation;
 mod retired;
+pub(crate) mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +30,7 @@ use crate::unlike::{self, Current};
 pub use behind::Behind;
 pub use holds::{Cause, Holder};
 pub(crate) use holds::{Hold, WayBack};
+pub(crate) use measured::StateBytes;
 pub(crate) use probation::{Failure, GoBack};
 pub use retired::Retired;
 
@@ -52,6 +55,7 @@ pub struct Version {
     holds: Mutex<BTreeMap<(Cause, Option<Place>), holds::Held>>,
     returns: AtomicU64,
     probation: probation::Probation,
+    measured: measured::Counts,
 }
 
 /// A pid in an order of its own: by place in its node's table.
@@ -86,8 +90,18 @@ impl Version {
         let name = name.into();
         let behaviours = &code.description().behaviours;
         let types = behaviours.iter().map(|b| BehaviourTypes::new(node, b)).collect();
-        let (processes, holds, returns, probation) = Default::default();
-        Arc::new(Self { name, version, address, code, types, processes, holds, returns, probation })
+        Arc::new(Self {
+            name,
+            version,
+            address,
+            code,
+            types,
+            processes: Mutex::default(),
+            holds: Mutex::default(),
+            returns: AtomicU64::default(),
+            probation: <_>::default(),
+            measured: <_>::default(),
+        })
     }
 
     /// The index and description of a behaviour of it.

@@ -121,7 +121,8 @@ pub async fn push_and_deploy_file(
     let control = server.node().whereis(CONTROL).expect("it serves");
     let deployed = server.node().run("operator", move |cx| async move {
         assert_eq!(push(&cx, control, &address, &file).await, Wanted::No);
-        let deploy = Deploy { address, watcher: None, policy: Policy::Migrate };
+        let (policy, course) = (Policy::Migrate, <_>::default());
+        let deploy = Deploy { address, watcher: None, policy, course };
         cx.call::<_, Deployed>(control, deploy, 10 * MINUTE).await.expect("an answer")
     });
     deployed.await.expect("it lives")

@@ -226,7 +226,13 @@ impl Story<'_> {
     async fn push(&self, file: &BundleFile) -> Result<Deployed, Error> {
         upload::send(self.first()?, file).await?;
         let address = file.address();
-        self.deployed(|watcher| Deploy { address, watcher, policy: Policy::Migrate }).await
+        self.deployed(|watcher| Deploy {
+            address,
+            watcher,
+            policy: Policy::Migrate,
+            course: <_>::default(),
+        })
+        .await
     }
 
     /// To what was current before. An older bundle that is pushed again would be refused.

@@ -132,7 +132,7 @@ impl Cycle {
     async fn deploy(&self, bundle: &Bundle) -> Result<Everywhere, Error> {
         let address = bundle.address().to_string();
         let policy = Policy::Migrate;
-        let request = move |watcher| Deploy { address, watcher, policy };
+        let request = move |watcher| Deploy { address, watcher, policy, course: <_>::default() };
         let tell = |step: &_| note(&step_line(step));
         match deployment::deploy(self.reached()?, request, true, tell).await? {
             Deployment::Over(deployed) => deployment::judge(deployed),

@@ -145,7 +145,7 @@ impl CodeServer {
 
     /// Takes the activation of a bundle by a deployment back: new processes start in what was
     /// current before it, if anything was, and those that it has switched go back to where they
-    /// came from. Where the deployment has activated nothing, nothing is done.
+    /// came from; the history says why. Where the deployment has activated nothing, nothing is done.
     ///
     /// # Errors
     /// [`DeactivateError`].
@@ -153,10 +153,11 @@ impl CodeServer {
         &self,
         address: ContentAddress,
         rollout: u64,
+        why: Option<String>,
     ) -> Result<(), DeactivateError> {
         let server = self.clone();
         let work = async move {
-            let deactivated = server.deactivate_here(address, rollout).await;
+            let deactivated = server.deactivate_here(address, rollout, why).await;
             server.retire();
             deactivated
         };
@@ -319,6 +320,7 @@ impl CodeServer {
         &self,
         address: ContentAddress,
         rollout: u64,
+        why: Option<String>,
     ) -> Result<(), DeactivateError> {
         let inner = &*self.inner;
         let Some(new) = inner.versions.get(address) else { return Ok(()) };
@@ -327,7 +329,7 @@ impl CodeServer {
         let Some(undo) = self.last_activation(&new, rollout)? else { return Ok(()) };
         let not_back = self.go_back(&new, undo).await;
         inner.versions.tell(&inner.node);
-        self.record(&new.name, Cause::TakenBack, None);
+        self.record(&new.name, Cause::TakenBack, why);
         tracing::info!(bundle = %new.name, version = new.version, "deactivated");
         if not_back.is_empty() { Ok(()) } else { Err(DeactivateError::NotBack(not_back)) }
     }

@@ -55,6 +55,7 @@ macro_rules! of_each {
             Request::Voter($received) => $answer,
             Request::Rollouts($received) => $answer,
             Request::Wish($received) => $answer,
+            Request::Measure($received) => $answer,
             Request::Told($received) => $answer,
             Request::Relocate($received) => $answer,
             Request::MayCome($received) => $answer,
@@ -84,6 +85,7 @@ impl Request {
             | Self::Propose(_)
             | Self::Voter(_)
             | Self::Wish(_)
+            | Self::Measure(_)
             | Self::Drain(_)
             | Self::Start(_) => Role::Deploy,
             Self::Fetch(_)

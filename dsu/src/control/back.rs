@@ -10,7 +10,8 @@ use midflight_process::Context;
 
 use super::Control;
 use super::deploy::Bring;
-use crate::protocol::{Back, Deployed, Objection};
+use crate::protocol::{Back, Course, Deployed, Objection, Wanting, Wish};
+use crate::rollout::ledger::{Answer, Command};
 use crate::versions::GoBack;
 
 /// How often it is tried while another update of the name is under way, or a member cannot be asked.
@@ -40,9 +41,11 @@ impl Control {
             if self.server.current(&bundle) != Some(from) {
                 return;
             }
+            self.abort_what_brought_it(&bundle, &why).await;
             let back = Some(Back { from: from.to_string(), why: why.clone() });
+            let (watcher, course) = (None, Course::default());
             let policy = self.server.way_back(&bundle);
-            let how = Bring { watcher: None, policy, back, is_rollback: false };
+            let how = Bring { watcher, policy, course, back, is_rollback: false };
             match self.bring(cx, to, how).await {
                 Deployed::Refused(objections) => {
                     no = listed(&objections);
@@ -74,6 +77,31 @@ impl Control {
         tracing::error!(bundle, why, no, "failed on probation, and cannot go back");
         if let Some(version) = self.server.versions().get(from) {
             version.cannot_go_back(&no);
+        }
+    }
+}
+
+impl Control {
+    /// Where the rollout that has brought the version is not decided yet, it is aborted for that, which brings all back.
+    async fn abort_what_brought_it(&self, bundle: &str, why: &str) {
+        let Some((ticket, by)) = self.leases.lock().active(bundle) else { return };
+        let node = self.server.node().name();
+        let why = format!("{node}: {why}");
+        let (bundle, number) = (bundle.to_owned(), Some(ticket.number));
+        let abort = Command::Abort { bundle: bundle.clone(), number, why: why.clone() };
+        match self.voting.propose_to(&self.deciders(&by), &abort).await {
+            Ok(Answer::Wanted(by)) => {
+                let why = Some(why);
+                let wish = Wish { bundle, wish: Wanting::Abort, is_written: true, why };
+                if by == self.party() {
+                    drop(self.wish(wish).await);
+                } else {
+                    self.pass_on(&by, wish).await;
+                }
+            }
+            // It is decided: then there is a way back from it.
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a rollout that has failed is not aborted yet"),
         }
     }
 }

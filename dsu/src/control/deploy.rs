@@ -6,9 +6,9 @@ use midflight_process::{Context, Pid};
 use super::Control;
 use crate::hash::ContentAddress;
 use crate::policy::Policy;
-use crate::protocol::{Back, Deploy, Deployed, Objection};
+use crate::protocol::{Back, Course, Deploy, Deployed, Objection};
 use crate::rollout::kernel::Rollout;
-use crate::rollout::ledger::{Answer, Command, MEMBERS_MAX, Party, Plan};
+use crate::rollout::ledger::{Answer, Command, Party, Plan};
 use crate::rollout::steps::End;
 
 use super::drive::Driving;
@@ -20,6 +20,7 @@ const NUMBERS_MAX: u32 = 3;
 pub(super) struct Bring {
     pub(super) watcher: Option<Pid>,
     pub(super) policy: Policy,
+    pub(super) course: Course,
     pub(super) back: Option<Back>,
     /// Whether it is a rollback, to what was current before.
     pub(super) is_rollback: bool,
@@ -28,10 +29,10 @@ pub(super) struct Bring {
 impl Control {
     /// Brings a bundle that is here to every member.
     pub(super) async fn deploy(&self, cx: &Context, deploy: Deploy) -> Deployed {
-        let Deploy { address, watcher, policy } = deploy;
+        let Deploy { address, watcher, policy, course } = deploy;
         match address.parse::<ContentAddress>() {
             Ok(address) => {
-                let how = Bring { watcher, policy, back: None, is_rollback: false };
+                let how = Bring { watcher, policy, course, back: None, is_rollback: false };
                 self.bring(cx, address, how).await
             }
             Err(_) => {
@@ -56,14 +57,14 @@ impl Control {
             let reason = "this node is catching up with what the others run: ask again";
             return refused("claim", reason.into());
         }
-        let wave = self.members().await;
-        if wave.len() > MEMBERS_MAX {
-            return refused("deploy", format!("a rollout has at most {MEMBERS_MAX} nodes"));
-        }
-        let Bring { watcher, policy, back, is_rollback } = how;
+        let Bring { watcher, policy, course, back, is_rollback } = how;
+        let (waves, gates) = match self.course(course).await {
+            Ok(planned) => planned,
+            Err(why) => return refused("deploy", why),
+        };
         let goes_back = is_rollback || back.is_some();
-        let (address, waves) = (address.to_string(), vec![wave]);
-        let plan = Plan { bundle, address, version, policy, waves, back, goes_back };
+        let address = address.to_string();
+        let plan = Plan { bundle, address, version, policy, waves, gates, back, goes_back };
         let mut after = self.server.versions().committed().number(&plan.bundle);
         let mut deployed = refused("log", "it was not begun".into());
         for _ in 0..NUMBERS_MAX {
@@ -94,17 +95,6 @@ impl Control {
             after = highest;
         }
         deployed
-    }
-
-    /// The nodes that a rollout is to reach. Nodes that only dial, such as an operator's, run no code of the cluster's; one
-    /// that is known to be gone has no say. One that is out of reach says no where no voters are declared: nobody could tell
-    /// on which side of a cut the cluster is. With voters it is left behind, and catches up when it is heard again.
-    async fn members(&self) -> Vec<Party> {
-        let mut members = self.server.node().living_members().await;
-        if self.voting.is_declared() {
-            members.retain(midflight_process::Member::is_up);
-        }
-        members.into_iter().map(|member| Party { name: member.name, id: member.id }).collect()
     }
 
     /// This node.

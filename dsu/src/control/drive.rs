@@ -13,10 +13,11 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::Control;
+use super::gate::Watched;
 use super::others::ask;
 use crate::protocol::{
-    Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Driven, Objection,
-    Progress, Release, Released, Stage, Vote, millis,
+    Activate, Activated, CONTROL, Claim, Claimed, Deactivate, Deactivated, Driven, GateStatus,
+    Objection, Progress, Release, Released, Stage, Vote, millis,
 };
 use crate::rollout::kernel::Rollout;
 use crate::rollout::ledger::{Command, Party, Ticket};
@@ -51,6 +52,7 @@ struct Shown {
     since: Instant,
     waits_for: Vec<String>,
     blocked: Option<String>,
+    gates: Vec<GateStatus>,
 }
 
 impl Drivers {
@@ -77,6 +79,7 @@ impl Drivers {
             millis: millis(now.since(shown.since)),
             waits_for: shown.waits_for.clone(),
             blocked: shown.blocked.clone(),
+            gates: shown.gates.clone(),
         });
         shown.collect()
     }
@@ -87,6 +90,8 @@ fn step(phase: Phase) -> String {
         Phase::Claim(_) => "claim".into(),
         Phase::Stage => "stage".into(),
         Phase::Wave(wave) => format!("wave {}", wave + 1),
+        Phase::Gate(wave) => format!("gate of wave {}", wave + 1),
+        Phase::Held(wave) => format!("held after wave {}", wave + 1),
         Phase::Paused(wave) => format!("paused before wave {}", wave + 1),
         Phase::Decide { .. } => "decide".into(),
         Phase::Back => "back".into(),
@@ -121,11 +126,12 @@ pub(super) struct Driving {
 }
 
 /// A rollout under way.
-struct Drive<'a> {
-    control: &'a Control,
-    cx: &'a Context,
-    members: Vec<Party>,
-    rollout: Mutex<Rollout>,
+pub(super) struct Drive<'a> {
+    pub(super) control: &'a Control,
+    pub(super) cx: &'a Context,
+    pub(super) members: Vec<Party>,
+    pub(super) rollout: Mutex<Rollout>,
+    pub(super) watched: Mutex<Watched>,
     watcher: Option<Pid>,
     seen: Mutex<Seen>,
 }
@@ -148,14 +154,15 @@ impl Control {
         let (tell, mut wishes) = mpsc::channel(WISHES_MAX);
         let ticket = rollout.ticket().clone();
         let now = || self.server.node().runtime().now();
-        let shown =
-            Shown { phase: rollout.phase(), since: now(), waits_for: Vec::new(), blocked: None };
+        let (phase, since) = (rollout.phase(), now());
+        let (waits_for, gates) = Default::default();
+        let shown = Shown { phase, since, waits_for, blocked: None, gates };
         let driver = Driver { ticket: ticket.clone(), wishes: tell, shown };
         self.drivers.0.lock().insert(ticket.bundle.clone(), driver);
         let _listed = OffTheList(&self.drivers, ticket);
         let members = rollout.plan().members().cloned().collect();
-        let (rollout, seen) = (Mutex::new(rollout), Mutex::default());
-        let drive = Drive { control: self, cx, members, rollout, watcher, seen };
+        let (rollout, seen, watched) = (Mutex::new(rollout), Mutex::default(), Mutex::default());
+        let drive = Drive { control: self, cx, members, rollout, watched, watcher, seen };
         let end = drive.run(actions, &mut wishes).await;
         let Seen { switched, active, highest } = drive.seen.into_inner();
         Driving { end, switched, active, highest }
@@ -178,6 +185,7 @@ impl Drive<'_> {
                         asked.push(Box::pin(self.log(Command::Close { ticket })));
                     }
                     Action::AgainLater => asked.push(Box::pin(self.again())),
+                    Action::Look { wave } => asked.push(Box::pin(self.look(wave))),
                     Action::End(end) => return end,
                 }
             }
@@ -223,7 +231,8 @@ impl Drive<'_> {
             (shown.phase, shown.since) = (rollout.phase(), now);
         }
         shown.waits_for = waits_for.map(|party| party.name.clone()).collect();
-        shown.blocked = rollout.no_majority().map(ToOwned::to_owned);
+        shown.blocked = rollout.blocked().map(ToOwned::to_owned);
+        shown.gates = self.watched.lock().status().to_vec();
     }
 
     async fn ask(&self, member: usize, ask: Ask) -> Input {
@@ -242,7 +251,7 @@ impl Drive<'_> {
     }
 
     /// Whether that life of a node is over, for certain.
-    async fn is_gone(&self, id: NodeId) -> bool {
+    pub(super) async fn is_gone(&self, id: NodeId) -> bool {
         let node = self.control.server.node();
         id != node.id() && node.living_members().await.iter().all(|member| member.id != id)
     }
@@ -311,8 +320,11 @@ impl Drive<'_> {
     }
 
     async fn deactivate(&self, party: &Party) -> Said {
-        let address = self.rollout.lock().plan().address.clone();
-        let deactivate = Deactivate { address, ticket: self.ticket() };
+        let (address, why) = {
+            let rollout = self.rollout.lock();
+            (rollout.plan().address.clone(), Some(rollout.why_back()))
+        };
+        let deactivate = Deactivate { address, ticket: self.ticket(), why };
         match self.call::<_, Deactivated>(party, deactivate, ACTIVATE_TIMEOUT).await {
             Ok(Deactivated { objection: Some(busy), again: true }) => Said::Silent(busy),
             Ok(Deactivated { objection: Some(objection), .. }) => Said::No(objection),
@@ -331,7 +343,7 @@ impl Drive<'_> {
     }
 
     /// Asks a node's control process.
-    async fn call<M: Message, R: Message>(
+    pub(super) async fn call<M: Message, R: Message>(
         &self,
         party: &Party,
         message: M,
@@ -342,8 +354,12 @@ impl Drive<'_> {
 
     /// Tells whoever watches, if there is room: it is only news.
     fn tell(&self, party: &Party, step: &str, detail: String) {
+        self.tell_of(&party.name, step, detail);
+    }
+
+    pub(super) fn tell_of(&self, node: &str, step: &str, detail: String) {
         if let Some(watcher) = self.watcher {
-            let progress = Progress { node: party.name.clone(), step: step.into(), detail };
+            let progress = Progress { node: node.into(), step: step.into(), detail };
             let _ = self.cx.try_send(watcher, progress);
         }
     }

@@ -6,11 +6,8 @@ use midflight_process::Context;
 
 use super::Control;
 use super::deploy::Bring;
-use crate::history::{Cause, Change};
-use crate::protocol::{ChangeStatus, Changes, Deployed, HistoryRequest, Rollback, millis};
-
-/// The longest reason that is kept of another node's change, in characters.
-const WHY_CHARS_MAX: usize = 1_024;
+use crate::history::{Cause, Change, short};
+use crate::protocol::{ChangeStatus, Changes, Course, Deployed, HistoryRequest, Rollback, millis};
 
 impl Control {
     /// What was current here.
@@ -37,8 +34,8 @@ impl Control {
             );
             return Deployed::Refused(vec![self.objection("rollback", reason)]);
         };
-        let policy = self.server.way_back(&name);
-        let how = Bring { watcher, policy, back: None, is_rollback: true };
+        let (policy, course) = (self.server.way_back(&name), Course::default());
+        let how = Bring { watcher, policy, course, back: None, is_rollback: true };
         self.bring(cx, address, how).await
     }
 }
@@ -51,7 +48,7 @@ pub(super) fn change(status: ChangeStatus) -> Option<Change> {
         "went back" => Cause::WentBack,
         _ => Cause::Activated,
     };
-    let why = status.why.map(|why| why.chars().take(WHY_CHARS_MAX).collect());
+    let why = status.why.map(|why| short(&why));
     let at = Duration::from_millis(status.unix_millis);
     Some(Change { current: status.version.zip(address), at, cause, why })
 }

@@ -207,6 +207,14 @@ impl Leases {
         self.ended.get(bundle).copied().unwrap_or(0)
     }
 
+    /// The rollout by which what is new runs here, and the name of the node that drives it.
+    pub(crate) fn active(&self, bundle: &str) -> Option<(Ticket, String)> {
+        let claim = self.claims.get(bundle).filter(|claim| claim.state == State::Active)?;
+        let Claim { number, token, epoch, .. } = *claim;
+        let ticket = Ticket { bundle: bundle.to_owned(), number, token, epoch };
+        Some((ticket, claim.by_name.clone()))
+    }
+
     /// Whether any rollout has the name, whose driver can be heard.
     pub(crate) fn is_claimed(&self, bundle: &str, linked: impl Fn(NodeId) -> bool) -> bool {
         self.claims.get(bundle).is_some_and(|claim| linked(claim.by))

@@ -9,6 +9,7 @@ use crate::code_server::{
 };
 use crate::committed::Standing;
 use crate::hash::{ContentAddress, HashError};
+use crate::history::short;
 use crate::protocol::{
     Activate, Activated, Back, Claim, Claimed, Deactivate, Deactivated, Objection, Release,
     Released, Stage, Vote, millis,
@@ -130,9 +131,10 @@ impl Control {
 
     /// Takes back what a rollout has activated here.
     pub(super) async fn deactivate(&self, deactivate: Deactivate) -> Deactivated {
-        let Deactivate { address, ticket } = deactivate;
+        let Deactivate { address, ticket, why } = deactivate;
+        let why = why.map(|why| short(&why));
         let undone = match address.parse::<ContentAddress>() {
-            Ok(address) => self.server.deactivate(address, ticket.number).await,
+            Ok(address) => self.server.deactivate(address, ticket.number, why).await,
             Err(error) => {
                 self.leases.lock().end_activation(&ticket, true);
                 let objection = Some(self.objection("back", error.to_string()));

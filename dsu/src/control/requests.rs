@@ -36,6 +36,10 @@ impl Control {
                     control.wish(message).await
                 });
             }
+            Request::Measure(Received { message, reply_to, .. }) => {
+                let control = self.clone();
+                self.beside("measure", reply_to, move |node| control.measure(node, &message));
+            }
             Request::Stage(Received { message, reply_to, .. }) => {
                 self.apart("midflight.stage", reply_to, |control, cx| async move {
                     control.stage(&cx, message).await

@@ -23,11 +23,12 @@ impl Control {
 
     /// Writes down what an operator wants, and has whoever drives the rollout do it.
     pub(super) async fn wish(&self, wish: Wish) -> Wished {
-        let Wish { bundle, wish, is_written } = wish;
+        let Wish { bundle, wish, is_written, why } = wish;
+        let why = why.unwrap_or_else(|| "an operator aborted it".into());
         let input = match wish {
             Wanting::Pause => Input::Paused(true),
             Wanting::Resume => Input::Paused(false),
-            Wanting::Abort => Input::Abort("an operator aborted it".into()),
+            Wanting::Abort => Input::Abort(why.clone()),
         };
         if is_written {
             self.drivers.wish(&bundle, input);
@@ -36,7 +37,7 @@ impl Control {
         let command = match wish {
             Wanting::Pause => Command::Pause { bundle: bundle.clone(), paused: true },
             Wanting::Resume => Command::Pause { bundle: bundle.clone(), paused: false },
-            Wanting::Abort => Command::Abort { bundle: bundle.clone() },
+            Wanting::Abort => Command::Abort { bundle: bundle.clone(), number: None, why },
         };
         let by = match self.voting.propose(&command).await {
             Ok(Answer::Wanted(by)) => by,
@@ -47,13 +48,13 @@ impl Control {
         if by == self.party() {
             self.drivers.wish(&bundle, input);
         } else {
-            self.pass_on(&by, Wish { bundle, wish, is_written: true }).await;
+            self.pass_on(&by, Wish { bundle, wish, is_written: true, why: None }).await;
         }
         Wished::Done
     }
 
     /// The log has it, too: where the driver is lost, who takes over does as it says.
-    async fn pass_on(&self, by: &Party, wish: Wish) {
+    pub(super) async fn pass_on(&self, by: &Party, wish: Wish) {
         if let Err(why) = self.voting.tell(by, wish).await {
             tracing::warn!(
                 node = by.name,

@@ -18,6 +18,7 @@ impl Control {
     pub(super) fn let_go(&self) {
         let now = self.server.node().runtime().now();
         self.server.versions().look_at_probations(now);
+        self.server.versions().look_at_measuring(now);
         self.server.retire();
     }
 

@@ -13,7 +13,7 @@ use super::Control;
 use super::others::ask;
 use crate::protocol::{Deactivate, Release, Rollouts, RolloutsRequest};
 use crate::rollout::kernel::Rollout;
-use crate::rollout::ledger::{Answer, Command, Open, Party, Ticket};
+use crate::rollout::ledger::{Answer, Command, Open, Party, Ticket, Verdict};
 
 /// How often a node looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -125,15 +125,12 @@ impl Control {
             if is_own { self.drivers.drives(bundle, number) } else { !all && self.is_linked(by) }
         });
         for (ticket, by, _) in orphans {
-            let voters = match self.voting.is_declared() {
-                true => self.voting.voters().to_vec(),
-                false => vec![by.clone()],
-            };
+            let voters = self.deciders(&by);
             let Ticket { bundle, number, .. } = ticket.clone();
             let look = Command::Look { bundle, number };
             match self.voting.propose_to(&voters, &look).await {
-                Ok(Answer::Decided(verdict)) => {
-                    self.do_what_was_decided(ticket, verdict.commit).await;
+                Ok(Answer::Decided(Verdict { commit, why })) => {
+                    self.do_what_was_decided(ticket, commit, &why).await;
                 }
                 Ok(Answer::Open(by)) => self.waits(&ticket, &by),
                 Ok(_) => {}
@@ -145,12 +142,20 @@ impl Control {
         }
     }
 
+    /// Who decides a rollout that `by` drives.
+    pub(super) fn deciders(&self, by: &str) -> Vec<String> {
+        match self.voting.is_declared() {
+            true => self.voting.voters().to_vec(),
+            false => vec![by.to_owned()],
+        }
+    }
+
     fn waits(&self, ticket: &Ticket, by: &Party) {
         let Ticket { bundle, number, .. } = ticket;
         tracing::info!(bundle, number, by = by.name, "waits for a decision");
     }
 
-    async fn do_what_was_decided(&self, ticket: Ticket, commit: bool) {
+    async fn do_what_was_decided(&self, ticket: Ticket, commit: bool, why: &str) {
         let Ticket { bundle, number, .. } = &ticket;
         tracing::info!(bundle, number, commit, "has asked how a rollout ended");
         if !commit && let Ok(true) = self.begin_way_back(&ticket) {
@@ -158,8 +163,9 @@ impl Control {
             match active {
                 Some((_, address, _)) => {
                     let address = address.to_string();
-                    let back =
-                        self.deactivate(Deactivate { address, ticket: ticket.clone() }).await;
+                    let why = Some(why.to_owned());
+                    let ticket = ticket.clone();
+                    let back = self.deactivate(Deactivate { address, ticket, why }).await;
                     if back.again {
                         return;
                     }

@@ -17,6 +17,7 @@ impl Drop for Hosted {
             self.node.refuse_call(caller, Refusal::Aborted { reason });
         }
         self.effects.give_back(&self.node);
+        self.state_bytes.leave(&self.residence.version);
     }
 }
 

@@ -193,6 +193,7 @@ impl Hosted {
                 tracing::error!(%me, name, from, to, %error, "new code failed on probation: the process is back");
                 failed.returned();
                 self.count_handled();
+                self.state_bytes.leave(&failed);
                 self.residence = Residence::new(old, me);
                 self.behaviour = behaviour;
                 self.instance = instance;

@@ -139,6 +139,11 @@ impl Suspended {
         self.caller
     }
 
+    /// When its message was taken up; of a loop, which takes many, nothing is said.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.looping.is_none().then_some(self.since)
+    }
+
     /// Why the process is to end, if it was told to.
     pub(super) fn exit(&self) -> Option<ExitReason> {
         self.exit.clone()

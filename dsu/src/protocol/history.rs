@@ -36,7 +36,7 @@ pub struct ChangeStatus {
     pub unix_millis: u64,
     /// `activated`, `taken back` or `went back`.
     pub cause: String,
-    /// Why, where it went back by itself.
+    /// Why, where it went back by itself, or was taken back.
     #[serde(default)]
     pub why: Option<String>,
 }

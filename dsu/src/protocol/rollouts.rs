@@ -3,6 +3,7 @@
 use midflight_message::{Message, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::GateStatus;
 use crate::rollout::ledger::{Answer, Command, Name};
 
 /// Has the decision log take in a command. The reply is [`Proposed`].
@@ -91,14 +92,18 @@ pub struct Driven {
     pub bundle: String,
     /// The rollout's number.
     pub number: u64,
-    /// `claim`, `stage`, `wave 1`, `paused before wave 2`, `decide`, `back`, `settle` or `close`.
+    /// `claim`, `stage`, `wave 1`, `gate of wave 1`, `held after wave 1`, `paused before wave 2`, `decide`, `back`, `settle` or
+    /// `close`.
     pub step: String,
     /// How long it has been in that step, in milliseconds.
     pub millis: u64,
     /// The nodes it waits for.
     pub waits_for: Vec<String>,
-    /// Why the log does not decide, while it does not.
+    /// Why the log does not decide, while it does not; or what a person is to decide.
     pub blocked: Option<String>,
+    /// What the gates have said last.
+    #[serde(default)]
+    pub gates: Vec<GateStatus>,
 }
 
 /// An operator wants a rollout to stop before its next wave, to go on, or to be aborted. The reply is [`Wished`].
@@ -111,6 +116,9 @@ pub struct Wish {
     pub wish: Wanting,
     /// Whether the log has it already: then it is passed on to whoever drives the rollout.
     pub is_written: bool,
+    /// Why, where it is no operator who wants it.
+    #[serde(default)]
+    pub why: Option<String>,
 }
 
 /// What an operator wants.

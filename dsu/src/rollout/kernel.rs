@@ -1,13 +1,16 @@
 //! One rollout as whoever drives it sees it: what nodes and the log answer goes in, what they are asked next comes out
 //! (R4). Pure: nothing is asked here, and no time passes.
 //!
-//! The order is: the log opens it; every node is claimed, one after the other; all stage; wave by wave they activate; the
-//! log decides; all hear of it; the log closes it. From anywhere before the decision a no leads to an abort, and that is a
+//! The order is: the log opens it; every node is claimed, one after the other; all stage; wave by wave they activate, and where
+//! it has gates each wave but the last is looked at before the next one follows; the log decides; all hear of it; the log closes it. From anywhere before the decision a no leads to an abort, and that is a
 //! decision of the log's, too. Who takes a rollout over begins at the decision: what is not decided is aborted.
 //! Each question may be asked twice: an answer that is not waited for is passed over.
 
+mod looks;
+
 use std::collections::BTreeMap;
 
+use crate::history::short;
 use crate::protocol::Objection;
 use crate::rollout::ledger::{Answer, Plan, Ticket, Verdict};
 use crate::rollout::steps::{Action, Ask, End, Input, Phase, Said};
@@ -31,6 +34,11 @@ pub(crate) struct Rollout {
     claimed: Vec<bool>,
     touched: Vec<bool>,
     paused: bool,
+    /// Whether a wave is being looked at: one look is under way at a time.
+    looking: bool,
+    /// What the gates have said that were passed, and why the one that holds it does.
+    passed: Vec<String>,
+    unsure: Option<String>,
     tellings: u32,
     because: Vec<Objection>,
     left: Vec<Objection>,
@@ -73,7 +81,8 @@ impl Rollout {
         let gone = vec![false; plan.members().count()];
         let (claimed, touched) = (gone.clone(), gone.clone());
         let (open, silent, because, left) = Default::default();
-        let (paused, tellings, no_majority) = (false, 0, None);
+        let (passed, unsure, no_majority) = Default::default();
+        let (paused, looking, tellings) = (false, false, 0);
         Self {
             plan,
             ticket,
@@ -84,6 +93,9 @@ impl Rollout {
             claimed,
             touched,
             paused,
+            looking,
+            passed,
+            unsure,
             tellings,
             because,
             left,
@@ -108,11 +120,6 @@ impl Rollout {
         self.open.iter().chain(&self.silent).map(|(member, ask)| (*member, *ask))
     }
 
-    /// Why the log does not answer, while it does not.
-    pub(crate) fn no_majority(&self) -> Option<&str> {
-        self.no_majority.as_deref()
-    }
-
     /// Takes in what happens, and answers what is to be done.
     pub(crate) fn take(&mut self, input: Input) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -126,8 +133,14 @@ impl Rollout {
             }
             Input::Paused(paused) => {
                 self.paused = paused;
-                if let (Phase::Paused(wave), false) = (self.phase, paused) {
-                    self.wave(wave, &mut actions);
+                match self.phase {
+                    Phase::Paused(wave) if !paused => self.wave(wave, &mut actions),
+                    Phase::Held(wave) if !paused => {
+                        let unsure = self.unsure.take().unwrap_or_default();
+                        self.passed.push(format!("an operator has decided: {unsure}"));
+                        self.wave(wave + 1, &mut actions);
+                    }
+                    _ => {}
                 }
             }
             Input::Abort(why) => {
@@ -137,6 +150,11 @@ impl Rollout {
                 }
             }
             Input::Again => self.again(&mut actions),
+            Input::Looked { wave, looked } => {
+                self.looking = false;
+                self.looked(wave, looked, &mut actions);
+                self.look(&mut actions);
+            }
         }
         actions
     }
@@ -182,7 +200,7 @@ impl Rollout {
             // It had no part in it yet, and has no say; when it comes back it catches up.
             Phase::Claim(_) => self.next(actions),
             // Whatever it was, what is new may have been the reason.
-            Phase::Stage | Phase::Wave(_) | Phase::Paused(_) => {
+            Phase::Stage | Phase::Wave(_) | Phase::Gate(_) | Phase::Held(_) | Phase::Paused(_) => {
                 self.because.push(self.lost(member));
                 if self.open.is_empty() {
                     self.decide(false, actions);
@@ -231,6 +249,10 @@ impl Rollout {
                 self.claim_next(actions);
             }
             Phase::Stage => self.wave(0, actions),
+            Phase::Wave(wave) if self.plan.gates.is_some() && wave + 1 < self.plan.waves.len() => {
+                self.phase = Phase::Gate(wave);
+                self.look(actions);
+            }
             Phase::Wave(wave) => self.wave(wave + 1, actions),
             Phase::Back | Phase::Settle { .. } if !self.silent.is_empty() => {
                 if self.tellings < TELLINGS_MAX {
@@ -272,7 +294,7 @@ impl Rollout {
         };
         if self.paused {
             self.phase = Phase::Paused(wave);
-            return;
+            return self.look(actions);
         }
         self.phase = Phase::Wave(wave);
         let first: usize = self.plan.waves[..wave].iter().map(Vec::len).sum();
@@ -290,12 +312,13 @@ impl Rollout {
             "" => no.reason.clone(),
             node => format!("{node} ({}): {}", no.step, no.reason),
         });
-        let why = if commit {
-            "every node runs it".into()
+        let why: Vec<_> = if commit {
+            let every = String::from("every node runs it");
+            [every].into_iter().chain(self.passed.iter().cloned()).collect()
         } else {
-            reasons.collect::<Vec<_>>().join("; ")
+            reasons.collect()
         };
-        Verdict { commit, why }
+        Verdict { commit, why: short(&why.join("; ")) }
     }
 
     fn decided(&mut self, verdict: &Verdict, actions: &mut Vec<Action>) {

@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 use midflight_message::{NodeId, Schema};
 use serde::{Deserialize, Serialize};
 
+use crate::history::short;
 use crate::policy::Policy;
 use crate::protocol::{Address, Back};
+use crate::rollout::gates::Gates;
 
 /// Rollouts of one name that are remembered when they are over.
 const PAST_MAX: usize = 16;
@@ -44,6 +46,8 @@ pub struct Plan {
     pub policy: Policy,
     /// The nodes, wave by wave.
     pub waves: Vec<Vec<Party>>,
+    /// What stands between two waves; none where each follows as soon as the one before is there.
+    pub gates: Option<Gates>,
     /// Where it is a way back that a node has taken by itself.
     pub back: Option<Back>,
     /// Whether it leads to what was current before, so that an older release may follow a newer one.
@@ -120,10 +124,14 @@ pub enum Command {
         /// Whether to stop.
         paused: bool,
     },
-    /// An operator wants it to be aborted. Where it is decided already, that stands.
+    /// An operator wants it to be aborted, or a node whose version has failed. Where it is decided already, that stands.
     Abort {
         /// The bundle's name.
         bundle: String,
+        /// The rollout's number; none: whichever is open.
+        number: Option<u64>,
+        /// Why.
+        why: String,
     },
     /// How has a rollout ended? It is a command, so that the answer is as old as the log and no older.
     Look {
@@ -175,8 +183,8 @@ pub struct Open {
     pub plan: Plan,
     /// Whether it is to stop before the next wave.
     pub paused: bool,
-    /// Whether an operator wants it to be aborted.
-    pub abort: bool,
+    /// Why it is to be aborted, if somebody wants that.
+    pub abort: Option<String>,
     /// What was decided.
     pub verdict: Option<Verdict>,
 }
@@ -250,8 +258,12 @@ impl Ledger {
             Command::Begin { token, by, plan, after } => self.begin(token, by, plan, after),
             Command::Take { ticket, by } => self.take(&ticket, by),
             Command::Decide { ticket, verdict } => self.decide(&ticket, verdict),
-            Command::Pause { bundle, paused } => self.wish(&bundle, |open| open.paused = paused),
-            Command::Abort { bundle } => self.wish(&bundle, |open| open.abort = true),
+            Command::Pause { bundle, paused } => {
+                self.wish(&bundle, None, |open| open.paused = paused)
+            }
+            Command::Abort { bundle, number, why } => self.wish(&bundle, number, |open| {
+                open.abort.get_or_insert_with(|| short(&why));
+            }),
             Command::Look { bundle, number } => self.look(&bundle, number),
             Command::Close { ticket } => self.close(&ticket),
         }
@@ -268,7 +280,7 @@ impl Ledger {
             None => {
                 name.last = name.last.max(after).saturating_add(1);
                 let (number, epoch) = (name.last, 1);
-                let (paused, abort, verdict) = (false, false, None);
+                let (paused, abort, verdict) = (false, None, None);
                 let open = Open { number, epoch, token, by, plan, paused, abort, verdict };
                 Answer::Yours(name.open.insert(open).ticket())
             }
@@ -291,11 +303,10 @@ impl Ledger {
         if open.epoch != ticket.epoch {
             return Answer::Fenced(open.by.clone());
         }
-        // An operator's wish that came before is as good as a no.
-        let aborted = open.abort && verdict.commit;
-        let aborted =
-            aborted.then(|| Verdict { commit: false, why: "an operator aborted it".into() });
-        let verdict = aborted.unwrap_or(verdict);
+        // A wish that came before is as good as a no.
+        let why = open.abort.clone().filter(|_| verdict.commit);
+        let verdict = why.map_or(verdict, |why| Verdict { commit: false, why });
+        let verdict = Verdict { why: short(&verdict.why), ..verdict };
         Answer::Decided(open.verdict.get_or_insert(verdict).clone())
     }
 
@@ -326,8 +337,9 @@ impl Ledger {
         Answer::Done
     }
 
-    fn wish(&mut self, bundle: &str, wish: impl FnOnce(&mut Open)) -> Answer {
+    fn wish(&mut self, bundle: &str, number: Option<u64>, wish: impl FnOnce(&mut Open)) -> Answer {
         let open = self.names.get_mut(bundle).and_then(|name| name.open.as_mut());
+        let open = open.filter(|open| number.is_none_or(|number| number == open.number));
         let Some(open) = open else { return Answer::None };
         if let Some(verdict) = &open.verdict {
             return Answer::Decided(verdict.clone());

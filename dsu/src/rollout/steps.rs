@@ -49,6 +49,21 @@ pub(crate) enum Input {
     Abort(String),
     /// It is time to ask again what was not answered.
     Again,
+    /// This wave was looked at.
+    Looked { wave: usize, looked: Looked },
+}
+
+/// What a look at a wave has shown, with the numbers in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// The next one may follow.
+    Go(String),
+    /// It is worse than before.
+    Stop(String),
+    /// It is too early to say.
+    NotYet,
+    /// It has been for too long: a person is to say.
+    Unsure(String),
 }
 
 /// What is to be done.
@@ -62,6 +77,8 @@ pub(crate) enum Action {
     Close,
     /// Ask again, by and by.
     AgainLater,
+    /// Look at a wave, when it is time.
+    Look { wave: usize },
     /// It is over.
     End(End),
 }
@@ -94,6 +111,10 @@ pub(crate) enum Phase {
     Stage,
     /// This wave activates.
     Wave(usize),
+    /// This wave has activated, and is looked at.
+    Gate(usize),
+    /// It was looked at for long, and cannot be told: a person is to say whether the next one may follow.
+    Held(usize),
     /// The wave before has gone well; an operator has it wait before this one.
     Paused(usize),
     /// The log is to decide.

@@ -210,6 +210,7 @@ impl Version {
 
     /// So many messages were handled well.
     pub(crate) fn handled(&self, messages: u32) {
+        self.count_handled(messages);
         if self.probation.on.load(Ordering::Relaxed) {
             self.probation.handled.fetch_add(messages.into(), Ordering::Relaxed);
         }
@@ -217,6 +218,7 @@ impl Version {
 
     /// Something has failed in it; `left` processes run in it besides. Answers, once, that it is to go back.
     pub(crate) fn failed(&self, failure: Failure, left: usize, now: Instant) -> Option<GoBack> {
+        self.count_failed(failure);
         if !self.probation.on.load(Ordering::Acquire) {
             return None;
         }

@@ -89,7 +89,8 @@ async fn push(
     if let Wanted::Refused(why) = wanted {
         return Err(why);
     }
-    let deploy = Deploy { address, watcher: Some(cx.me()), policy: Policy::default() };
+    let (watcher, policy) = (Some(cx.me()), Policy::default());
+    let deploy = Deploy { address, watcher, policy, course: <_>::default() };
     let deployed: Deployed = cx.call(control, deploy, STEP_MAX).await.map_err(text)?;
     let took = cx.now().since(began);
     match deployed {

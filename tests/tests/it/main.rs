@@ -1,6 +1,7 @@
 //! What only the whole shows: layers, live update in the simulator and with real bundles.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod canary;
 mod catching_up;
 mod cloud_haskell;
 mod committed;

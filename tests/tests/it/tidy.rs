@@ -21,7 +21,7 @@ const UNSAFE: [(&str, &str); 6] = [
 ];
 
 /// Tests that sleep, and why that is no waiting in real time, or why it must be.
-const SLEEPS: [(&str, &str); 20] = [
+const SLEEPS: [(&str, &str); 21] = [
     ("cli/tests/it/tools.rs", "looks again at other operating system processes, until a deadline"),
     ("dsu/abi/src/effect/tests.rs", "an effect of that name, not a wait"),
     ("dsu/abi/tests/refused/plain_handler_waits.rs", "does not compile, which is the test"),
@@ -34,6 +34,7 @@ const SLEEPS: [(&str, &str); 20] = [
     ("process/src/timers/tests.rs", "virtual time"),
     ("process/tests/it/", "virtual time; over sockets, to look again or to let a while pass"),
     ("process/tests/programs/", "virtual time"),
+    ("tests/tests/it/canary.rs", "virtual time"),
     ("tests/tests/it/catching_up.rs", "virtual time"),
     ("tests/tests/it/committed.rs", "virtual time"),
     ("tests/tests/it/deploy.rs", "virtual time"),

@@ -15,6 +15,7 @@ fn plan(bundle: &str) -> Plan {
         version: 2,
         policy: Policy::Migrate,
         waves,
+        gates: None,
         back: None,
         goes_back: false,
     }
@@ -90,14 +91,20 @@ fn who_was_taken_over_from_decides_nothing() {
 fn an_operators_abort_before_the_decision_counts_and_after_it_does_not() {
     let mut ledger = Ledger::default();
     let first = ticket(begin(&mut ledger, "x", 1, "a"));
-    let abort = || Command::Abort { bundle: "x".into() };
+    let abort_of = |bundle: &str, number| {
+        let (bundle, why) = (bundle.to_owned(), "an operator aborted it".to_owned());
+        Command::Abort { bundle, number, why }
+    };
+    let abort = || abort_of("x", None);
+    let other = ledger.apply(abort_of("x", Some(first.number + 1)));
+    assert_eq!(other, Answer::None, "it is another one that is meant");
     assert_eq!(ledger.apply(abort()), Answer::Wanted(party("a")));
     assert!(!is_commit(&decide(&mut ledger, &first, true)));
     ledger.apply(Command::Close { ticket: first });
     let second = ticket(begin(&mut ledger, "x", 2, "a"));
     decide(&mut ledger, &second, true);
     assert!(is_commit(&ledger.apply(abort())));
-    assert_eq!(ledger.apply(Command::Abort { bundle: "z".into() }), Answer::None);
+    assert_eq!(ledger.apply(abort_of("z", None)), Answer::None);
 }
 
 #[test]

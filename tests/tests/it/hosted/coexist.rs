@@ -258,7 +258,8 @@ impl Coordinator {
     }
 
     async fn back(&self) {
-        let back = Deactivate { address: self.address.to_string(), ticket: self.ticket() };
+        let back =
+            Deactivate { address: self.address.to_string(), ticket: self.ticket(), why: None };
         let back: Deactivated = self.ask(back).await;
         assert_eq!(back.objection, None);
     }

@@ -48,7 +48,8 @@ impl Shop {
 
     async fn deploy(&self, name: &str) {
         let address = stage(&self.world, &self.servers[0], name).await.to_string();
-        let deploy = Deploy { address, watcher: None, policy: Policy::Migrate };
+        let (policy, course) = (Policy::Migrate, <_>::default());
+        let deploy = Deploy { address, watcher: None, policy, course };
         let deployed: Deployed = ask(&self.servers[0], deploy).await;
         assert!(matches!(deployed, Deployed::Everywhere { .. }), "{deployed:?}");
     }

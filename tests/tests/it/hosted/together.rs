@@ -277,7 +277,8 @@ fn what_another_node_refuses_goes_back_together() {
         let (address, control) =
             (here.v2.to_string(), here.server.node().whereis(CONTROL).unwrap());
         let deployed = here.server.node().run("operator", move |cx| async move {
-            let deploy = Deploy { address, watcher: None, policy: Policy::Quiescent };
+            let (policy, course) = (Policy::Quiescent, <_>::default());
+            let deploy = Deploy { address, watcher: None, policy, course };
             cx.call::<_, Deployed>(control, deploy, MINUTE).await.unwrap()
         });
         let load = async {

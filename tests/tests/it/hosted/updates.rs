@@ -188,7 +188,8 @@ fn after_one_nodes_no_each_goes_back_to_what_it_ran_itself() {
         let address = stage(&world, &a, "waiter-v2").await.to_string();
         let control = a.node().whereis(CONTROL).unwrap();
         let deployed = a.node().run("operator", move |cx| async move {
-            let deploy = Deploy { address, watcher: None, policy: Policy::Migrate };
+            let (policy, course) = (Policy::Migrate, <_>::default());
+            let deploy = Deploy { address, watcher: None, policy, course };
             cx.call::<_, Deployed>(control, deploy, MINUTE).await.unwrap()
         });
         let deployed = deployed.await.unwrap();
