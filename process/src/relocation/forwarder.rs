@@ -18,10 +18,12 @@ use crate::mailbox::came::Came;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
 use crate::mailbox::value::Value;
 use crate::peer::wire::Signal;
+use crate::scheduler::actions::Written;
 use crate::scheduler::body::{Body, Flow, Label};
 use crate::scheduler::pace::Pace;
-use crate::scheduler::turn::{Batch, Turn};
+use crate::scheduler::turn::{Batch, Origin, Turn};
 use crate::send::{Kind, NotSent};
+use crate::types::TypeNo;
 use crate::waits::{Wait, WaitKind};
 use crate::{Disconnected, Down, ExitReason, Exited, MonitorRef, NodeDown, Undelivered};
 
@@ -35,8 +37,8 @@ pub(crate) struct Forwarder {
     to: Location,
     /// The monitor on its cell there; none until the first turn.
     watch: Option<MonitorRef>,
-    /// What waits for room there.
-    waiting: Option<Item>,
+    /// What waits for room there, or to be known whole here: where it goes, this node is asked for its schema.
+    waiting: Option<Entry>,
     /// Calls handed on, with who made them; by this node's own numbers.
     calls: BTreeMap<CallRef, (Sender, CallRef)>,
     pace: Pace,
@@ -51,12 +53,22 @@ struct Item {
     content: Content,
 }
 
-/// What becomes of an entry.
+/// Something that has come, sorted by what becomes of it.
 enum Entry {
     Message(Item),
     Word(Word),
-    Reply(CallRef, Result<Content, Refusal>),
-    Nothing,
+    Reply(CallRef, Sender, Result<Content, Refusal>),
+}
+
+impl Entry {
+    /// Who has sent it here, in which form, where that is of another node's.
+    const fn written(&self) -> Option<(Sender, TypeNo)> {
+        match self {
+            Self::Message(Item { from, content: Content::Bytes { ty, .. }, .. })
+            | Self::Reply(_, from, Ok(Content::Bytes { ty, .. })) => Some((*from, *ty)),
+            _ => None,
+        }
+    }
 }
 
 impl Forwarder {
@@ -98,10 +110,10 @@ impl Forwarder {
 
     fn work(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Flow {
         while turn.goes_on(&mut self.pace) {
-            if let Some(item) = self.waiting.take()
-                && let Err(item) = self.hand_on(turn, item)
+            if let Some(entry) = self.waiting.take()
+                && let Err(entry) = self.pass(turn, entry)
             {
-                self.waiting = Some(item);
+                self.waiting = Some(entry);
                 return Flow::Park;
             }
             let Some(entry) = batch.came.pop() else { return Flow::Wait };
@@ -112,17 +124,27 @@ impl Forwarder {
                 }
                 return Flow::Exit(reason);
             }
-            match sorted(turn, entry, &batch.came) {
-                Entry::Message(item) => self.waiting = Some(item),
-                Entry::Word(word) => self.say(turn, word),
-                Entry::Reply(call, result) => self.answered(turn, call, result),
-                Entry::Nothing => {}
-            }
+            self.waiting = sorted(turn, entry, &batch.came);
         }
         if self.waiting.is_some() {
             turn.waker().wake();
         }
         Flow::Wait
+    }
+
+    /// Passes an entry on. `Err`: not yet; the cell is woken.
+    fn pass(&mut self, turn: &mut Turn<'_>, entry: Entry) -> Result<(), Entry> {
+        if let Some((from, ty)) = entry.written()
+            && matches!(turn.written(Origin::direct(from), ty), Written::Later)
+        {
+            return Err(entry);
+        }
+        match entry {
+            Entry::Message(item) => return self.hand_on(turn, item).map_err(Entry::Message),
+            Entry::Word(word) => self.say(turn, word),
+            Entry::Reply(call, _, result) => self.answered(turn, call, result),
+        }
+        Ok(())
     }
 
     /// Why the process has ended, if that is what came.
@@ -260,13 +282,13 @@ fn leaves(turn: &Turn<'_>, entry: &Envelope) -> Option<ExitReason> {
     (*reason == ExitReason::Shutdown).then(|| ExitReason::NoConnection(why.into()))
 }
 
-/// What an entry is to a cell that hands on.
-fn sorted(turn: &Turn<'_>, entry: Envelope, came: &Came) -> Entry {
+/// What an entry is to a cell that hands on; `None`: nothing.
+fn sorted(turn: &Turn<'_>, entry: Envelope, came: &Came) -> Option<Entry> {
     let inner = &turn.node.inner;
     let from = entry.from();
     let item = |kind: Kind, content: Content| {
         let behalf = Behalf { origin: inner.pid(from), hops: 1 };
-        Entry::Message(Item { from, behalf, kind, content })
+        Some(Entry::Message(Item { from, behalf, kind, content }))
     };
     match entry {
         Envelope::Value { value, .. } => item(Kind::Message, Content::Value(value)),
@@ -282,18 +304,16 @@ fn sorted(turn: &Turn<'_>, entry: Envelope, came: &Came) -> Entry {
         Envelope::Parcel { parcel, .. } => match *parcel {
             Parcel::Forwarded { origin, hops, parcel } => {
                 let behalf = Behalf { origin: inner.pid(origin), hops: hops.saturating_add(1) };
-                match parcel_item(*parcel) {
-                    Some((kind, content)) => Entry::Message(Item { from, behalf, kind, content }),
-                    None => Entry::Nothing,
-                }
+                let (kind, content) = parcel_item(*parcel)?;
+                Some(Entry::Message(Item { from, behalf, kind, content }))
             }
-            Parcel::Reply { call, result } => Entry::Reply(call, result),
-            Parcel::Exit { reason, .. } => Entry::Word(Word::End { reason }),
+            Parcel::Reply { call, result } => Some(Entry::Reply(call, from, result)),
+            Parcel::Exit { reason, .. } => Some(Entry::Word(Word::End { reason })),
             Parcel::Notice(value) => told(&*value),
-            other => match parcel_item(other) {
-                Some((kind, content)) => item(kind, content),
-                None => Entry::Nothing,
-            },
+            other => {
+                let (kind, content) = parcel_item(other)?;
+                item(kind, content)
+            }
         },
     }
 }
@@ -308,7 +328,7 @@ fn parcel_item(parcel: Parcel) -> Option<(Kind, Content)> {
 }
 
 /// What the node tells the process.
-fn told(value: &dyn Value) -> Entry {
+fn told(value: &dyn Value) -> Option<Entry> {
     let any: &dyn Any = value;
     let notice = if let Some(down) = any.downcast_ref::<Down>() {
         Notice::Down(down.clone())
@@ -325,9 +345,9 @@ fn told(value: &dyn Value) -> Entry {
             what = value.type_info().name(),
             "news for a process that has moved is lost"
         );
-        return Entry::Nothing;
+        return None;
     };
-    Entry::Word(Word::Told { notice })
+    Some(Entry::Word(Word::Told { notice }))
 }
 
 impl Body for Forwarder {

@@ -59,18 +59,18 @@ impl Turn<'_> {
         (entry.name.clone(), entry.version)
     }
 
-    /// The whole of the type of something from `origin`, if need be from there.
+    /// The whole of the type of something from `origin`, if need be from the node that has sent it here.
     pub fn written(&mut self, origin: Origin, ty: TypeNo) -> Written {
         let inner = self.node.inner.clone();
         if let Some(info) = inner.types.entry(ty).info() {
             return Written::Known(info.clone());
         }
-        if !inner.request_schema(origin.0, ty) {
+        if !inner.request_schema(origin.via, ty) {
             return Written::Unavailable;
         }
         let waker = self.waker();
         // Asked after: what was decided in between is not missed.
-        let waits = inner.types.wait_for_schema(ty, &waker) && inner.request_schema(origin.0, ty);
+        let waits = inner.types.wait_for_schema(ty, &waker) && inner.request_schema(origin.via, ty);
         if !waits {
             waker.wake();
         }
@@ -89,7 +89,7 @@ impl Turn<'_> {
     /// The pid behind an origin; `None` for a sender outside any process.
     #[must_use]
     pub fn pid(&self, origin: Origin) -> Option<Pid> {
-        self.node.inner.pid(origin.0)
+        self.node.inner.pid(origin.of)
     }
 
     /// Sends an encoded message, or with `call` a request, if there is room.
@@ -183,7 +183,7 @@ impl Turn<'_> {
             View::Bytes(ty, bytes) => Content::Bytes { ty, bytes: Bytes::copy_from_slice(bytes) },
             View::Large(ty, bytes) => Content::Bytes { ty, bytes },
         };
-        let unread = Unread { from: origin.0, caller, content, reader: None };
+        let unread = Unread { from: origin.of, caller, content, reader: None };
         refuse(&self.node.inner, self.place, unread, refusal);
     }
 

@@ -162,7 +162,20 @@ pub enum Delivery<'a> {
 
 /// Where a message came from, in the node's own form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin(pub(crate) Sender);
+pub struct Origin {
+    /// Who has sent it first.
+    pub(crate) of: Sender,
+    /// Who has sent it here: another one, where a cell has handed it on that the process has left. To that one's node
+    /// there is a link.
+    pub(crate) via: Sender,
+}
+
+impl Origin {
+    /// Of what its sender itself has sent here.
+    pub(crate) const fn direct(from: Sender) -> Self {
+        Self { of: from, via: from }
+    }
+}
 
 impl Batch {
     /// Takes the oldest.
@@ -194,14 +207,20 @@ impl Batch {
                     message(from, content.into(), Some(Caller { from, call }))
                 }
                 Parcel::Reply { call, result } => {
-                    Delivery::Reply { from: Origin(from), call, result: result.map(Into::into) }
+                    let from = Origin::direct(from);
+                    Delivery::Reply { from, call, result: result.map(Into::into) }
                 }
                 Parcel::Exit { reason, .. } => Delivery::Exit(reason),
                 Parcel::Forwarded { origin, parcel, .. } => match *parcel {
-                    Parcel::Large { ty, bytes } => message(origin, View::Large(ty, bytes), None),
-                    Parcel::Port { port, ty, bytes } => stray(origin, port, View::Large(ty, bytes)),
+                    Parcel::Large { ty, bytes } => {
+                        handed_on(origin, from, View::Large(ty, bytes), None)
+                    }
+                    Parcel::Port { port, ty, bytes } => {
+                        let from = Origin { of: origin, via: from };
+                        Delivery::Stray { from, port, content: View::Large(ty, bytes) }
+                    }
                     Parcel::Call { call, content } => {
-                        message(origin, content.into(), Some(Caller { from, call }))
+                        handed_on(origin, from, content.into(), Some(Caller { from, call }))
                     }
                     // Nothing else is handed on so.
                     _ => return None,
@@ -224,7 +243,9 @@ impl Batch {
     /// Takes the oldest that is a reply, a demand to end, or from somebody who is admitted; everything else stays, in
     /// order. It looks at all that is in the way of it.
     pub fn take_from(&mut self, is_admitted: impl Fn(Origin) -> bool) -> Option<Delivery<'_>> {
-        let is_one = |entry: &Envelope| entry.is_signal() || is_admitted(Origin(entry.origin()));
+        let is_one = |entry: &Envelope| {
+            entry.is_signal() || is_admitted(Origin { of: entry.origin(), via: entry.from() })
+        };
         let entry = self.came.pop_where(is_one)?;
         self.delivery(entry)
     }
@@ -245,11 +266,20 @@ impl Batch {
 }
 
 const fn stray(from: Sender, port: u32, content: View<'_>) -> Delivery<'_> {
-    Delivery::Stray { from: Origin(from), port, content }
+    Delivery::Stray { from: Origin::direct(from), port, content }
 }
 
 const fn message(from: Sender, content: View<'_>, caller: Option<Caller>) -> Delivery<'_> {
-    Delivery::Message { from: Origin(from), content, caller }
+    Delivery::Message { from: Origin::direct(from), content, caller }
+}
+
+const fn handed_on(
+    of: Sender,
+    via: Sender,
+    content: View<'_>,
+    caller: Option<Caller>,
+) -> Delivery<'_> {
+    Delivery::Message { from: Origin { of, via }, content, caller }
 }
 
 impl From<Content> for View<'_> {
