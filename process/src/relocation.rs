@@ -13,7 +13,9 @@ pub(crate) mod forwarder;
 mod guests;
 pub(crate) mod lodging;
 pub(crate) mod moving;
+mod senders;
 pub(crate) mod signals;
+mod sorted;
 mod ways;
 pub(crate) mod word;
 

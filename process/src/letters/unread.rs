@@ -42,6 +42,11 @@ pub(crate) fn refuse(inner: &Arc<Inner>, me: Place, unread: Unread, refusal: Ref
     if ty.is_some_and(|ty| is_notice(&inner.types.entry(ty).name)) {
         return;
     }
+    tell_undelivered(inner, me, from, refusal);
+}
+
+/// Tells who has sent something to `me` that it does not arrive, or may not.
+pub(crate) fn tell_undelivered(inner: &Arc<Inner>, me: Place, from: Sender, refusal: Refusal) {
     let place = from.place();
     if from.is_remote() {
         if let Some(peer) = inner.peer_numbered(from.node) {

@@ -8,24 +8,23 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use midflight_message::Pid;
 use midflight_runtime::Instant;
 
 use super::directory::Location;
-use super::word::{Behalf, HOPS_MAX, Notice, Word};
-use crate::mailbox::came::Came;
+use super::senders::Senders;
+use super::sorted::{Entry, Item, sorted};
+use super::word::{Behalf, HOPS_MAX, Word};
+use crate::letters::unread::tell_undelivered;
 use crate::mailbox::envelope::{CallRef, Content, Envelope, Parcel, Refusal, Sender};
-use crate::mailbox::value::Value;
 use crate::peer::wire::Signal;
 use crate::scheduler::actions::Written;
 use crate::scheduler::body::{Body, Flow, Label};
 use crate::scheduler::pace::Pace;
 use crate::scheduler::turn::{Batch, Origin, Turn};
 use crate::send::{Kind, NotSent};
-use crate::types::TypeNo;
 use crate::waits::{Wait, WaitKind};
-use crate::{Disconnected, Down, ExitReason, Exited, MonitorRef, NodeDown, Undelivered};
+use crate::{Down, ExitReason, Exited, MonitorRef};
 
 /// Calls handed on that are not answered yet, in one cell.
 const CALLS_MAX: usize = 65_536;
@@ -41,34 +40,9 @@ pub(crate) struct Forwarder {
     waiting: Option<Entry>,
     /// Calls handed on, with who made them; by this node's own numbers.
     calls: BTreeMap<CallRef, (Sender, CallRef)>,
+    /// Who has sent what nobody answers, to be told when the next cell is lost.
+    senders: Senders,
     pace: Pace,
-}
-
-/// Something to be handed on.
-struct Item {
-    /// Who is to have a reply: the cell from which it came.
-    from: Sender,
-    behalf: Behalf,
-    kind: Kind,
-    content: Content,
-}
-
-/// Something that has come, sorted by what becomes of it.
-enum Entry {
-    Message(Item),
-    Word(Word),
-    Reply(CallRef, Sender, Result<Content, Refusal>),
-}
-
-impl Entry {
-    /// Who has sent it here, in which form, where that is of another node's.
-    const fn written(&self) -> Option<(Sender, TypeNo)> {
-        match self {
-            Self::Message(Item { from, content: Content::Bytes { ty, .. }, .. })
-            | Self::Reply(_, from, Ok(Content::Bytes { ty, .. })) => Some((*from, *ty)),
-            _ => None,
-        }
-    }
 }
 
 impl Forwarder {
@@ -79,6 +53,7 @@ impl Forwarder {
             watch: None,
             waiting: None,
             calls: BTreeMap::new(),
+            senders: Senders::default(),
             pace: Pace::default(),
         }
     }
@@ -119,7 +94,11 @@ impl Forwarder {
             let Some(entry) = batch.came.pop() else { return Flow::Wait };
             batch.handled.add(entry.from(), entry.weight());
             if let Some(reason) = self.process_ended(&entry).or_else(|| leaves(turn, &entry)) {
-                if self.follows(turn, &reason) {
+                let follows = self.follows(turn, &reason);
+                if matches!(reason, ExitReason::NoConnection(_)) {
+                    self.tells_loss(turn, &reason, !follows);
+                }
+                if follows {
                     continue;
                 }
                 return Flow::Exit(reason);
@@ -174,6 +153,24 @@ impl Forwarder {
         true
     }
 
+    /// The next cell is lost: those are told whose messages may be lost with it.
+    fn tells_loss(&mut self, turn: &Turn<'_>, reason: &ExitReason, ends: bool) {
+        let inner = &turn.node.inner;
+        // With a node that leaves go its links, which tells it.
+        if inner.is_leaving() {
+            return;
+        }
+        let (told, more) = self.senders.lost(ends);
+        if more {
+            tracing::warn!(process = %self.process, "more than remembered may have lost messages to it");
+        }
+        let refusal =
+            Refusal::Aborted { reason: format!("what was sent last may be lost: {reason}") };
+        for sender in told {
+            tell_undelivered(inner, turn.place, sender, refusal.clone());
+        }
+    }
+
     fn answered(&mut self, turn: &Turn<'_>, call: CallRef, result: Result<Content, Refusal>) {
         if let Some((caller, call)) = self.calls.remove(&call) {
             turn.node.inner.reply(turn.place, caller, call, result);
@@ -183,15 +180,21 @@ impl Forwarder {
     /// Hands something on. `Err`: there is no room for it yet; the cell is woken.
     fn hand_on(&mut self, turn: &mut Turn<'_>, item: Item) -> Result<(), Item> {
         let Item { from, behalf, kind, content } = item;
-        let refused = |turn: &Turn<'_>, why: String| {
+        let sender = match behalf.hops {
+            0 | 1 => from,
+            _ => turn.node.inner.sender_of(behalf.origin),
+        };
+        let refused = |turn: &Turn<'_>, why: String, tell: bool| {
             tracing::warn!(process = %turn.me(), why, "a message is not handed on");
-            if let Kind::Call(call) = kind {
-                let refusal = Refusal::Aborted { reason: why };
-                turn.node.inner.reply(turn.place, from, call, Err(refusal));
+            let refusal = Refusal::Aborted { reason: why };
+            match kind {
+                Kind::Call(call) => turn.node.inner.reply(turn.place, from, call, Err(refusal)),
+                _ if tell => tell_undelivered(&turn.node.inner, turn.place, sender, refusal),
+                _ => {}
             }
         };
         if behalf.hops > HOPS_MAX {
-            refused(turn, format!("it was handed on {HOPS_MAX} times"));
+            refused(turn, format!("it was handed on {HOPS_MAX} times"), true);
             return Ok(());
         }
         let mut handed = self.try_hand_on(turn, behalf, (from, kind), content);
@@ -200,11 +203,17 @@ impl Forwarder {
             // Room made in between is not missed.
             handed = self.try_hand_on(turn, behalf, (from, kind), content);
         }
+        // The monitor on the next cell says when that is lost.
+        let may_be_lost =
+            matches!(handed, Ok(()) | Err(NotSent::NotConnected(..) | NotSent::Disconnected(_)));
+        if may_be_lost && !matches!(kind, Kind::Call(_)) {
+            self.senders.add(sender, behalf.hops);
+        }
         match handed {
             Ok(()) => Ok(()),
             Err(NotSent::Full(content)) => Err(Item { from, behalf, kind, content }),
             Err(why) => {
-                refused(turn, reason(&why));
+                refused(turn, reason(&why), !may_be_lost);
                 Ok(())
             }
         }
@@ -280,74 +289,6 @@ fn leaves(turn: &Turn<'_>, entry: &Envelope) -> Option<ExitReason> {
     };
     let why = "the node was shut down by way of which it was reached; it lives on";
     (*reason == ExitReason::Shutdown).then(|| ExitReason::NoConnection(why.into()))
-}
-
-/// What an entry is to a cell that hands on; `None`: nothing.
-fn sorted(turn: &Turn<'_>, entry: Envelope, came: &Came) -> Option<Entry> {
-    let inner = &turn.node.inner;
-    let from = entry.from();
-    let item = |kind: Kind, content: Content| {
-        let behalf = Behalf { origin: inner.pid(from), hops: 1 };
-        Some(Entry::Message(Item { from, behalf, kind, content }))
-    };
-    match entry {
-        Envelope::Value { value, .. } => item(Kind::Message, Content::Value(value)),
-        Envelope::Told { value, .. } => told(&*value),
-        Envelope::Small { port, ty, start, len, .. } => {
-            let bytes = Bytes::copy_from_slice(came.small(start, len));
-            let kind = if port == 0 { Kind::Message } else { Kind::Port(port) };
-            item(kind, Content::Bytes { ty, bytes })
-        }
-        Envelope::Port { value, .. } => {
-            item(Kind::Port(value.port().unwrap_or_default()), Content::Value(value))
-        }
-        Envelope::Parcel { parcel, .. } => match *parcel {
-            Parcel::Forwarded { origin, hops, parcel } => {
-                let behalf = Behalf { origin: inner.pid(origin), hops: hops.saturating_add(1) };
-                let (kind, content) = parcel_item(*parcel)?;
-                Some(Entry::Message(Item { from, behalf, kind, content }))
-            }
-            Parcel::Reply { call, result } => Some(Entry::Reply(call, from, result)),
-            Parcel::Exit { reason, .. } => Some(Entry::Word(Word::End { reason })),
-            Parcel::Notice(value) => told(&*value),
-            other => {
-                let (kind, content) = parcel_item(other)?;
-                item(kind, content)
-            }
-        },
-    }
-}
-
-fn parcel_item(parcel: Parcel) -> Option<(Kind, Content)> {
-    match parcel {
-        Parcel::Large { ty, bytes } => Some((Kind::Message, Content::Bytes { ty, bytes })),
-        Parcel::Port { port, ty, bytes } => Some((Kind::Port(port), Content::Bytes { ty, bytes })),
-        Parcel::Call { call, content } => Some((Kind::Call(call), content)),
-        _ => None,
-    }
-}
-
-/// What the node tells the process.
-fn told(value: &dyn Value) -> Option<Entry> {
-    let any: &dyn Any = value;
-    let notice = if let Some(down) = any.downcast_ref::<Down>() {
-        Notice::Down(down.clone())
-    } else if let Some(exited) = any.downcast_ref::<Exited>() {
-        Notice::Exited(exited.clone())
-    } else if let Some(down) = any.downcast_ref::<NodeDown>() {
-        Notice::NodeDown(down.clone())
-    } else if let Some(notice) = any.downcast_ref::<Undelivered>() {
-        Notice::Undelivered(notice.clone())
-    } else if let Some(lost) = any.downcast_ref::<Disconnected>() {
-        Notice::Disconnected(lost.clone())
-    } else {
-        tracing::warn!(
-            what = value.type_info().name(),
-            "news for a process that has moved is lost"
-        );
-        return None;
-    };
-    Some(Entry::Word(Word::Told { notice }))
 }
 
 impl Body for Forwarder {

@@ -1,8 +1,9 @@
 //! When a node goes on which a process has lived, those before it hand on to where it is.
 
-use midflight_process::{Down, ExitReason};
+use midflight_process::{Down, ExitReason, RefusalKind, Undelivered};
+use midflight_tests::recorder::{Ask, Note, Notes};
 use midflight_tests::steps::{run_version, start};
-use midflight_tests::world::simulate;
+use midflight_tests::world::{World, simulate};
 
 use super::{MINUTE, SECOND, add, nodes};
 
@@ -61,5 +62,28 @@ fn a_process_that_has_come_home_is_reached_when_the_node_is_gone_where_it_was() 
             assert_eq!(client.await.unwrap(), i64::try_from(2 * seq).unwrap());
         }
         assert!(!home.node().holds(counter));
+    });
+}
+
+#[test]
+fn who_has_sent_to_a_process_behind_a_link_that_is_lost_is_told_once() {
+    simulate(20, |world| async move {
+        let [home, host, other] = nodes(&world).await;
+        run_version(&world, &home, "recorder").await;
+        let recorder = start(&home, "recorder", &());
+        home.relocate(recorder, host.node().id()).await.unwrap();
+        let client = other.node().run("client", move |cx| async move {
+            for number in 1..=10 {
+                cx.send(recorder, Note { by: 0, number }).await.unwrap();
+            }
+            let _: Notes = cx.call(recorder, Ask {}, MINUTE).await.unwrap();
+            world.hub.cut(&World::address("n0"), &World::address("n1"));
+            home.node().disconnect(host.node().id());
+            let told: Undelivered = cx.expect_timeout(MINUTE).await.unwrap();
+            assert_eq!((told.to, told.kind), (recorder, RefusalKind::Gone), "{}", told.reason);
+            assert!(cx.expect_timeout::<Undelivered>(MINUTE).await.is_none());
+            assert!(host.node().holds(recorder), "it lives on");
+        });
+        client.await.unwrap();
     });
 }
