@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod call;
+mod canary;
 mod certs;
 mod cluster;
 mod demo;

@@ -49,6 +49,7 @@ impl TypeInfo {
     /// use serde::{Deserialize, Serialize};
     ///
     /// #[derive(Serialize, Deserialize, Message, PartialEq, Debug)]
+    /// #[message(name = "counter.Add", version = 1)]
     /// struct Add {
     ///     amount: i64,
     ///     note: Option<String>,
@@ -59,7 +60,8 @@ impl TypeInfo {
     /// assert_eq!(decode::<Add>(&bytes)?, Add { amount: 3, note: None });
     ///
     /// let wrong = Add::type_info().encode_json(&serde_json::json!({ "amount": "3" }));
-    /// assert_eq!(wrong.unwrap_err().to_string(), "this is no Add@1: field `amount`: an i64 is wanted, not \"3\"");
+    /// let said = "this is no counter.Add@1: field `amount`: an i64 is wanted, not \"3\"";
+    /// assert_eq!(wrong.unwrap_err().to_string(), said);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -179,8 +179,11 @@ fn the_next_event_says_how_many_were_missed() {
             while let Some(event) = cx.expect_timeout::<NodeEvent>(2 * QUIET).await {
                 missed.push(event.missed);
             }
-            // 20 starts and ends, of which 4 had room, and then 2 more.
-            assert_eq!(missed, [0, 0, 0, 0, 16, 0]);
+            // 20 starts and ends, of which 4 had room, and then 2 more, for the first of which there may be none yet
+            // where they come from another thread.
+            assert_eq!(missed[..4], [0; 4]);
+            assert!(missed[4] >= 16, "{missed:?}");
+            assert_eq!(missed.len() as u64 + missed.iter().sum::<u64>(), 22, "{missed:?}");
         });
         let slow = slow.unwrap();
         is_listening.await.unwrap();
