@@ -7,7 +7,7 @@
 //! from a thread: a process whose state is being *saved*, which is done by its old code on the state
 //! itself. Where that never ends the process stays frozen, named, as it would hang in a handler.
 //!
-//! Processes that must change together do so all at once ([`together`]).
+//! Processes that must change together do so all at once (`together`).
 
 mod apart;
 mod bench;
