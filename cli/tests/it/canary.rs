@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use tempfile::NamedTempFile;
 use tokio::process::Child;
 
 use crate::tools::{NodeProcess, bundle, midflight, run, until};
@@ -35,13 +36,23 @@ async fn current(node: &NodeProcess) -> u64 {
     current.map_or(0, |version| version["version"].as_u64().unwrap())
 }
 
-/// Begins a rollout that nothing is said to, so that its gates can never be sure, and waits until it asks a person.
+/// Begins a rollout that nothing is said to, so that its gates can never be sure, and waits until it asks a person. While
+/// the voters elect, which a busy machine may have them do at any time, it is refused; then it is asked for again.
 async fn held(node: &NodeProcess, bundle: &Path) -> Child {
-    let mut start = midflight(["rollout", "start", "--wait", "--node", &node.address]);
-    start.arg(bundle).args(["--canary", "b", "--gate-time", "1", "--gate-deadline", "1"]);
-    let mut started = start.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let said = NamedTempFile::new().unwrap();
+    let start = || {
+        said.as_file().set_len(0).unwrap();
+        let mut start = midflight(["rollout", "start", "--wait", "--node", &node.address]);
+        start.arg(bundle).args(["--canary", "b", "--gate-time", "1", "--gate-deadline", "1"]);
+        start.stdout(Stdio::null()).stderr(said.reopen().unwrap()).spawn().unwrap()
+    };
+    let mut started = start();
     until("it waits for a person", async || {
-        assert_eq!(started.try_wait().unwrap(), None, "it has ended");
+        if started.try_wait().unwrap().is_some() {
+            let said = std::fs::read_to_string(said.path()).unwrap();
+            assert!(said.contains("no majority of the voters"), "it has ended: {said}");
+            started = start();
+        }
         let said = ["rollout", "status", "--json", "--node", &node.address];
         let said = run(&said).await.expect(0, &[]).json();
         said["driven"][0]["step"] == "held after wave 1"
