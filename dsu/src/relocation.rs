@@ -73,20 +73,24 @@ impl CodeServer {
         Ok(node.runtime().now().since(began))
     }
 
+    /// The node on which a process lives that does not live here, as far as this one knows; `None`: there is none.
+    pub(crate) fn lives_elsewhere(&self, pid: Pid) -> Option<NodeId> {
+        let node = self.node();
+        node.moved_to(pid).or_else(|| (pid.node != node.id()).then_some(pid.node))
+    }
+
     /// The version in which a process runs that is to move to `to`.
     fn version_to_move(&self, pid: Pid, to: NodeId) -> Result<Arc<Version>, RelocateError> {
         let node = self.node();
         if !node.holds(pid) {
-            let at = node.moved_to(pid).or_else(|| (pid.node != node.id()).then_some(pid.node));
-            return Err(at.map_or(RelocateError::NoProcess(pid), |node| {
+            return Err(self.lives_elsewhere(pid).map_or(RelocateError::NoProcess(pid), |node| {
                 RelocateError::Elsewhere { pid, node }
             }));
         }
         if to == node.id() {
             return Err(RelocateError::Here(pid));
         }
-        let all = self.versions().all().into_iter().map(|(version, _)| version);
-        all.into_iter().find(|version| version.has(pid)).ok_or_else(|| {
+        self.versions().of_process(pid).ok_or_else(|| {
             let label = node.process(pid).and_then(|process| process.label);
             let what = label.map_or_else(|| "nothing that is known".into(), |label| label.name);
             RelocateError::NoBehaviour { pid, what }

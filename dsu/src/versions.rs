@@ -282,6 +282,12 @@ impl Versions {
         of
     }
 
+    /// The version in which a process runs; `None`: it runs in none.
+    pub(crate) fn of_process(&self, pid: Pid) -> Option<Arc<Version>> {
+        let inner = self.inner.lock();
+        inner.loaded.values().find(|version| version.has(pid)).cloned()
+    }
+
     /// Tells the other nodes what is loaded and current here now.
     pub(crate) fn tell(&self, node: &Node) {
         let words = unlike::words(&self.current_versions(), &self.committed());

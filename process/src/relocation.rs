@@ -88,9 +88,12 @@ impl Relocation {
     /// The cell is empty.
     pub(crate) fn ended(&self, here: NodeId, place: Place) {
         if self.has_any() {
-            self.guests.write().remove(place);
+            let guest = self.guests.write().remove(place);
             self.left.write().remove(&place);
-            self.ways.write().ended(here, place);
+            // Only to the cells of guests are there ways.
+            if guest.is_some() {
+                self.ways.write().ended(here, place);
+            }
         }
     }
 

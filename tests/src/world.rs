@@ -111,9 +111,22 @@ impl World {
     /// # Panics
     /// When they do not start, or do not meet.
     pub async fn cluster<const N: usize>(&self, names: [&str; N]) -> [CodeServer; N] {
+        self.cluster_with(names, SwitchLimits::default()).await
+    }
+
+    /// The same, with bounds of switches of their own.
+    ///
+    /// # Panics
+    /// When they do not start, or do not meet.
+    pub async fn cluster_with<const N: usize>(
+        &self,
+        names: [&str; N],
+        switch: SwitchLimits,
+    ) -> [CodeServer; N] {
         let mut servers = Vec::with_capacity(N);
         for name in names {
-            servers.push(self.node(name, (name != names[0]).then_some(names[0])).await);
+            let seed = (name != names[0]).then_some(names[0]);
+            servers.push(self.node_with(name, seed, switch.clone()).await);
         }
         self.have_met(&servers).await;
         servers.try_into().unwrap_or_else(|_| unreachable!("there are as many"))

@@ -1,20 +1,8 @@
 //! `midflight call`, to nodes in processes of their own.
 
-use crate::tools::{NodeProcess, bundle, run, until};
+use crate::tools::{NodeProcess, run, until, with_a_counter};
 
 const ADD: &str = r#"{ "seq": 7, "amount": 5 }"#;
-
-/// A node with a counter.
-async fn with_a_counter() -> (NodeProcess, String) {
-    let a = NodeProcess::start("a", &[]).await;
-    let v1 = bundle("counter-v1").await;
-    let push = ["push", v1.to_str().unwrap(), "--wait", "--node", &a.address];
-    run(&push).await.expect(0, &[]);
-    let started = ["start", "counter", "--node", &a.address, "--json"];
-    let started = run(&started).await.expect(0, &[]).json();
-    let pid = started["started"][0].as_str().unwrap().to_owned();
-    (a, pid)
-}
 
 #[tokio::test]
 async fn a_message_is_written_as_json_and_so_is_its_reply() {

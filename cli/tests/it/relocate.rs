@@ -1,16 +1,10 @@
 //! `midflight relocate`, between nodes in processes of their own.
 
-use crate::tools::{NodeProcess, bundle, run, until};
+use crate::tools::{NodeProcess, bundle, run, until, with_a_counter};
 
 #[tokio::test]
 async fn a_process_moves_to_a_node_that_fetches_its_code_and_back() {
-    let a = NodeProcess::start("a", &[]).await;
-    let v1 = bundle("counter-v1").await;
-    let push = ["push", v1.to_str().unwrap(), "--wait", "--node", &a.address];
-    run(&push).await.expect(0, &[]);
-    let started = ["start", "counter", "--node", &a.address, "--json"];
-    let started = run(&started).await.expect(0, &[]).json();
-    let pid = started["started"][0].as_str().unwrap().to_owned();
+    let (a, pid) = with_a_counter().await;
     let b = NodeProcess::start("b", &["--join", &a.address]).await;
     until("a knows b", async || a.status(&[]).await["members"].as_array().unwrap().len() == 2)
         .await;

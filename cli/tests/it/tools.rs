@@ -230,3 +230,15 @@ pub(crate) async fn ask_http(place: &str, request: &[u8]) -> String {
     };
     timeout(&*runtime(), LONG, asked).await.unwrap()
 }
+
+/// A node called `a` with a counter in version 1, and the counter's pid.
+pub(crate) async fn with_a_counter() -> (NodeProcess, String) {
+    let a = NodeProcess::start("a", &[]).await;
+    let v1 = bundle("counter-v1").await;
+    let push = ["push", v1.to_str().unwrap(), "--wait", "--node", &a.address];
+    run(&push).await.expect(0, &[]);
+    let started = ["start", "counter", "--node", &a.address, "--json"];
+    let started = run(&started).await.expect(0, &[]).json();
+    let pid = started["started"][0].as_str().unwrap().to_owned();
+    (a, pid)
+}

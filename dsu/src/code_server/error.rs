@@ -163,9 +163,11 @@ pub enum NotBack {
     Nowhere(Pid),
 }
 
+/// Processes that are listed of those that hold up others of a bundle.
+pub(super) const LISTED_MAX: usize = 8;
+
 /// The first few.
 fn listed(errors: &[SwitchError]) -> String {
-    const LISTED_MAX: usize = 8;
     let listed: Vec<_> = errors.iter().take(LISTED_MAX).map(with_sources).collect();
     let more = if errors.len() > LISTED_MAX { "; and more" } else { "" };
     listed.join("; ") + more

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use midflight_message::Pid;
 
-use super::error::with_sources;
+use super::error::{LISTED_MAX, with_sources};
 use super::{ActivateError, CodeServer, Order};
 use crate::policy::Policy;
 use crate::switch::{Group, SwitchError, Switched};
 use crate::versions::Version;
-
-/// Processes that are listed of those that hold up others of a bundle.
-const LISTED_MAX: usize = 8;
 
 impl CodeServer {
     /// The processes that an order switches together, at rest. Nothing has changed yet: what starts meanwhile starts in the

@@ -79,9 +79,7 @@ impl Control {
             version.cannot_go_back(&no);
         }
     }
-}
 
-impl Control {
     /// Where the rollout that has brought the version is not decided yet, it is aborted for that, which brings all back.
     async fn abort_what_brought_it(&self, bundle: &str, why: &str) {
         let Some((ticket, by)) = self.leases.lock().active(bundle) else { return };
@@ -93,11 +91,7 @@ impl Control {
             Ok(Answer::Wanted(by)) => {
                 let why = Some(why);
                 let wish = Wish { bundle, wish: Wanting::Abort, is_written: true, why };
-                if by == self.party() {
-                    drop(self.wish(wish).await);
-                } else {
-                    self.pass_on(&by, wish).await;
-                }
+                self.pass_on(&by, wish).await;
             }
             // It is decided: then there is a way back from it.
             Ok(_) => {}

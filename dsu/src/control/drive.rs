@@ -177,11 +177,11 @@ impl Drive<'_> {
                 match action {
                     Action::Ask { member, ask } => asked.push(Box::pin(self.ask(member, ask))),
                     Action::Decide(verdict) => {
-                        let ticket = self.rollout.lock().ticket().clone();
+                        let ticket = self.ticket();
                         asked.push(Box::pin(self.log(Command::Decide { ticket, verdict })));
                     }
                     Action::Close => {
-                        let ticket = self.rollout.lock().ticket().clone();
+                        let ticket = self.ticket();
                         asked.push(Box::pin(self.log(Command::Close { ticket })));
                     }
                     Action::AgainLater => asked.push(Box::pin(self.again())),

@@ -77,14 +77,14 @@ impl Control {
             };
             return match self.accept(address, &file).await {
                 Ok(()) => Ok(()),
-                // What another node had sent before it may have been wrong.
-                Err(AcceptError::Bundle(_) | AcceptError::OtherBundle { .. }) if goes_on => {
-                    continue;
+                Err(error @ (AcceptError::Check(_) | AcceptError::Store(_))) => {
+                    Err(Missed::Refused(with_sources(&error)))
                 }
-                Err(error @ (AcceptError::Bundle(_) | AcceptError::OtherBundle { .. })) => {
+                // What another node had sent before it may have been wrong.
+                Err(_) if goes_on => continue,
+                Err(error) => {
                     Err(Missed::NotThere(format!("{from} has sent something else: {error}")))
                 }
-                Err(error) => Err(Missed::Refused(with_sources(&error))),
             };
         }
     }

@@ -23,21 +23,15 @@ impl Control {
 
     /// Writes down what an operator wants, and has whoever drives the rollout do it.
     pub(super) async fn wish(&self, wish: Wish) -> Wished {
-        let Wish { bundle, wish, is_written, why } = wish;
-        let why = why.unwrap_or_else(|| "an operator aborted it".into());
-        let input = match wish {
-            Wanting::Pause => Input::Paused(true),
-            Wanting::Resume => Input::Paused(false),
-            Wanting::Abort => Input::Abort(why.clone()),
-        };
-        if is_written {
-            self.drivers.wish(&bundle, input);
+        if wish.is_written {
+            self.take_wish(wish);
             return Wished::Done;
         }
-        let command = match wish {
-            Wanting::Pause => Command::Pause { bundle: bundle.clone(), paused: true },
-            Wanting::Resume => Command::Pause { bundle: bundle.clone(), paused: false },
-            Wanting::Abort => Command::Abort { bundle: bundle.clone(), number: None, why },
+        let bundle = wish.bundle.clone();
+        let command = match wish.wish {
+            Wanting::Pause => Command::Pause { bundle, paused: true },
+            Wanting::Resume => Command::Pause { bundle, paused: false },
+            Wanting::Abort => Command::Abort { bundle, number: None, why: why(wish.why.clone()) },
         };
         let by = match self.voting.propose(&command).await {
             Ok(Answer::Wanted(by)) => by,
@@ -45,16 +39,26 @@ impl Control {
             Ok(_) => return Wished::NoRollout,
             Err(error) => return Wished::NotAsked(error.to_string()),
         };
-        if by == self.party() {
-            self.drivers.wish(&bundle, input);
-        } else {
-            self.pass_on(&by, Wish { bundle, wish, is_written: true, why: None }).await;
-        }
+        self.pass_on(&by, Wish { is_written: true, ..wish }).await;
         Wished::Done
     }
 
-    /// The log has it, too: where the driver is lost, who takes over does as it says.
+    /// Takes in what is wanted of a rollout that this node drives.
+    fn take_wish(&self, wish: Wish) {
+        let input = match wish.wish {
+            Wanting::Pause => Input::Paused(true),
+            Wanting::Resume => Input::Paused(false),
+            Wanting::Abort => Input::Abort(why(wish.why)),
+        };
+        self.drivers.wish(&wish.bundle, input);
+    }
+
+    /// Tells `by`, who drives a rollout, what is wanted of it, and is written down. The log has it, too: where the driver is
+    /// lost, who takes over does as it says.
     pub(super) async fn pass_on(&self, by: &Party, wish: Wish) {
+        if *by == self.party() {
+            return self.take_wish(wish);
+        }
         if let Err(why) = self.voting.tell(by, wish).await {
             tracing::warn!(
                 node = by.name,
@@ -63,4 +67,8 @@ impl Control {
             );
         }
     }
+}
+
+fn why(said: Option<String>) -> String {
+    said.unwrap_or_else(|| "an operator aborted it".into())
 }

@@ -38,8 +38,7 @@ impl Control {
 
     fn elsewhere(&self, pid: Pid) -> TakesReply {
         let node = self.server.node();
-        let other = node.moved_to(pid).or_else(|| (pid.node != node.id()).then_some(pid.node));
-        let Some(other) = other else {
+        let Some(other) = self.server.lives_elsewhere(pid) else {
             return TakesReply::Refused(format!("there is no process {pid}"));
         };
         let members = node.members().into_iter();
@@ -53,8 +52,7 @@ impl Control {
         pid: Pid,
         look: impl FnOnce(u32, &BehaviourDescription) -> T,
     ) -> Option<T> {
-        let all = self.server.versions().all().into_iter().map(|(version, _)| version);
-        let version = all.into_iter().find(|version| version.has(pid))?;
+        let version = self.server.versions().of_process(pid)?;
         let label = self.server.node().process(pid)?.label?;
         let (_, behaviour) = version.behaviour(&label.name)?;
         Some(look(version.version, behaviour))

@@ -56,7 +56,8 @@ impl Measured {
         self.handled.saturating_add(self.errors).saturating_add(self.failed)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds what another has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
         let sum = |one: &mut u64, more: u64| *one = one.saturating_add(more);
         sum(&mut self.handled, other.handled);
         sum(&mut self.errors, other.errors);

@@ -94,10 +94,8 @@ impl Versions {
         let mut sides = Sides::default();
         for version in self.of(bundle) {
             let waiting = waiting(&version);
-            let measured = Measured { waiting, ..version.measure(now) };
-            let of_this = |is_new| if is_new { measured.clone() } else { Measured::default() };
-            let is_new = version.address == new;
-            sides.add(&Sides { new: of_this(is_new), old: of_this(!is_new) });
+            let side = if version.address == new { &mut sides.new } else { &mut sides.old };
+            side.add(&Measured { waiting, ..version.measure(now) });
         }
         sides
     }

@@ -4,6 +4,8 @@ use serde::Deserialize;
 
 use crate::error::DecodeReason;
 use crate::limits::{MAX_FREE_VALUES, VALUES_PER_BYTE};
+use crate::shape::Variant;
+use crate::tree::Type;
 
 /// What is left of the bytes, and of the values they may hold.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,15 @@ impl<'de> Cursor<'de> {
             1 => Ok(true),
             _ => Err(DecodeReason::Malformed("an option is neither absent nor present")),
         }
+    }
+
+    /// Reads which of an enum's variants it is.
+    pub(crate) fn variant<'v>(
+        &mut self,
+        variants: &'v [Variant<Type>],
+    ) -> Result<&'v Variant<Type>, DecodeReason> {
+        let index = self.take::<u32>()?;
+        variants.get(index as usize).ok_or(DecodeReason::UnknownVariant(index))
     }
 
     /// Takes so many bytes as they are.

@@ -372,9 +372,7 @@ impl<'de> Deserializer<'de> for Driven<'_, '_> {
             let Parts::Enum(variants) = it.tree.parts(it.ty) else {
                 return Err(it.differ(name));
             };
-            let index = it.cursor.take::<u32>()?;
-            let variant =
-                variants.get(index as usize).ok_or(DecodeReason::UnknownVariant(index))?;
+            let variant = it.cursor.variant(variants)?;
             visitor.visit_enum(VariantOf {
                 ours: it.ours.and_then(|ours| ours.variant(&variant.name)),
                 cursor: it.cursor,

@@ -124,9 +124,7 @@ impl<'a> Dump<'a> {
             | Body::Checked(inner)
             | Body::Reference { pid: inner, .. } => self.value(inner, depth),
             Body::Enum(variants) => {
-                let index = self.cursor.take::<u32>()?;
-                let variant = variants.get(index as usize);
-                let variant = variant.ok_or(DecodeReason::UnknownVariant(index))?;
+                let variant = self.cursor.variant(variants)?;
                 let _ = write!(self.out, "{}::{}", definition.name, variant.name);
                 self.shape(&variant.shape, depth)
             }

@@ -62,10 +62,7 @@ pub(crate) fn skip(
             | Body::Checked(inner)
             | Body::Reference { pid: inner, .. } => skip(tree, inner, cursor, depth),
             Body::Enum(variants) => {
-                let index = cursor.take::<u32>()?;
-                let variant =
-                    variants.get(index as usize).ok_or(DecodeReason::UnknownVariant(index))?;
-                skip_shape(tree, &variant.shape, cursor, depth)
+                skip_shape(tree, &cursor.variant(variants)?.shape, cursor, depth)
             }
         },
     }

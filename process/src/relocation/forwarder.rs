@@ -226,48 +226,46 @@ impl Forwarder {
         (from, kind): (Sender, Kind),
         content: Content,
     ) -> Result<(), NotSent> {
-        let (inner, me) = (&turn.node.inner, turn.place);
-        if self.to.node == inner.id {
-            return self.hand_on_here(turn, behalf, (from, kind), content);
-        }
-        let Some(peer) = inner.peer(self.to.node) else {
-            return Err(NotSent::NotConnected(self.to.node, content));
-        };
         let Kind::Call(call) = kind else {
-            return inner.hand_on((me, behalf), &peer, self.to.place, kind, content);
-        };
-        // A call of this cell's own: the reply comes back here, and from here to the caller.
-        let own = inner.next_call();
-        if self.calls.len() >= CALLS_MAX || !peer.pending.add_call(own, me) {
-            return Err(NotSent::NotConnected(self.to.node, content));
-        }
-        let sent = inner.hand_on((me, behalf), &peer, self.to.place, Kind::Call(own), content);
-        match &sent {
-            Ok(()) => drop(self.calls.insert(own, (from, call))),
-            Err(_) => drop(peer.pending.take_call(own)),
-        }
-        sent
-    }
-
-    /// As [`Self::try_hand_on`], to a process that has come back to this node.
-    fn hand_on_here(
-        &mut self,
-        turn: &Turn<'_>,
-        behalf: Behalf,
-        (from, kind): (Sender, Kind),
-        content: Content,
-    ) -> Result<(), NotSent> {
-        let (inner, me) = (&turn.node.inner, turn.place);
-        let Kind::Call(call) = kind else {
-            return inner.hand_on_here((me, behalf), self.to.place, kind, content);
+            return self.hand_on_as(turn, behalf, kind, content);
         };
         if self.calls.len() >= CALLS_MAX {
             return Err(NotSent::NotConnected(self.to.node, content));
         }
-        let own = inner.next_call();
-        inner.hand_on_here((me, behalf), self.to.place, Kind::Call(own), content)?;
+        // A call of this cell's own: the reply comes back here, and from here to the caller.
+        let own = turn.node.inner.next_call();
+        self.hand_on_as(turn, behalf, Kind::Call(own), content)?;
         self.calls.insert(own, (from, call));
         Ok(())
+    }
+
+    /// Hands something on to the next cell, which may be one of this node, where the process has come back. A call has this cell's
+    /// own number.
+    fn hand_on_as(
+        &self,
+        turn: &Turn<'_>,
+        behalf: Behalf,
+        kind: Kind,
+        content: Content,
+    ) -> Result<(), NotSent> {
+        let (inner, me, to) = (&turn.node.inner, turn.place, self.to);
+        if to.node == inner.id {
+            return inner.hand_on_here((me, behalf), to.place, kind, content);
+        }
+        let Some(peer) = inner.peer(to.node) else {
+            return Err(NotSent::NotConnected(to.node, content));
+        };
+        let Kind::Call(own) = kind else {
+            return inner.hand_on((me, behalf), &peer, to.place, kind, content);
+        };
+        if !peer.pending.add_call(own, me) {
+            return Err(NotSent::NotConnected(to.node, content));
+        }
+        let sent = inner.hand_on((me, behalf), &peer, to.place, kind, content);
+        if sent.is_err() {
+            peer.pending.take_call(own);
+        }
+        sent
     }
 }
 

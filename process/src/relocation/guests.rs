@@ -176,6 +176,7 @@ mod tests {
         guests.remove(place(6));
         assert_eq!((guests.place(PID), guests.newest(PID)), (None, None));
     }
+
     #[test]
     fn an_attempt_that_was_called_off_does_not_come_before_or_after_and_the_next_does() {
         let mut guests = Guests::default();

@@ -86,6 +86,15 @@ impl Node {
         Ok(lodging)
     }
 
+    /// The process of this move does not come after all: `holder` keeps it. Nothing happens to one that has begun; one
+    /// that has not been lodged yet will not be.
+    pub fn unlodge(&self, moved: &Moved, holder: NodeId) {
+        let off = self.inner.relocation.guests.write().call_off(holder, moved.pid, moved.attempt);
+        if let Some(place) = off {
+            self.inner.unlodge(place);
+        }
+    }
+
     /// Whether a process lives on this node, and has not left it.
     #[must_use]
     pub fn holds(&self, pid: Pid) -> bool {
@@ -131,17 +140,6 @@ impl Drop for Lodging {
     fn drop(&mut self) {
         if !self.settled {
             self.node.inner.unlodge(self.place);
-        }
-    }
-}
-
-impl Node {
-    /// The process of this move does not come after all: `holder` keeps it. Nothing happens to one that has begun; one
-    /// that has not been lodged yet will not be.
-    pub fn unlodge(&self, moved: &Moved, holder: NodeId) {
-        let off = self.inner.relocation.guests.write().call_off(holder, moved.pid, moved.attempt);
-        if let Some(place) = off {
-            self.inner.unlodge(place);
         }
     }
 }

@@ -186,49 +186,51 @@ impl Batch {
 
     fn delivery(&mut self, entry: Envelope) -> Option<Delivery<'_>> {
         self.handled.add(entry.from(), entry.weight());
+        let direct = Origin::direct(entry.from());
         Some(match entry {
-            Envelope::Value { from, value } | Envelope::Told { from, value } => {
-                message(from, View::Value(value), None)
+            Envelope::Value { value, .. } | Envelope::Told { value, .. } => {
+                message(direct, View::Value(value), None)
             }
-            Envelope::Small { from, port, ty, start, len } if port != 0 => {
-                stray(from, port, View::Bytes(ty, self.came.small(start, len)))
+            Envelope::Small { port, ty, start, len, .. } if port != 0 => {
+                stray(direct, port, View::Bytes(ty, self.came.small(start, len)))
             }
-            Envelope::Port { from, value } => {
-                stray(from, value.port().unwrap_or_default(), View::Value(value))
+            Envelope::Port { value, .. } => {
+                stray(direct, value.port().unwrap_or_default(), View::Value(value))
             }
-            Envelope::Small { from, ty, start, len, .. } => {
-                message(from, View::Bytes(ty, self.came.small(start, len)), None)
+            Envelope::Small { ty, start, len, .. } => {
+                message(direct, View::Bytes(ty, self.came.small(start, len)), None)
             }
             Envelope::Parcel { from, parcel } => match *parcel {
-                Parcel::Notice(value) => message(from, View::Value(value), None),
-                Parcel::Large { ty, bytes } => message(from, View::Large(ty, bytes), None),
-                Parcel::Port { port, ty, bytes } => stray(from, port, View::Large(ty, bytes)),
+                Parcel::Notice(value) => message(direct, View::Value(value), None),
+                Parcel::Large { ty, bytes } => message(direct, View::Large(ty, bytes), None),
+                Parcel::Port { port, ty, bytes } => stray(direct, port, View::Large(ty, bytes)),
                 Parcel::Call { call, content } => {
-                    message(from, content.into(), Some(Caller { from, call }))
+                    message(direct, content.into(), Some(Caller { from, call }))
                 }
                 Parcel::Reply { call, result } => {
-                    let from = Origin::direct(from);
-                    Delivery::Reply { from, call, result: result.map(Into::into) }
+                    Delivery::Reply { from: direct, call, result: result.map(Into::into) }
                 }
                 Parcel::Exit { reason, .. } => Delivery::Exit(reason),
-                Parcel::Forwarded { origin, parcel, .. } => match *parcel {
-                    Parcel::Large { ty, bytes } => {
-                        handed_on(origin, from, View::Large(ty, bytes), None)
+                Parcel::Forwarded { origin, parcel, .. } => {
+                    let origin = Origin { of: origin, via: from };
+                    match *parcel {
+                        Parcel::Large { ty, bytes } => {
+                            message(origin, View::Large(ty, bytes), None)
+                        }
+                        Parcel::Port { port, ty, bytes } => {
+                            stray(origin, port, View::Large(ty, bytes))
+                        }
+                        Parcel::Call { call, content } => {
+                            message(origin, content.into(), Some(Caller { from, call }))
+                        }
+                        // Nothing else is handed on so.
+                        _ => return None,
                     }
-                    Parcel::Port { port, ty, bytes } => {
-                        let from = Origin { of: origin, via: from };
-                        Delivery::Stray { from, port, content: View::Large(ty, bytes) }
-                    }
-                    Parcel::Call { call, content } => {
-                        handed_on(origin, from, content.into(), Some(Caller { from, call }))
-                    }
-                    // Nothing else is handed on so.
-                    _ => return None,
-                },
+                }
                 // It was taken out when the turn began.
                 Parcel::Mark(_) => return None,
                 Parcel::Read { call, value, .. } => {
-                    message(from, View::Value(value), call.map(|call| Caller { from, call }))
+                    message(direct, View::Value(value), call.map(|call| Caller { from, call }))
                 }
             },
         })
@@ -265,21 +267,12 @@ impl Batch {
     }
 }
 
-const fn stray(from: Sender, port: u32, content: View<'_>) -> Delivery<'_> {
-    Delivery::Stray { from: Origin::direct(from), port, content }
+const fn stray(from: Origin, port: u32, content: View<'_>) -> Delivery<'_> {
+    Delivery::Stray { from, port, content }
 }
 
-const fn message(from: Sender, content: View<'_>, caller: Option<Caller>) -> Delivery<'_> {
-    Delivery::Message { from: Origin::direct(from), content, caller }
-}
-
-const fn handed_on(
-    of: Sender,
-    via: Sender,
-    content: View<'_>,
-    caller: Option<Caller>,
-) -> Delivery<'_> {
-    Delivery::Message { from: Origin { of, via }, content, caller }
+const fn message(from: Origin, content: View<'_>, caller: Option<Caller>) -> Delivery<'_> {
+    Delivery::Message { from, content, caller }
 }
 
 impl From<Content> for View<'_> {

@@ -69,9 +69,7 @@ impl<'a> Reader<'a> {
             | Body::Checked(inner)
             | Body::Reference { pid: inner, .. } => self.value(inner, depth),
             Body::Enum(variants) => {
-                let index = self.cursor.take::<u32>()?;
-                let variant = variants.get(index as usize);
-                let variant = variant.ok_or(DecodeReason::UnknownVariant(index))?;
+                let variant = self.cursor.variant(variants)?;
                 let name = variant.name.clone();
                 if matches!(variant.shape, Shape::Unit) {
                     return Ok(name.into());

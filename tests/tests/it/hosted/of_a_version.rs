@@ -30,11 +30,7 @@ struct Shop {
 impl Shop {
     async fn open(world: World, probation: ProbationLimits) -> Self {
         let switch = SwitchLimits { probation, ..SwitchLimits::default() };
-        let a = world.node_with("a", None, switch.clone()).await;
-        let b = world.node_with("b", Some("a"), switch.clone()).await;
-        let c = world.node_with("c", Some("a"), switch).await;
-        let servers = [a, b, c];
-        world.have_met(&servers).await;
+        let servers = world.cluster_with(["a", "b", "c"], switch).await;
         let mut shop = Self { world, servers, tills: Vec::new() };
         shop.deploy("till-v1").await;
         for server in &shop.servers {
